@@ -1,0 +1,1 @@
+"""Pure decisions: values in, plan and reasons out. No I/O, clock, randomness, logging or SDK."""

@@ -1,0 +1,120 @@
+"""What stands in the cloud, in our words. Values only; adapters build them from validated answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from shared.domain.ids import DiskId, ImageId, InstanceId, SnapshotGroupId, SnapshotId
+
+
+class InstanceState(StrEnum):
+    PENDING = "pending"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+
+
+class DiskKind(StrEnum):
+    SYSTEM = "system"
+    DATA = "data"
+
+
+class SnapshotState(StrEnum):
+    PROGRESSING = "progressing"
+    ACCOMPLISHED = "accomplished"
+    FAILED = "failed"
+
+
+class ImageState(StrEnum):
+    CREATING = "creating"
+    AVAILABLE = "available"
+    FAILED = "failed"
+    DEPRECATED = "deprecated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    id: DiskId
+    kind: DiskKind
+    zone: str
+    size_gib: int
+    category: str
+    state: str  # available | in_use | attaching | detaching | reiniting | creating (the cloud's word, lower case)
+    instance: InstanceId | None
+    device: str = ""
+    name: str = ""
+    delete_with_instance: bool = True
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    id: InstanceId
+    name: str
+    state: InstanceState
+    zone: str
+    image: ImageId
+    instance_type: str
+    private_address: str
+    vswitch: str
+    vpc: str
+    security_groups: tuple[str, ...]
+    created: datetime
+    tags: Mapping[str, str] = field(default_factory=dict)
+    host_name: str = ""
+    key_pair: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One snapshot of one disk. *taken* is `created`; *usable* is `usable`; *complete* is state accomplished."""
+
+    id: SnapshotId
+    disk: DiskId
+    disk_kind: DiskKind
+    state: SnapshotState
+    usable: bool  # a new disk or a rollback can be made of it now (ESSD: before it is complete)
+    created: datetime  # the provider's clock, UTC
+    size_gib: int  # of the source disk
+    usage: str  # none | image | disk | image_disk: what was made of it and still refers to it
+    progress_percent: int
+    tags: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+    group: SnapshotGroupId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotGroup:
+    """A crash-consistent set: all members share one instant."""
+
+    id: SnapshotGroupId
+    instance: InstanceId | None
+    state: str  # progressing | accomplished | failed
+    created: datetime
+    members: tuple[SnapshotId, ...]
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    id: ImageId
+    name: str
+    family: str
+    state: ImageState
+    created: datetime
+    snapshots: tuple[SnapshotId, ...]  # its disk device mappings
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemEvent:
+    """An unplanned or planned event of one instance, as the ECS API lists it."""
+
+    id: str
+    instance: InstanceId
+    type: str  # e.g. SystemFailure.Reboot
+    status: str  # inquiring | scheduled | executing | executed | avoided | canceled | failed
+    published: datetime
+    finished: datetime | None
