@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudEvent:
-    """`name` is CloudMonitor's, with the status suffix where there is one (`Instance:SystemFailure.Reboot:Executing`)."""
+    """`name` is CloudMonitor's, with the status suffix if it has one (`Instance:SystemFailure.Reboot:Executing`)."""
 
     id: str
     product: str  # ECS

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from emulator.bus import Bus
 from emulator.chance import Chance
 from emulator.clock import Clock
+from emulator.keys import Keys
 
 if TYPE_CHECKING:
     from emulator.ecs.model import Ecs
@@ -30,6 +31,7 @@ class Cloud:
         self.clock = Clock(start)
         self.chance = Chance(seed)
         self.bus = Bus()
+        self.keys = Keys(self)
         self._services: dict[str, object] = {}
 
     def _service(self, name: str, build: object) -> object:

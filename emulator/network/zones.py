@@ -14,6 +14,7 @@ class Zones:
     and its instances go on reading Running (assumption: the control plane learns nothing from a dark zone)."""
 
     def __init__(self, cloud: "Cloud") -> None:
+        self._cloud = cloud
         self._dark: set[str] = set()
         self._listeners: list[Listener] = []
 

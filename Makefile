@@ -1,0 +1,77 @@
+# Understudy. Two commands matter: `make demo` and `make test`; both set everything up by themselves.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.PHONY: help setup demo test lint layers types check package lock bench clean
+
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.ready
+
+help:
+	@echo "make demo     the whole story on a local cloud: backups, prune, rebuild, failover"
+	@echo "make test     the test suite"
+	@echo "make check    what CI runs: format, lint, layers, types, tests"
+	@echo "make package  build/code/: what is deployed (needs CPython 3.12)"
+	@echo "make lock     re-resolve requirements/*.txt from *.in"
+
+# CPython 3.12 is the runtime, 3.11 also works. A name on PATH proves nothing (pyenv's shims exist for versions that do
+# not run), so each candidate is run before it is believed.
+$(STAMP): requirements/bootstrap.txt requirements/dev.txt
+	@found=""
+	try() { "$$@" -c 'import sys, venv, ensurepip; sys.exit(0 if sys.version_info[:2] in ((3, 12), (3, 11)) and sys.implementation.name == "cpython" else 1)' >/dev/null 2>&1; }
+	newest_pyenv() { command -v pyenv >/dev/null 2>&1 && pyenv prefix "$$(pyenv versions --bare 2>/dev/null | grep -E "^$$1(\.|$$)" | sort -V | tail -n 1)" 2>/dev/null || true; }
+	for version in 3.12 3.11; do
+	  prefix="$$(newest_pyenv $$version)"
+	  for candidate in "$${PYTHON:-}" "python$$version" "$${prefix:+$$prefix/bin/python}" python3 python; do
+	    [ -n "$$candidate" ] || continue
+	    if try "$$candidate" && [ "$$("$$candidate" -c 'import sys; print("%d.%d" % sys.version_info[:2])')" = "$$version" ]; then found="$$candidate"; break 2; fi
+	  done
+	done
+	if [ -z "$$found" ]; then
+	  echo "understudy: no CPython 3.12 or 3.11 with venv was found (tried python3.12, python3.11, pyenv, python3, python)." >&2
+	  echo "            Install one (Debian: apt-get install python3 python3-venv), or name it: make setup PYTHON=/path/to/python3.12" >&2
+	  exit 2
+	fi
+	echo "setup: $$("$$found" --version) -> $(VENV)"
+	rm -rf $(VENV)
+	"$$found" -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	$(VENV)/bin/uv pip install --quiet --python $(PY) --require-hashes -r requirements/dev.txt
+	touch $(STAMP)
+
+setup: $(STAMP)
+
+demo: $(STAMP)
+	@$(PY) -m understudy.demo $(DEMO_ARGS)
+
+test: $(STAMP)
+	@$(PY) -m pytest -n auto $(TEST_ARGS)
+
+lint: $(STAMP)
+	@$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+
+layers: $(STAMP)
+	@$(VENV)/bin/lint-imports --no-cache
+
+types: $(STAMP)
+	@$(PY) -m mypy
+
+check: lint layers types test
+
+package: $(STAMP)
+	@$(PY) deploy/package.py
+
+bench: $(STAMP)
+	@$(PY) -m bench $(BENCH_ARGS)
+
+lock: $(STAMP)
+	@for group in bootstrap runtime cli emulator dev; do
+	  $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	    --no-emit-index-url --no-emit-find-links requirements/$$group.in -o requirements/$$group.txt
+	done
+
+clean:
+	@rm -rf build reports .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,20 @@
+"""Tables of the state store and their primary keys. All key columns are STRING, in this order."""
+
+from typing import Final
+
+TABLES: Final[dict[str, tuple[str, ...]]] = {
+    "policies": ("name", "version"),  # numbered, immutable; version zero-padded; plus one head row
+    "cursors": ("schedule",),  # protection/schedule -> last due time that was accounted for
+    "slots": ("subject", "due"),  # every due slot's end: taken, late or skipped, because
+    "points": ("subject", "point"),  # restore points by instance, in time order
+    "operations": ("operation",),  # the journal: one row per operation
+    "open_operations": ("kind", "operation"),  # pointers, so that a tick finds unfinished work
+    "subjects": ("subject",),  # which recovery holds a subject
+    "leases": ("pair",),  # who is the active region master, under which epoch
+    "heartbeats": ("pair", "site"),
+    "failovers": ("pair",),  # state of the failover state machine of a pair
+    "decisions": ("scope", "moment"),  # append-only
+    "certificates": ("scope", "moment"),  # what each prune did
+    "deliveries": ("key",),  # events already seen (dedupe)
+    "controls": ("name",),  # pause, acknowledge, master switch
+}
