@@ -1,0 +1,187 @@
+"""The emulator as a child process, and its admin door.
+
+A dead emulator is reported as such (`CloudDied`), with the end of its log: nothing may be claimed after that.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from shared.adapters.environment import whole
+
+ROOT = Path(__file__).resolve().parents[2]
+ACCESS_KEY = ("understudy-demo", "understudy-demo-secret")
+OTS_INSTANCE = "understudy"
+WEBHOOK_SECRET = "demo-webhook-secret"  # noqa: S105 - guards nothing but the local demo
+
+
+class CloudDied(Exception):
+    """The local cloud ended or stopped answering; the message carries the end of its log."""
+
+
+def free_network() -> int:
+    """A second octet whose loopback networks are free, so that two demos can run side by side.
+
+    Raises OSError where the system has no whole 127.0.0.0/8 (anything but Linux).
+    """
+    start = 32 + os.getpid() * 2 % 160
+    for net in [*range(start - start % 2, 192, 2), *range(32, start, 2)]:
+        with socket.socket() as probe:
+            try:
+                probe.bind((f"127.{net}.0.80", 80))
+            except PermissionError:
+                return net  # ports below 1024 need a privilege here; `listener_port` takes another one
+            except OSError as error:
+                if error.errno == 99:
+                    raise OSError("this system has no whole 127.0.0.0/8 loopback network") from error
+                continue
+        return net
+    raise OSError("no free loopback network between 127.32 and 127.191")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    url: str
+    dns: tuple[str, int]
+    pid: int
+
+
+class LocalCloud:
+    """`with LocalCloud(workdir, net=...) as cloud:` starts it and ends it with all its children."""
+
+    def __init__(self, workdir: Path, *, net: int, start: datetime, seed: int, balancer_port: int) -> None:
+        self.workdir = workdir
+        self.net = net
+        self.balancer_port = balancer_port
+        self._start = start
+        self._seed = seed
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = workdir / "emulator.log"
+        self.at: Addresses
+
+    def __enter__(self) -> Self:
+        logs = self.workdir / "masters"
+        logs.mkdir(parents=True, exist_ok=True)
+        key, secret = ACCESS_KEY
+        settings = {"net": str(self.net), "root": str(ROOT), "logs": str(logs), "key": key, "secret": secret,
+                    "balancer_port": str(self.balancer_port)}  # fmt: skip
+        command = [
+            sys.executable, "-m", "emulator", "serve", "--host", "127.0.0.1", "--port", "0",
+            "--access-key", f"{key}:{secret}", "--ots-instance", OTS_INSTANCE,
+            "--seed", str(ROOT / "understudy/demo/two-zones.yaml"),
+            *(part for name, value in settings.items() for part in ("--set", f"{name}={value}")),
+            "--start", self._start.isoformat(), "--rate", "0", "--random-seed", str(self._seed),
+            "--fc", str(ROOT / "s.yaml"), "--fc-code", f"{ROOT / 'functions'}{os.pathsep}{ROOT}",
+            "--fc-workdir", str(self.workdir / "fc"),
+            "--fc-env", f"UNDERSTUDY_WEBHOOK_SECRET={WEBHOOK_SECRET}",
+        ]  # fmt: skip
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, env=self._environment(), start_new_session=True
+            )
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise self._died("it ended before it was ready")
+        first = json.loads(line)
+        host, _, port = first["dns"].rpartition(":")
+        self.at = Addresses(url=first["url"], dns=(host, int(port)), pid=int(first["pid"]))
+        return self
+
+    def _environment(self) -> dict[str, str]:
+        """This process's environment without proxies: the SDKs honour HTTP_PROXY and ignore NO_PROXY."""
+        kept = {name: value for name, value in whole().items() if not name.lower().endswith("_proxy")}
+        return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        process = self._process
+        if process is None:
+            return
+        if process.poll() is None:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(8)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # the session's stragglers, if any
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+    def kill(self) -> None:
+        """Chaos: end the emulator without warning."""
+        if self._process is not None:
+            self._process.kill()
+
+    @property
+    def operator_environment(self) -> Mapping[str, str]:
+        """What an operator's shell would hold to use the CLI against this cloud."""
+        return {
+            **self._environment(),
+            "UNDERSTUDY_REGION": "cn-hangzhou",
+            "UNDERSTUDY_ENDPOINT": self.at.url,
+            "UNDERSTUDY_OTS_ENDPOINT": self.at.url,
+            "UNDERSTUDY_OTS_INSTANCE": OTS_INSTANCE,
+            "UNDERSTUDY_CLOCK": f"{self.at.url}/_emulator/clock",
+            "ALIBABA_CLOUD_ACCESS_KEY_ID": ACCESS_KEY[0],
+            "ALIBABA_CLOUD_ACCESS_KEY_SECRET": ACCESS_KEY[1],
+            "FC_ACCOUNT_ID": "1000000000000001",
+        }
+
+    # The admin door -------------------------------------------------------------------------------------------
+
+    def ask(self, method: str, path: str, body: object = None, *, patience: float = 60) -> Any:
+        """Call `/_emulator/<path>`. Raises CloudDied when nothing answers, ValueError on a refusal."""
+        status, content = self.http(method, f"/_emulator/{path}", body, patience=patience)
+        if status >= HTTPStatus.BAD_REQUEST:
+            raise ValueError(f"{method} /_emulator/{path}: {status} {content[:300]!r}")
+        return json.loads(content) if content else None
+
+    def http(self, method: str, path: str, body: object = None, *, patience: float = 60) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection(urlsplit(self.at.url).netloc, timeout=patience)
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body))
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except OSError as error:
+            raise self._died(f"{method} {path}: {error or type(error).__name__}") from error
+        except http.client.HTTPException as error:
+            raise self._died(f"{method} {path}: {type(error).__name__}") from error
+        finally:
+            connection.close()
+
+    def now(self) -> datetime:
+        return datetime.fromisoformat(self.ask("GET", "clock")["now"])
+
+    def jump_to(self, moment: datetime) -> None:
+        self.ask("POST", "clock", {"to": moment.isoformat()}, patience=120)
+
+    def jump(self, by: timedelta) -> None:
+        self.ask("POST", "clock", {"advance": by.total_seconds()}, patience=120)
+
+    def flow(self, rate: float) -> None:
+        self.ask("POST", "clock", {"rate": rate})
+
+    def darken(self, zone: str, dark: bool = True) -> None:
+        self.ask("POST", f"zones/{zone}", {"dark": dark})
+
+    def enable(self, function: str, trigger: str, enabled: bool) -> None:
+        self.ask("POST", f"fc/{function}/triggers/{trigger}", {"enable": enabled})
+
+    def _died(self, what: str) -> CloudDied:
+        end = self._process.poll() if self._process is not None else None
+        state = "is still running" if end is None else f"ended with status {end}"
+        tail = self._log.read_text(errors="replace").splitlines()[-6:] if self._log.exists() else []
+        return CloudDied(f"the local cloud {state}: {what}\n" + "\n".join(f"  | {line}" for line in tail))

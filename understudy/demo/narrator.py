@@ -1,0 +1,66 @@
+"""The demo's voice at the terminal: acts, lines, tables, progress. It knows how to say things, not what they mean."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from understudy.demo.promises import Promise
+
+
+class Narrator:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def title(self, title: str, text: str) -> None:
+        self._console.print(Panel(text, title=f"[bold]{title}", border_style="cyan", padding=(0, 2)))
+
+    def act(self, title: str) -> None:
+        self._console.print()
+        self._console.print(Rule(f"[bold cyan]{title}", align="left", style="cyan"))
+
+    def say(self, text: str) -> None:
+        self._console.print(f"  {text}", highlight=False)
+
+    def event(self, when: str, text: str) -> None:
+        self._console.print(f"  [dim]{when:>10}[/]  {text}", highlight=False)
+
+    def promise(self, promise: Promise) -> None:
+        mark = "[bold green]kept  [/]" if promise.kept else "[bold red]BROKEN[/]"
+        line = Text.from_markup(f"  {mark} {promise.text} ")
+        line.append(promise.evidence, style="dim" if promise.kept else "red")
+        self._console.print(line)
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: int = 1) -> None:
+        """`right`: from which column on figures are right-aligned."""
+        table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", pad_edge=False)
+        for number, column in enumerate(columns):
+            table.add_column(column, justify="right" if number >= right else "left")
+        for row in rows:
+            table.add_row(*(str(cell) for cell in row))
+        self._console.print(table)
+
+    def trouble(self, text: str) -> None:
+        self._console.print(Text(text, style="bold red"))
+
+    @contextmanager
+    def progress(self, text: str, total: int) -> Iterator["Step"]:
+        columns = (TextColumn("  {task.description}"), BarColumn(28), TextColumn("{task.fields[note]}"), TimeElapsedColumn())
+        with Progress(*columns, console=self._console, transient=True) as bar:
+            task = bar.add_task(text, total=total, note="")
+            yield Step(bar, task)
+
+
+class Step:
+    """One running progress bar."""
+
+    def __init__(self, bar: Progress, task: object) -> None:
+        self._bar, self._task = bar, task
+
+    def forward(self, note: str, by: int = 1) -> None:
+        self._bar.update(self._task, advance=by, note=note)  # type: ignore[arg-type]
