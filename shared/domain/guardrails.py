@@ -1,0 +1,147 @@
+"""What may never happen, checked on the finished plan and against the cloud's own words, not against our records.
+
+Retention already spares the last usable point; this looks again, with other eyes. Two kinds of answer: a single point
+is *spared* (the rest of the run goes on), or the whole run is *refused* (nothing at all is deleted, and a human looks).
+"""
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+
+from shared.domain.ids import DiskId, SnapshotId
+from shared.domain.policy import PruneLimits
+from shared.domain.retention import PrunePlan, RestorePoint
+
+PERCENT_CAP_FROM = 20
+"""The cap in percent applies to runs over at least this many restore points. Below, one point is more than 5 percent,
+so that a fleet of one disk with a handful of points could never be pruned; the absolute cap always applies."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What was read from the cloud for this run."""
+
+    inventory_complete: bool  # every page of every listing was read to its end, and none was suspiciously empty
+    gap: str = ""  # which listing was not, and why
+    usable_by_disk: Mapping[DiskId, Set[SnapshotId]]  # what the cloud says can be restored from now
+    ours: Set[SnapshotId]  # carries our tags and stands in our records
+    locked: Set[SnapshotId] = frozenset()
+    in_use: Mapping[SnapshotId, str] = field(default_factory=dict)  # by what: image, disk, image_disk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spared:
+    point: RestorePoint
+    rule: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    expire: tuple[RestorePoint, ...]  # oldest first
+    spared: tuple[Spared, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    rule: str
+    because: str  # with the numbers
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.because}. {self.remedy}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    refusals: tuple[Refusal, ...]
+
+    @property
+    def because(self) -> tuple[str, ...]:
+        return tuple(str(one) for one in self.refusals)
+
+
+def guard(plan: PrunePlan, *, limits: PruneLimits, evidence: Evidence) -> Allowed | Refused:
+    """Judge a plan before anything is deleted. Caps count restore points over the whole run (`retention.merge`)."""
+    if not evidence.inventory_complete:
+        return Refused(
+            refusals=(
+                Refusal(
+                    rule="complete inventory",
+                    because=f"the inventory could not be read to its end ({evidence.gap or 'no reason given'}), so "
+                    f"nobody can say which of {len(plan.expire)} restore points is a last one",
+                    remedy="Nothing was deleted; the next run tries again. If it repeats, check the role's permissions "
+                    "(ecs:DescribeSnapshots, ecs:DescribeDisks) and throttling",
+                ),
+            )
+        )
+    spared = [one for point in plan.expire if (one := _untouchable(point, evidence)) is not None]
+    held = {one.point.id for one in spared}
+    spared += _last_ones([point for point in plan.expire if point.id not in held], evidence)
+    held = {one.point.id for one in spared}
+    expire = tuple(point for point in plan.expire if point.id not in held)
+    refusals = _over_the_caps(len(expire), len(plan.keep) + len(plan.expire), limits)
+    if refusals:
+        return Refused(refusals=refusals)
+    return Allowed(expire=expire, spared=tuple(spared))
+
+
+def _untouchable(point: RestorePoint, evidence: Evidence) -> Spared | None:
+    if point.pinned:
+        return Spared(point=point, rule="never pinned", because="the point is pinned; unpin it first")
+    for _, snapshot in point.disks:
+        if snapshot not in evidence.ours:
+            return Spared(
+                point=point,
+                rule="only what we made",
+                because=f"snapshot {snapshot} does not carry our tags or is not in our records",
+            )
+        if snapshot in evidence.locked:
+            return Spared(point=point, rule="never locked", because=f"snapshot {snapshot} is locked")
+        if snapshot in evidence.in_use:
+            return Spared(
+                point=point,
+                rule="never in use",
+                because=f"snapshot {snapshot} is in use by {evidence.in_use[snapshot]}; it goes when that is gone",
+            )
+    return None
+
+
+def _last_ones(candidates: list[RestorePoint], evidence: Evidence) -> list[Spared]:
+    """Points whose going would leave one of their disks without any snapshot that the cloud calls usable."""
+    doomed: dict[DiskId, set[SnapshotId]] = {}
+    for point in candidates:
+        for disk, snapshot in point.disks:
+            doomed.setdefault(disk, set()).add(snapshot)
+    bare = {
+        disk for disk, snapshots in doomed.items() if not evidence.usable_by_disk.get(disk, frozenset()) - snapshots
+    }
+    spared = []
+    for point in candidates:
+        hit = next((disk for disk, _ in point.disks if disk in bare), None)
+        if hit is not None:
+            of = len(evidence.usable_by_disk.get(hit, ()))
+            because = f"disk {hit} would keep 0 of the {of} snapshots that the cloud calls usable"
+            spared.append(Spared(point=point, rule="one usable point per disk", because=because))
+    return spared
+
+
+def _over_the_caps(deletions: int, points: int, limits: PruneLimits) -> tuple[Refusal, ...]:
+    refusals = []
+    if deletions > limits.max_items:
+        refusals.append(
+            Refusal(
+                rule="cap per run",
+                because=f"{deletions} restore points would go, more than max_items {limits.max_items}",
+                remedy="Look at `understudy prune`; if it is right, raise prune.max_items and apply the policy",
+            )
+        )
+    if points >= PERCENT_CAP_FROM and deletions * 100 > limits.max_percent * points:
+        refusals.append(
+            Refusal(
+                rule="percent cap per run",
+                because=f"{deletions} of {points} restore points would go, {deletions * 100 / points:.0f} percent, "
+                f"more than max_percent {limits.max_percent}",
+                remedy="Look at `understudy prune`; if it is right, raise prune.max_percent and apply the policy",
+            )
+        )
+    return tuple(refusals)

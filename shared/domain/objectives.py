@@ -1,0 +1,108 @@
+"""RPO and RTO, as measured.
+
+RPO of a disk at an instant is the age of its newest point that was usable at that instant. RTO is the time from loss
+to service, split in phases that follow each other without a hole, so that their sum is the total.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Self
+
+from shared.domain.ids import DiskId
+from shared.domain.retention import RestorePoint
+
+FAILOVER_PHASES: Final = ("detect", "decide", "fence", "promote", "rebind", "serve")
+REBUILD_PHASES: Final = ("detect", "decide", "create", "boot", "attach", "serve")
+
+
+def recovery_point_age(points: Iterable[RestorePoint], *, disk: DiskId, now: datetime) -> timedelta | None:
+    """Age of the newest usable point of `disk` at `now`; None when there is none (nothing could be restored).
+
+    Points dated after `now` do not count.
+    """
+    newest = max((taken for taken, since in _usable(points, disk) if since <= now), default=None)
+    return None if newest is None else now - newest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A stretch in which a loss would have cost `length`, had it struck just before `until`."""
+
+    since: datetime  # when the older point was taken, or the window's start when there was none
+    until: datetime  # when the newer one became usable, or the window's end
+    covered: bool  # False: there was no older point at all, so more than `length` was at stake
+
+    @property
+    def length(self) -> timedelta:
+        return self.until - self.since
+
+
+def worst_gap(points: Iterable[RestorePoint], *, disk: DiskId, start: datetime, end: datetime) -> Gap:
+    """The longest gap between consecutive usable points of `disk` within [`start`, `end`], both edges included.
+
+    A point taken before `start` opens the first gap. Pass every point that was made, not only those that prune left.
+    """
+    if end < start:
+        raise ValueError(f"the window ends ({end.isoformat()}) before it starts ({start.isoformat()})")
+    since, covered = start, False
+    worst: Gap | None = None
+    # In the order in which they became usable: an older point that becomes usable later helps nobody any more.
+    for taken, usable_since in sorted(_usable(points, disk), key=lambda pair: pair[1]):
+        if usable_since > end:
+            break
+        if usable_since > start:
+            gap = Gap(since=since, until=usable_since, covered=covered)
+            if worst is None or gap.length > worst.length:
+                worst = gap
+        if not covered or taken > since:
+            since, covered = taken, True
+    last = Gap(since=since, until=end, covered=covered)
+    return last if worst is None or last.length > worst.length else worst
+
+
+def _usable(points: Iterable[RestorePoint], disk: DiskId) -> Iterable[tuple[datetime, datetime]]:
+    return (
+        (point.taken, point.taken if point.usable_since is None else max(point.taken, point.usable_since))
+        for point in points
+        if point.counts and any(own == disk for own, _ in point.disks)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phases:
+    """Durations of a recovery's phases, in order. Their sum is `total` by construction."""
+
+    steps: tuple[tuple[str, timedelta], ...]
+
+    @classmethod
+    def between(cls, names: Sequence[str], *, lost: datetime, ended: Mapping[str, datetime]) -> Self:
+        """Phases from the moment of the loss and the moments at which each ended (all on one clock).
+
+        A phase without a moment was not needed or not reached and takes no time: its neighbour has it. A moment before
+        that of an earlier phase counts as the same moment.
+        """
+        unknown = set(ended) - set(names)
+        if unknown:
+            raise ValueError(f"no such phase: {', '.join(sorted(unknown))} (phases are {', '.join(names)})")
+        steps, reached = [], lost
+        for name in names:
+            end = max(reached, ended.get(name, reached))
+            steps.append((name, end - reached))
+            reached = end
+        return cls(steps=tuple(steps))
+
+    @property
+    def total(self) -> timedelta:
+        return sum((duration for _, duration in self.steps), timedelta())
+
+    @property
+    def longest(self) -> str:
+        return max(self.steps, key=lambda step: step[1])[0]
+
+    def __getitem__(self, name: str) -> timedelta:
+        return dict(self.steps)[name]
+
+    def __str__(self) -> str:
+        parts = ", ".join(f"{name} {duration.total_seconds():.1f} s" for name, duration in self.steps)
+        return f"{self.total.total_seconds():.1f} s ({parts})"
