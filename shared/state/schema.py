@@ -3,8 +3,7 @@
 from typing import Final
 
 TABLES: Final[dict[str, tuple[str, ...]]] = {
-    "policies": ("name", "version"),  # numbered, immutable; version zero-padded; plus one head row
-    "cursors": ("schedule",),  # protection/schedule -> last due time that was accounted for
+    "policies": ("name", "version"),  # numbered, immutable; version zero-padded
     "slots": ("subject", "due"),  # every due slot's end: taken, late or skipped, because
     "points": ("subject", "point"),  # restore points by instance, in time order
     "operations": ("operation",),  # the journal: one row per operation
@@ -16,5 +15,5 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
     "decisions": ("scope", "moment"),  # append-only
     "certificates": ("scope", "moment"),  # what each prune did
     "deliveries": ("key",),  # events already seen (dedupe)
-    "controls": ("name",),  # pause, acknowledge, master switch
+    "controls": ("name",),  # what every tick must know in one range read: active policy, pauses, cursors
 }

@@ -1,0 +1,84 @@
+"""The two clocks a handler may run on: the machine's, or that of a local emulator.
+
+The monotonic clock counts suspended time (CLOCK_BOOTTIME): a function instance that was frozen for an hour must not
+believe that its claim is a minute old.
+"""
+
+import http.client
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+from shared.domain.errors import Permanent, Retryable
+
+_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", None)
+
+
+def _monotonic() -> float:
+    # Only Linux has CLOCK_BOOTTIME; elsewhere (development) a suspended laptop stops the clock: harmless.
+    return time.monotonic() if _BOOTTIME is None else time.clock_gettime(_BOOTTIME)
+
+
+class SystemClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return _monotonic()
+
+    def sleep(self, duration: timedelta) -> None:
+        time.sleep(max(0.0, duration.total_seconds()))
+
+    def sync(self) -> None:
+        """Nothing to fetch."""
+
+
+class RemoteClock:
+    """The emulator's wall clock, fetched once per invocation by `sync()` and carried on from there at its rate.
+
+    `monotonic` and `sleep` are this machine's: leases and waiting are only meaningful while the emulator's clock runs
+    at rate 1. At rate 0 `now` stands still for the whole invocation, as the emulator's does.
+    """
+
+    def __init__(self, url: str, *, timeout: timedelta = timedelta(seconds=5)) -> None:
+        self._url = url
+        self._timeout = timeout.total_seconds()
+        self._base: datetime | None = None
+        self._rate = 1.0
+        self._fetched = 0.0
+
+    def sync(self) -> None:
+        """Raises Retryable when the emulator does not answer, Permanent when it answers something else."""
+        parts = urlsplit(self._url)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=self._timeout)
+        try:
+            connection.request("GET", parts.path or "/")
+            body = connection.getresponse().read()
+        except (OSError, http.client.HTTPException) as error:
+            raise Retryable(f"the emulator's clock at {self._url} does not answer ({error}); is it running?") from error
+        finally:
+            connection.close()
+        fetched = _monotonic()
+        try:
+            answer = json.loads(body)
+            base, rate = datetime.fromisoformat(answer["now"]), float(answer["rate"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise Permanent(f"UNDERSTUDY_CLOCK={self._url} answered no clock: {body[:80]!r}") from error
+        self._base, self._rate, self._fetched = base.astimezone(UTC), rate, fetched
+
+    @property
+    def rate(self) -> float:
+        return self._rate
+
+    def now(self) -> datetime:
+        if self._base is None:
+            self.sync()
+        assert self._base is not None
+        return self._base + timedelta(seconds=(_monotonic() - self._fetched) * self._rate)
+
+    def monotonic(self) -> float:
+        return _monotonic()
+
+    def sleep(self, duration: timedelta) -> None:
+        time.sleep(max(0.0, duration.total_seconds()))

@@ -1,0 +1,38 @@
+"""Decisions, append-only, by scope and moment. Writing the same decision twice leaves one row."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from shared.domain.decision import Decision
+from shared.ports.store import Row, Store, Write
+from shared.state import codec
+
+TABLE: Final = "decisions"
+
+
+class Decisions:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def record(self, scope: str, *decisions: Decision) -> None:
+        """`scope` is what one asks about later: a protection, an instance, a pair. One call for all of them."""
+        if decisions:
+            self._store.put_many([_write(scope, decision) for decision in decisions])
+
+    def of(self, scope: str, *, newest: int | None = None) -> Iterator[Decision]:
+        """Newest first."""
+        for row in self._store.scan(TABLE, (scope,), backward=True, limit=newest):
+            yield codec.load(Decision, str(row.columns["body"]))
+
+
+def rows(scope: str, decisions: Sequence[Decision]) -> list[Write]:
+    """For a caller that writes them together with other rows whose rewriting is harmless."""
+    return [_write(scope, decision) for decision in decisions]
+
+
+def _write(scope: str, decision: Decision) -> Write:
+    body = codec.dump(decision)
+    # The digest keeps two decisions of one instant apart and makes a repeated write hit the same row.
+    key = (scope, f"{codec.moment(decision.at)}/{hashlib.sha256(body.encode()).hexdigest()[:12]}")
+    return Write(table=TABLE, row=Row(key=key, columns={"body": body, "event": decision.event}))

@@ -1,0 +1,63 @@
+"""What became of every due slot of every subject: taken, late, or skipped because. Promise 2 is checked against this.
+
+An end, once written, is only replaced by a better one: a slot that reads *taken* stays taken however often a crashed
+run repeats its bookkeeping (the executor writes them in that order, under its claim).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from shared.ports.store import Key, Row, Store, Write
+from shared.state import codec
+
+TABLE: Final = "slots"
+
+
+class SlotState(StrEnum):
+    TAKEN = "taken"
+    LATE = "late"  # taken, but not when it was due
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    subject: str  # an instance; the protection itself when nothing was selected or nobody could look
+    due: datetime
+    protection: str
+    schedule: str
+    state: SlotState
+    at: datetime  # when this end was recorded
+    because: str = ""
+    point: str = ""  # id of the restore point that was made
+
+
+class Slots:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def put(self, slots: Iterable[Slot]) -> None:
+        batch = writes(slots)
+        if batch:
+            self._store.put_many(batch)
+
+    def of(self, subject: str, *, newest: int | None = None) -> Iterator[Slot]:
+        """Newest first."""
+        for row in self._store.scan(TABLE, (subject,), backward=True, limit=newest):
+            yield codec.load(Slot, str(row.columns["body"]))
+
+    def all(self) -> Iterator[Slot]:
+        """Every slot there is, by subject and due time. Streams."""
+        for row in self._store.scan(TABLE, ()):
+            yield codec.load(Slot, str(row.columns["body"]))
+
+
+def writes(slots: Iterable[Slot]) -> list[Write]:
+    """For a caller that writes them together with other rows whose rewriting is harmless."""
+    return [Write(table=TABLE, row=Row(key=_key(slot), columns={"body": codec.dump(slot)})) for slot in slots]
+
+
+def _key(slot: Slot) -> Key:
+    return (slot.subject, f"{codec.second(slot.due)}/{slot.protection}/{slot.schedule}")

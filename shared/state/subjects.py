@@ -1,0 +1,35 @@
+"""Which recovery holds a subject (an instance, a pair): never two at once."""
+
+from typing import Final
+
+from shared.domain.errors import Conflict
+from shared.domain.ids import OperationId
+from shared.ports.store import Absent, Matches, Row, Store
+from shared.state import settle
+
+TABLE: Final = "subjects"
+
+
+class Subjects:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def take(self, subject: str, operation: OperationId) -> bool:
+        """True when `operation` now holds it (also when it did before); False when another one does."""
+        try:
+            settle.put(self._store, TABLE, Row(key=(subject,), columns={"operation": operation}), condition=Absent())
+        except Conflict:
+            return self.holder(subject) == operation
+        return True
+
+    def holder(self, subject: str) -> OperationId | None:
+        row = self._store.get(TABLE, (subject,))
+        return None if row is None else OperationId(str(row.columns["operation"]))
+
+    def release(self, subject: str, operation: OperationId) -> None:
+        """Free it if `operation` holds it; otherwise nothing. After the operation's row is closed, never before:
+        a crash in between leaves the subject held by a finished operation, which whoever looks next may release."""
+        try:
+            self._store.delete(TABLE, (subject,), condition=Matches({"operation": operation}))
+        except Conflict:
+            return
