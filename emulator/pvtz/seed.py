@@ -1,0 +1,29 @@
+"""The `private_zones` section of a seed file: `[{id, name, vpc, records: [{rr, type, value, ttl, ...}]}]`."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from emulator.pvtz.model import DISABLE, BoundVpc
+
+if TYPE_CHECKING:
+    from emulator.cloud import Cloud
+
+
+def load(section: Sequence[Mapping[str, Any]], cloud: "Cloud") -> None:
+    for entry in section:
+        zone = cloud.pvtz.add_zone(str(entry["name"]), id=entry.get("id"))
+        if vpcs := entry.get("vpcs", ()):
+            cloud.pvtz.bind(zone.id, tuple(BoundVpc(region=v["region"], vpc=v["vpc"]) for v in vpcs))
+        for row in entry.get("records", ()):
+            record = cloud.pvtz.add_record(
+                zone.id,
+                rr=str(row["rr"]),
+                type=str(row["type"]),
+                value=str(row["value"]),
+                ttl=row.get("ttl"),
+                weight=row.get("weight"),
+                priority=row.get("priority"),
+                remark=str(row.get("remark", "")),
+            )
+            if str(row.get("status", "")).upper() == DISABLE:
+                cloud.pvtz.set_status(record.id, DISABLE)
