@@ -1,0 +1,209 @@
+"""One TCP port of the emulated network: a listener that carries connections on to where the work is done.
+
+It has three moods. *Audible*: connections are carried. *Silent*: nothing is answered and nothing is refused, as
+behind a cut cable: new connections hang (Linux drops SYNs for a listener whose accept queue is full, so the queue is
+made one long and filled by ourselves), established ones stall in both directions and stay open. *Closed*: the kernel
+refuses, as when the host is there and the process is not.
+
+When sound returns, stalled connections go on where they stopped, as TCP does after a healed cut: bytes that were under
+way are delivered late. That is a trap on purpose: a command sent before the silence may reach its master after it.
+"""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+import struct
+from typing import Final
+
+log = logging.getLogger(__name__)
+
+CHUNK: Final = 65536
+BACKLOG: Final = 128
+FILLERS: Final = 4  # one fills the accept queue of listen(0); the rest prove it and stand in for a lost handshake
+RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER of no time: close sends RST instead of FIN
+
+
+class AddressMissing(Exception):
+    """This machine cannot bind a loopback address that the emulated network needs."""
+
+
+class Port:
+    def __init__(self, listen: tuple[str, int], target: tuple[str, int], *, source: str | None = None) -> None:
+        """`source`: the local address from which the target is dialled, so that it can tell who asks."""
+        self.listen = listen
+        self.target = target
+        self._source = source
+        self._socket: socket.socket | None = None
+        self._fillers: list[socket.socket] = []
+        self._audible = asyncio.Event()
+        self._audible.set()
+        self._carried: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_open(self) -> bool:
+        return self._socket is not None
+
+    @property
+    def is_silent(self) -> bool:
+        return not self._audible.is_set()
+
+    def open(self) -> None:
+        if self._socket is not None:
+            return
+        self._socket = bind(*self.listen)
+        self._socket.listen(0 if self.is_silent else BACKLOG)
+        self.listen = self._socket.getsockname()
+        if self.is_silent:
+            self._fill()
+        else:
+            self._accept_from_now()
+
+    def silence(self) -> None:
+        """Stop answering without refusing. Idempotent; a port that is closed will be silent when it opens."""
+        if self.is_silent:
+            return
+        self._audible.clear()
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._socket.listen(0)
+            self._fill()
+
+    def sound(self) -> None:
+        """Answer again. Connections that hung in the silence are accepted at their next SYN (after 1 s, 3 s, ...)."""
+        if not self.is_silent:
+            return
+        self._audible.set()
+        if self._socket is not None:
+            self._socket.listen(BACKLOG)
+            self._drop_fillers()
+            self._accept_from_now()
+
+    async def close(self) -> None:
+        """Refuse from now on, and reset what is established: the host no longer knows those connections."""
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._drop_fillers()
+            self._socket.close()
+            self._socket = None
+        for task in list(self._carried):
+            task.cancel()
+        await asyncio.gather(*self._carried, return_exceptions=True)
+
+    # -- silence
+
+    def _fill(self) -> None:
+        for _ in range(FILLERS):
+            filler = socket.socket()
+            filler.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                filler.connect(self.listen)
+            self._fillers.append(filler)
+
+    def _drop_fillers(self) -> None:
+        """Also takes the filler that sits in the queue out of it, so that no guest ever meets one."""
+        assert self._socket is not None
+        own = {filler.getsockname() for filler in self._fillers}
+        real: list[socket.socket] = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                client, peer = self._socket.accept()
+                if peer in own:
+                    client.close()
+                else:
+                    real.append(client)
+        for filler in self._fillers:
+            filler.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            filler.close()
+        self._fillers.clear()
+        for client in real:
+            self._start_carrying(client)
+
+    # -- carrying
+
+    def _accept_from_now(self) -> None:
+        assert self._socket is not None
+        asyncio.get_running_loop().add_reader(self._socket, self._accept)
+
+    def _accept(self) -> None:
+        if self._socket is None:
+            return
+        try:
+            client, _ = self._socket.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            log.warning("network.accept_failed", extra={"port": str(self.listen), "error": str(error)})
+            return
+        self._start_carrying(client)
+
+    def _start_carrying(self, client: socket.socket) -> None:
+        client.setblocking(False)
+        task = asyncio.get_running_loop().create_task(self._carry(client))
+        self._carried.add(task)
+        task.add_done_callback(self._carried.discard)
+
+    async def _carry(self, client: socket.socket) -> None:
+        guest = socket.socket()
+        guest.setblocking(False)
+        orderly = False
+        try:
+            await self._audible.wait()
+            if self._source is not None:
+                guest.bind((self._source, 0))
+            await asyncio.get_running_loop().sock_connect(guest, self.target)
+            for end in (client, guest):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._pump(client, guest))
+                both.create_task(self._pump(guest, client))
+            orderly = True
+        except* OSError as error:
+            # One end vanished or never was there. In silence nobody may learn of it.
+            log.debug("network.connection_broke", extra={"port": str(self.listen), "error": repr(error)})
+            await self._audible.wait()
+        finally:
+            for end in (client, guest):
+                if not orderly:
+                    with contextlib.suppress(OSError):
+                        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                end.close()
+
+    async def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._audible.wait()
+            try:
+                data = await loop.sock_recv(source, CHUNK)
+            except ConnectionError:
+                await self._audible.wait()
+                raise
+            await self._audible.wait()
+            if not data:
+                with contextlib.suppress(OSError):
+                    sink.shutdown(socket.SHUT_WR)
+                return
+            await loop.sock_sendall(sink, data)
+
+
+def bind(address: str, port: int) -> socket.socket:
+    """A bound, non-blocking TCP socket; raises AddressMissing with the remedy when the address is not ours to bind."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setblocking(False)
+    try:
+        listener.bind((address, port))
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise AddressMissing(
+                f"the loopback address {address} cannot be bound: the emulated network needs Linux, where all of "
+                f"127.0.0.0/8 is local (elsewhere add each address to the loopback interface by hand)"
+            ) from error
+        if error.errno == errno.EADDRINUSE:
+            raise AddressMissing(
+                f"{address}:{port} is taken: another emulator uses the same network; choose another with --set net=N"
+            ) from error
+        raise
+    return listener
