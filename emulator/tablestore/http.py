@@ -1,0 +1,66 @@
+"""Tablestore's HTTP door: one POST per call, recognised by its `x-ots-instancename` header."""
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from emulator.clock import real_now
+from emulator.tablestore.errors import Dropped, OtsError
+from emulator.tablestore.protocol import dispatch, error_body
+from emulator.tablestore.sign import Signer, content_md5, verify
+
+if TYPE_CHECKING:
+    from emulator.cloud import Cloud
+
+log: Final = logging.getLogger(__name__)
+
+MAX_BODY_BYTES: Final = 5 * 1024 * 1024
+
+
+async def handle(request: web.Request, cloud: "Cloud") -> web.Response:
+    """Read the body, then decide and answer in one go: nothing can come between a condition and its write."""
+    operation = request.path.rsplit("/", 1)[-1]  # a path in the endpoint is sent, but not signed
+    if request.method != "POST":
+        return _refusal(OtsError(405, "OTSMethodNotAllowed", "Only POST method is allowed."), operation, None, cloud)
+    too_large = OtsError(413, "OTSRequestBodyTooLarge", f"The request body exceeds {MAX_BODY_BYTES} bytes.")
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        # Not read, so this connection cannot carry another request.
+        answer = _refusal(too_large, operation, None, cloud)
+        answer.force_close()
+        return answer
+    body = await request.content.read()
+    if len(body) > MAX_BODY_BYTES:
+        return _refusal(too_large, operation, None, cloud)
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    signer: Signer | None = None
+    try:
+        signer = verify(f"/{operation}", headers, body, cloud)
+        if cloud.ram.denies(signer.key.role, f"ots:{operation}"):
+            raise OtsError(403, "OTSNoPermissionAccess", "You have no permission to access the requested resource.")
+        answer_body = dispatch(cloud.tablestore, headers["x-ots-instancename"], operation, body)
+    except OtsError as error:
+        return _refusal(error, operation, signer, cloud)
+    except Dropped:
+        if request.transport is not None:
+            request.transport.abort()
+        return web.Response(status=500)
+    return web.Response(body=answer_body, headers=_headers(answer_body, operation, signer, cloud))
+
+
+def _refusal(error: OtsError, operation: str, signer: Signer | None, cloud: "Cloud") -> web.Response:
+    body = error_body(error)
+    return web.Response(status=error.status, body=body, headers=_headers(body, operation, signer, cloud))
+
+
+def _headers(body: bytes, operation: str, signer: Signer | None, cloud: "Cloud") -> Mapping[str, str]:
+    headers = {
+        "x-ots-contentmd5": content_md5(body),
+        "x-ots-requestid": cloud.chance.request_id().lower(),
+        "x-ots-date": real_now().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "x-ots-contenttype": "protocol buffer",
+    }
+    if signer is not None:
+        headers["Authorization"] = signer.authorization(f"/{operation}", headers)
+    return headers
