@@ -2,16 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from typing import Protocol
 
+from shared.domain.detection import Sight as Sight
 from shared.domain.ids import Epoch
-
-
-class Sight(StrEnum):
-    ANSWERED = "answered"
-    REFUSED = "refused"  # the host is there, the process is not
-    SILENT = "silent"  # nothing came back in time: dark, frozen or cut off
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +14,7 @@ class AgentReport:
     active: bool | None = None
     epoch: Epoch | None = None
     site: str | None = None
+    ready: bool | None = None  # whether its master is well enough to be active; None: it did not say
     detail: str = ""
 
 
@@ -33,3 +28,14 @@ class Agents(Protocol):
         ...
 
     def demote(self, address: str, port: int, *, timeout: timedelta) -> AgentReport: ...
+
+
+class Services(Protocol):
+    """The protected services themselves. What answers here takes traffic, so this is asked before any is given."""
+
+    def answers(self, address: str, port: int, *, timeout: timedelta) -> Sight:
+        """Try the port once. Never raises for a service that does not answer; that is a sight.
+
+        ANSWERED means that the connection was accepted: the balancer's own check judges what is said on it.
+        """
+        ...

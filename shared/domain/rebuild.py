@@ -1,0 +1,180 @@
+"""Is this instance lost, and may a replacement be built now? Pure: what was seen goes in, a verdict comes out.
+
+Facts that rule here (ECS and CloudMonitor documents, read 2026-03):
+
+- The platform itself restarts the instances of a failed host within about 5 minutes, so a rebuild waits longer than
+  that (`RebuildRule.patience`) or it doubles the server.
+- An unplanned failure has no warning: its first status is *executing*. Notifications come twice and in any order, so
+  only the events as the API lists them count here, never a notification.
+- An instance in a dark zone may say Running for ever. One machine's silence in a zone where nothing else answers
+  either is not that machine's failure.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from shared.domain.inventory import Instance, InstanceState, SystemEvent
+from shared.domain.policy import RebuildRule
+from shared.domain.selection import selects
+
+ISOLATED: Final = "understudy:isolated"
+"""Tag of an instance that was replaced: kept, stopped, no longer anybody's member. Its value is the operation."""
+REPLACES: Final = "understudy:replaces"
+"""Tag of a replacement: the instance whose part it took."""
+
+UNPLANNED: Final = ("SystemFailure.", "InstanceFailure.")
+RECENT: Final = timedelta(minutes=30)
+"""A failure event that ended longer ago than this before the trouble was seen does not explain the trouble."""
+LOOK_AGAIN: Final = timedelta(seconds=30)
+
+
+class Service(StrEnum):
+    """What the service port did when it was tried."""
+
+    ANSWERS = "answers"
+    REFUSES = "refuses"  # the machine is there, the process is not
+    SILENT = "silent"
+    UNTRIED = "untried"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """One look at one instance and its surroundings."""
+
+    now: datetime
+    first_seen: datetime  # when the trouble first came to our notice
+    instance: Instance | None  # None: the inventory answered without it
+    events: tuple[SystemEvent, ...] = ()
+    service: Service = Service.UNTRIED
+    in_rotation: bool | None = None  # the balancer's health check says normal; None: no balancer, or no data
+    zone_alive: int = 0  # other machines of its zone that were seen alive
+    zone_lost: int = 0  # other machines of its zone that were seen lost
+    ahead: int = 0  # open rebuilds of the same rule that come first
+    paused: str = ""  # why rebuilds are paused; "" when they are not
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Look again at `until`, not before."""
+
+    until: datetime
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebuild:
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotOurs:
+    """Nothing that a rebuild may or should mend."""
+
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandOver:
+    """The zone is the trouble, not the instance: one decision, and failover's business."""
+
+    zone: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refuse:
+    because: str
+
+
+RebuildVerdict = Wait | Rebuild | Recovered | NotOurs | HandOver | Refuse
+
+
+def judge(rule: RebuildRule, view: View) -> RebuildVerdict:
+    """The verdict on one instance at `view.now`.
+
+    Every `Wait` ends: patience runs from the first sign of trouble, and a queue of rebuilds moves on.
+    """
+    instance = view.instance
+    if instance is None:
+        return Refuse(because="the inventory does not list it: it was released, or we may not see it")
+    if ISOLATED in instance.tags:
+        return NotOurs(because=f"it was already replaced (by {instance.tags[ISOLATED]}) and is kept in isolation")
+    if not selects(rule.select, instance):
+        return NotOurs(because=f"rebuild rule {rule.name} does not select it")
+    failure = unplanned(view.events, since=view.first_seen - RECENT)
+    began = min(view.first_seen, failure.published) if failure else view.first_seen
+    deadline = began + rule.patience
+    if instance.state is InstanceState.RUNNING and view.service is Service.ANSWERS:
+        return _answering(failure, view, deadline)
+    if failure is None:
+        return _without_event(instance, view, deadline)
+    return _lost(rule, view, deadline, f"{failure.type} ({failure.id}) is {failure.status}, {_looks(instance, view)}")
+
+
+def unplanned(events: tuple[SystemEvent, ...], *, since: datetime) -> SystemEvent | None:
+    """The newest failure event that is unfinished or ended after `since`: what the loss is accounted to."""
+    candidates = [
+        event
+        for event in events
+        if event.type.startswith(UNPLANNED) and (event.finished is None or event.finished >= since)
+    ]
+    return max(candidates, key=lambda event: (event.published, event.id), default=None)
+
+
+def _answering(failure: SystemEvent | None, view: View, deadline: datetime) -> RebuildVerdict:
+    if failure is not None and failure.finished is None and view.now < deadline:
+        return Wait(until=deadline, because=f"it answers, but {failure.type} is still {failure.status}")
+    return Recovered(because="it runs and its service answers")
+
+
+def _without_event(instance: Instance, view: View, deadline: datetime) -> RebuildVerdict:
+    """No failure event: an intention, a process that died, a machine that hangs, or a zone."""
+    if instance.state in (InstanceState.STOPPED, InstanceState.STOPPING):
+        return NotOurs(because=f"it is {instance.state} without any failure event: somebody meant that")
+    if instance.state in (InstanceState.PENDING, InstanceState.STARTING):
+        return _until(deadline, view, f"it is {instance.state}", "it never came up; look at it by hand")
+    if view.service is Service.REFUSES:
+        return NotOurs(because="the machine is up and refuses connections: its process needs a restart, not a rebuild")
+    if view.service is Service.UNTRIED or view.in_rotation:
+        return _until(deadline, view, "no sign of a failure yet", "no failure event, and nothing shows that it is lost")
+    if not view.zone_alive:
+        return HandOver(zone=instance.zone, because="it is silent, and so is everything else that we know in its zone")
+    if view.now < deadline:
+        return Wait(until=deadline, because="it is silent without a failure event; it may be starting again")
+    return _go(view, "it stayed silent beyond patience while others of its zone answer")
+
+
+def _lost(rule: RebuildRule, view: View, deadline: datetime, seen: str) -> RebuildVerdict:
+    assert view.instance is not None
+    if view.zone_lost and not view.zone_alive:
+        return HandOver(
+            zone=view.instance.zone,
+            because=f"{view.zone_lost + 1} instances of {view.instance.zone} are lost at once and none there answers",
+        )
+    if view.now < deadline:
+        return Wait(until=deadline, because=f"{seen}; the platform's own restart is waited for")
+    if view.ahead >= rule.max_at_once:
+        return Wait(until=view.now + LOOK_AGAIN, because=f"{view.ahead} rebuilds of {rule.name} come first")
+    return _go(view, f"{seen}; patience of {int(rule.patience.total_seconds())} s is over")
+
+
+def _go(view: View, because: str) -> RebuildVerdict:
+    return Refuse(because=f"rebuilds are paused: {view.paused}") if view.paused else Rebuild(because=because)
+
+
+def _until(deadline: datetime, view: View, because: str, after: str) -> RebuildVerdict:
+    if view.now >= deadline:
+        return NotOurs(because=after)
+    return Wait(until=min(deadline, view.now + LOOK_AGAIN), because=because)
+
+
+def _looks(instance: Instance, view: View) -> str:
+    health = {True: "in rotation", False: "out of rotation", None: "rotation unknown"}[view.in_rotation]
+    return f"the instance is {instance.state}, its service {view.service}, {health}"
