@@ -55,6 +55,11 @@ class Protection:
     keep: Retention
     rpo_target: timedelta
 
+    @property
+    def zone(self) -> str:
+        """The zone in whose calendar `keep` is cut: that of the first schedule (there is at least one)."""
+        return self.schedules[0].zone
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RebuildRule:
