@@ -1,19 +1,8 @@
 """The middleware domain name: one record in a private zone."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NameRecord:
-    record_id: str
-    zone: str  # e.g. corp.example
-    host: str  # e.g. master
-    type: str  # A | CNAME
-    value: str
-    ttl_seconds: int
-    enabled: bool
-    remark: str
+from shared.domain.dns_plan import NameRecord as NameRecord
 
 
 class Names(Protocol):

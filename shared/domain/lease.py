@@ -1,0 +1,138 @@
+"""Who may be active until when: the argument by which two sites never accept commands at once.
+
+The holder counts from the START of its last successful renewal, on a clock that also counts suspended time
+(CLOCK_BOOTTIME), and is active until that start + lease - margin. It looks at that deadline on every command, before it
+does the work and again AFTER it has written its accept record; only what passes the second look counts as accepted.
+
+The taker acts only after it has itself seen owner and version unchanged for a whole lease, measured from the RETURN of
+the read that first showed this version, on its own monotonic clock; then it takes over by one compare-and-set on that
+very version. A successful compare-and-set proves that no renewal was applied in between, so
+
+    start of last renewal  <=  that renewal applied  <=  the taker's first read of it returned  =: t
+    holder stops at          start + lease - margin  <=  t + lease - margin  <  t + lease  <=  taker acts.
+
+Wall clocks appear nowhere, and no two machines' clocks are compared: each side measures a duration on its own clock.
+`margin` pays for the difference in speed of the two clocks (1 s in 5 s bears 20 %; quartz differs by parts in 10,000).
+
+A lease row is never deleted, or its epoch would restart. `FREE` is written by a holder that has already revoked its
+own deadline: then nobody is active under this epoch, and a taker need not wait.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import StrEnum
+
+from shared.domain.errors import BadInput
+from shared.domain.ids import Epoch, PairName, SiteName
+from shared.domain.policy import Pair
+
+
+class LeaseState(StrEnum):
+    HELD = "held"
+    FREE = "free"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """`margin` must leave room for at least one renewal: renew_every < lease - margin."""
+
+    lease: timedelta
+    margin: timedelta
+    renew_every: timedelta
+
+    def __post_init__(self) -> None:
+        if self.margin <= timedelta(0) or self.renew_every <= timedelta(0):
+            raise BadInput("lease terms: margin and renew_every must be longer than 0 s")
+        if self.renew_every >= self.lease - self.margin:
+            raise BadInput(
+                f"lease terms: renew_every ({self.renew_every.total_seconds():g} s) must be shorter than "
+                f"lease - margin ({(self.lease - self.margin).total_seconds():g} s), or the holder loses it between two renewals"
+            )
+
+    @classmethod
+    def of(cls, pair: Pair) -> "Terms":
+        return cls(lease=pair.lease, margin=pair.margin, renew_every=pair.renew_every)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The row as read or written. `version` rises with every write, `epoch` with every take-over."""
+
+    pair: PairName
+    owner: SiteName
+    epoch: Epoch
+    version: int
+    token: str  # unique per write attempt: settles by reading back whether a write without an answer was applied
+    state: LeaseState
+    length: timedelta  # the holder's own terms, so that a taker under another policy version waits long enough
+
+    @classmethod
+    def first(cls, pair: PairName, owner: SiteName, *, token: str, length: timedelta) -> "Lease":
+        return cls(pair=pair, owner=owner, epoch=Epoch(1), version=1, token=token, state=LeaseState.HELD, length=length)
+
+    def renewed(self, *, token: str, length: timedelta) -> "Lease":
+        assert self.state is LeaseState.HELD, "a free lease is taken, not renewed"
+        return replace(self, version=self.version + 1, token=token, length=length)
+
+    def taken(self, owner: SiteName, *, token: str, length: timedelta) -> "Lease":
+        return replace(
+            self,
+            owner=owner,
+            epoch=Epoch(self.epoch + 1),
+            version=self.version + 1,
+            token=token,
+            state=LeaseState.HELD,
+            length=length,
+        )
+
+    def released(self, *, token: str) -> "Lease":
+        return replace(self, version=self.version + 1, token=token, state=LeaseState.FREE)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a holder may rely on: active under `epoch` while its own clock reads less than `until` (seconds)."""
+
+    epoch: Epoch
+    until: float
+
+    @classmethod
+    def of_renewal(cls, lease: Lease, *, started: float, terms: Terms) -> "Grant":
+        """`started` was read before the renewal was sent."""
+        return cls(lease.epoch, started + (terms.lease - terms.margin).total_seconds())
+
+    def active_at(self, now: float) -> bool:
+        return now < self.until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """A taker's own evidence: this lease, unchanged since `since` on the taker's monotonic clock (seconds)."""
+
+    lease: Lease
+    since: float
+
+    @classmethod
+    def first(cls, lease: Lease, *, returned: float) -> "Sighting":
+        """`returned` was read after the read's answer had arrived."""
+        return cls(lease=lease, since=returned)
+
+    def then(self, lease: Lease, *, returned: float) -> "Sighting":
+        """Another read: the same owner, epoch and version keep `since`; anything else starts anew."""
+        unchanged = (lease.owner, lease.epoch, lease.version) == (
+            self.lease.owner,
+            self.lease.epoch,
+            self.lease.version,
+        )
+        return self if unchanged else Sighting.first(lease, returned=returned)
+
+    def unchanged_for(self, now: float) -> timedelta:
+        return timedelta(seconds=max(0.0, now - self.since))
+
+    def expires_at(self, terms: Terms) -> float:
+        """When the lease has certainly run out, on the taker's clock: the longer of its own and the holder's terms."""
+        return self.since + max(terms.lease, self.lease.length).total_seconds()
+
+    def takeable(self, now: float, terms: Terms) -> bool:
+        """Nobody can be active under this epoch any more, provided that a compare-and-set on its version succeeds."""
+        return self.lease.state is LeaseState.FREE or now >= self.expires_at(terms)
