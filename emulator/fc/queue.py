@@ -1,0 +1,250 @@
+"""The asynchronous queue: at least once, retries, ages, delays, task ids, destinations.
+
+All waiting is on the emulated calendar. A due invocation holds the clock from its due moment until its end, so that
+time never jumps over work that has begun.
+"""
+
+import json
+import re
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from emulator.clock import Clock
+from emulator.fc.project import Function
+from emulator.fc.run import Run
+
+FIRST_BACKOFF = timedelta(seconds=0.5)
+LONGEST_BACKOFF = timedelta(seconds=60)  # assumption: the cap is not documented
+THROTTLED_FOR = timedelta(hours=5)
+LONGEST_DELAY = timedelta(seconds=3600)
+LARGEST_PAYLOAD = 128 * 1024
+TASK_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}")
+
+
+class Refused(Exception):
+    """The call is answered with this service-level error; nothing was queued or run."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(f"{status} {code}: {message}")
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """`error` as `x-fc-error-type`; None on success. `seconds` are real ones."""
+
+    body: bytes
+    error: str | None
+    seconds: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Queued:
+    function: Function
+    payload: bytes
+    request_id: str
+    trigger: str
+    queued: datetime
+    due: datetime
+    task: str
+    attempts: int = 0  # executions so far
+    throttles: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Fault:
+    """What goes wrong with the next `count` asynchronous invocations of `function` (any, when None)."""
+
+    kind: str  # twice | drop | delay
+    function: str | None = None
+    count: int = 1
+    seconds: float = 0.0
+
+
+@dataclass(slots=True, kw_only=True)
+class TaskRecord:
+    function: str
+    task: str
+    request_id: str
+    payload: bytes
+    state: str  # Enqueued Running Succeeded Failed Retrying Expired ...
+    queued: datetime
+    history: list[tuple[str, datetime]] = field(default_factory=list)
+
+
+class Engine(Protocol):
+    """What the queue needs of the service."""
+
+    def enter(self, function: Function) -> bool:
+        """Take one unit of concurrency; False means throttled."""
+        ...
+
+    def begin(self, function: Function, request_id: str) -> Run: ...
+
+    async def execute(self, run: Run, queued: Queued) -> Outcome:
+        """Run to its end and give the unit of concurrency back."""
+        ...
+
+    def deliver(self, arn: str, payload: bytes, why: str) -> None: ...
+
+    def dropped(self, queued: Queued, why: str) -> None: ...
+
+
+class AsyncQueue:
+    def __init__(
+        self,
+        clock: Clock,
+        engine: Engine,
+        *,
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        region: str,
+        account: str,
+    ) -> None:
+        self.faults: list[Fault] = []
+        self.tasks: dict[tuple[str, str], TaskRecord] = {}
+        self.depth = 0
+        self._clock = clock
+        self._engine = engine
+        self._spawn = spawn
+        self._region = region
+        self._account = account
+
+    def put(
+        self,
+        function: Function,
+        payload: bytes,
+        *,
+        request_id: str,
+        trigger: str,
+        delay: timedelta = timedelta(0),
+        task: str | None = None,
+    ) -> None:
+        """Accept one invocation. Raises Refused: too large, a bad delay, or a task id that is in use (409).
+
+        A task id has no effect on a function whose asyncTask is off (assumption).
+        """
+        if len(payload) > LARGEST_PAYLOAD:
+            raise Refused(413, "RequestTooLarge", f"asynchronous payloads are limited to {LARGEST_PAYLOAD} bytes")
+        if not timedelta(0) <= delay <= LONGEST_DELAY:
+            raise Refused(400, "InvalidArgument", "x-fc-async-delay must be 0 to 3600 seconds")
+        now = self._clock.now()
+        if task is not None and not TASK_ID.fullmatch(task):
+            raise Refused(400, "InvalidArgument", f"async task id {task!r} is malformed")
+        if function.asynchronous.task:
+            key = (function.name, task or request_id)
+            if key in self.tasks:
+                raise Refused(409, "AsyncTaskAlreadyExists", f"async task id {key[1]} is in use")
+            self.tasks[key] = TaskRecord(
+                function=function.name,
+                task=key[1],
+                request_id=request_id,
+                payload=payload,
+                state="Enqueued",
+                queued=now,
+                history=[("Enqueued", now)],
+            )
+        copies = 1
+        for fault in self._faults_for(function):
+            copies += fault.kind == "twice"
+            copies -= copies if fault.kind == "drop" else 0
+            delay += timedelta(seconds=fault.seconds if fault.kind == "delay" else 0)
+        for _ in range(copies):
+            queued = Queued(
+                function=function,
+                payload=payload,
+                request_id=request_id,
+                trigger=trigger,
+                queued=now,
+                due=now + delay,
+                task=task or request_id,
+            )
+            self._later(queued, delay)
+
+    def _faults_for(self, function: Function) -> list[Fault]:
+        found = [f for f in self.faults if f.function in (None, function.name)]
+        for fault in found:
+            fault.count -= 1
+        self.faults = [f for f in self.faults if f.count > 0]
+        return found
+
+    def _later(self, queued: Queued, delay: timedelta) -> None:
+        self.depth += 1
+        if delay <= timedelta(0):
+            self._fall_due(queued)
+        else:
+            label = f"async {queued.function.name} {queued.request_id}"
+            self._clock.call_later(delay, lambda: self._fall_due(queued), label)
+
+    def _fall_due(self, queued: Queued) -> None:
+        self.depth -= 1
+        if self._clock.now() - queued.due > queued.function.asynchronous.max_age:
+            self._state(queued, "Expired")
+            self._engine.dropped(queued, "expired")
+            # assumption: the word of `condition` for an event that grew too old
+            self._notify(queued, "EventAgeExceeded", None)
+            return
+        if not self._engine.enter(queued.function):
+            self._throttled(queued)
+            return
+        self._spawn(self._attempt(queued, self._engine.begin(queued.function, queued.request_id)))
+
+    def _throttled(self, queued: Queued) -> None:
+        queued.throttles += 1
+        if self._clock.now() - queued.due > THROTTLED_FOR:
+            self._state(queued, "Failed")
+            self._engine.dropped(queued, "throttled for hours")
+            self._notify(queued, "ResourceExhausted", None)  # assumption: the word
+            return
+        self._later(queued, _backoff(queued.throttles))
+
+    async def _attempt(self, queued: Queued, run: Run) -> None:
+        queued.attempts += 1
+        self._state(queued, "Running")
+        outcome = await self._engine.execute(run, queued)
+        if outcome.error is None:
+            self._state(queued, "Succeeded")
+            self._notify(queued, "Success", outcome)
+        elif queued.attempts <= queued.function.asynchronous.retries:
+            self._state(queued, "Retrying")
+            # assumption: errors of the function wait like throttled calls do, which is what is documented
+            self._later(queued, _backoff(queued.attempts))
+        else:
+            self._state(queued, "Failed")
+            self._notify(queued, outcome.error, outcome)
+
+    def _state(self, queued: Queued, state: str) -> None:
+        record = self.tasks.get((queued.function.name, queued.task))
+        if record:
+            record.state = state
+            record.history.append((state, self._clock.now()))
+
+    def _notify(self, queued: Queued, condition: str, outcome: Outcome | None) -> None:
+        config = queued.function.asynchronous
+        succeeded = condition == "Success"
+        destination = config.on_success if succeeded else config.on_failure
+        if destination is None:
+            return
+        response: dict[str, Any] = {"statusCode": 200}
+        if outcome is not None and outcome.error is not None:
+            response["functionError"] = outcome.error
+        payload = {
+            "timestamp": int(self._clock.now().timestamp() * 1000),
+            "requestContext": {
+                "requestId": queued.request_id,
+                "functionArn": f"acs:fc:{self._region}:{self._account}:functions/{queued.function.name}",
+                "condition": condition,
+                "approximateInvokeCount": queued.attempts,
+            },
+            "requestPayload": queued.payload.decode(errors="replace"),
+            "responseContext": response,
+            "responsePayload": outcome.body.decode(errors="replace") if outcome else "",
+        }
+        self._engine.deliver(destination, json.dumps(payload).encode(), f"destination of {queued.function.name}")
+
+
+def _backoff(tries: int) -> timedelta:
+    return min(LONGEST_BACKOFF, FIRST_BACKOFF * (1 << min(tries - 1, 10)))

@@ -1,0 +1,470 @@
+"""Function Compute: the functions of one `s.yaml`, their instances, timers, event rules and asynchronous queue.
+
+Not modelled: versions and aliases other than LATEST, layers, NAS, provisioned instances, image runtimes, billing.
+"""
+
+import asyncio
+import json
+import logging
+from collections import Counter, deque
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from emulator.bus import CloudEvent
+from emulator.clock import Due
+from emulator.cloud import Cloud
+from emulator.fc import eventbridge
+from emulator.fc.instances import Instance, error_body
+from emulator.fc.project import EventRule, Function, Http, Project, Timer, load
+from emulator.fc.queue import AsyncQueue, Outcome, Queued, Refused
+from emulator.fc.run import Run
+from emulator.keys import Key
+
+log = logging.getLogger(__name__)
+
+RECORDS = 20_000
+EVENT_LATENCY = timedelta(seconds=1)  # assumption: figures are not published
+STOPPING = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One execution, or one event that was dropped."""
+
+    function: str
+    trigger: str
+    request_id: str
+    at: datetime  # emulated
+    outcome: str  # ok | an x-fc-error-type | time-out | dropped: why
+    seconds: float  # real
+    attempt: int
+    detail: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """What is alive of one function."""
+
+    function: Function
+    zones: tuple[str, ...] = ()
+    idle: list[Instance] = field(default_factory=list)
+    enabled: dict[str, bool] = field(default_factory=dict)
+    timers: dict[str, Due] = field(default_factory=dict)
+    running: int = 0
+
+
+class FunctionCompute:
+    """All methods belong to the server's loop."""
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        project: Project,
+        *,
+        code: Sequence[Path],
+        environment: Mapping[str, str] | None = None,
+        workdir: Path,
+        account_limit: int = 100,
+        process_limit: int = 8,
+        credential_lifetime: timedelta = timedelta(hours=36),
+    ) -> None:
+        """`code`: directories where handlers and what they import are found, in order.
+
+        `environment` overrides that of every function; `{url}` in a value becomes the emulator's address.
+        `account_limit`: concurrent executions of all functions (300 or 100 in the documentation, which contradicts
+        itself). `process_limit`: asynchronous executions that really run at once on this machine; more wait.
+        """
+        self.project = project
+        self.records: deque[Record] = deque(maxlen=RECORDS)
+        self._cloud = cloud
+        self._code = tuple(path.resolve() for path in code)
+        self._overrides = dict(environment or {})
+        self._workdir = workdir
+        self._account_limit = account_limit
+        self._credential_lifetime = credential_lifetime
+        self._slots = asyncio.Semaphore(process_limit)
+        self._states = {function.name: State(function=function) for function in project.functions}
+        self._runs: set[Run] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._started = cloud.clock.now()
+        self._stopping = False
+        self._numbers: Counter[str] = Counter()
+        self.queue = AsyncQueue(cloud.clock, self, spawn=self._spawn, region=project.region, account=cloud.account)
+
+    @classmethod
+    def from_files(
+        cls,
+        cloud: Cloud,
+        *,
+        s_yaml: Path,
+        code: Sequence[Path],
+        environment: Mapping[str, str] | None = None,
+        workdir: Path,
+        variables: Mapping[str, str] | None = None,
+    ) -> "FunctionCompute":
+        """`variables` answer `${env(...)}` in the file; the account's id is known without being given."""
+        known = {"ALIBABA_CLOUD_ACCOUNT_ID": cloud.account, **(variables or {})}
+        return cls(cloud, load(s_yaml, known), code=code, environment=environment, workdir=workdir)
+
+    # --- life -------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        (self._workdir / "logs").mkdir(parents=True, exist_ok=True)
+        self._started = self._cloud.clock.now()
+        self._cloud.bus.subscribe(self._on_event)
+        self._cloud.zones.subscribe(self._on_zone)
+        for state in self._states.values():
+            for trigger in state.function.triggers:
+                if not isinstance(trigger, Http):
+                    self.enable(state.function.name, trigger.name, trigger.enabled)
+
+    async def stop(self) -> None:
+        """End every instance; nothing runs afterwards."""
+        self._stopping = True
+        for state in self._states.values():
+            for due in state.timers.values():
+                due.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+        dying = [instance for state in self._states.values() for instance in state.idle]
+        dying += [run.instance for run in self._runs if run.instance]
+        for instance in dying:
+            instance.kill()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        waits = [asyncio.ensure_future(instance.gone()) for instance in dying]
+        if waits:
+            await asyncio.wait(waits, timeout=STOPPING.total_seconds())
+        for run in list(self._runs):
+            run.close()
+
+    # --- calling ----------------------------------------------------------------------------------------------
+
+    def function(self, name: str) -> Function:
+        return self._state(name).function
+
+    def _state(self, name: str) -> State:
+        if name not in self._states:
+            raise Refused(404, "FunctionNotFound", f"function '{name}' does not exist")
+        return self._states[name]
+
+    def request_id(self) -> str:
+        """`1-` and three groups of hex, as FC 3.0 writes them."""
+        text = self._cloud.chance.request_id().replace("-", "").lower()
+        return f"1-{text[:8]}-{text[8:16]}-{text[16:28]}"
+
+    async def invoke(
+        self, name: str, payload: bytes, *, trigger: str = "invoke", request_id: str | None = None
+    ) -> Outcome:
+        """Synchronous: never retried. Raises Refused(429) when no concurrency is left."""
+        function = self._state(name).function
+        if not self.enter(function):
+            raise Refused(429, "ResourceExhausted", f"function '{name}' has no concurrency left")
+        chosen = request_id or self.request_id()
+        run = self.begin(function, chosen)
+        now = self._cloud.clock.now()
+        queued = Queued(
+            function=function,
+            payload=payload,
+            request_id=chosen,
+            trigger=trigger,
+            queued=now,
+            due=now,
+            task=chosen,
+            attempts=1,
+        )
+        return await self._execute(run, queued)
+
+    def invoke_async(
+        self,
+        name: str,
+        payload: bytes,
+        *,
+        trigger: str = "invoke",
+        delay: timedelta = timedelta(0),
+        task: str | None = None,
+        request_id: str | None = None,
+    ) -> str:
+        """Queue it and return the request id. Raises Refused."""
+        function = self._state(name).function
+        chosen = request_id or self.request_id()
+        self.queue.put(function, payload, request_id=chosen, trigger=trigger, delay=delay, task=task)
+        return chosen
+
+    # --- what the queue asks for ------------------------------------------------------------------------------
+
+    def enter(self, function: Function) -> bool:
+        state = self._states[function.name]
+        if function.reserved is not None:
+            allowed = state.running < function.reserved
+        else:
+            shared = [s for s in self._states.values() if s.function.reserved is None]
+            kept = sum(s.function.reserved or 0 for s in self._states.values())
+            allowed = sum(s.running for s in shared) < self._account_limit - kept
+        if allowed:
+            state.running += 1
+        return allowed
+
+    def begin(self, function: Function, request_id: str) -> Run:
+        run = Run(self._cloud.clock, function, request_id)
+        self._runs.add(run)
+        if self._dark(function):
+            run.freeze()
+        return run
+
+    async def execute(self, run: Run, queued: Queued) -> Outcome:
+        await run.thawed.wait()
+        if run.function.reserved is not None:  # must not queue behind others, as in the cloud
+            return await self._execute(run, queued)
+        async with self._slots:
+            return await self._execute(run, queued)
+
+    def deliver(self, arn: str, payload: bytes, why: str) -> None:
+        """Destinations other than functions of this project are only recorded."""
+        name = arn.partition(":functions/")[2].partition("/")[0]
+        if name in self._states:
+            self.invoke_async(name, payload, trigger=why)
+        else:
+            log.warning("destination %s is not modelled: dropped (%s)", arn, why)
+
+    def dropped(self, queued: Queued, why: str) -> None:
+        self._record(queued, f"dropped: {why}", 0.0)
+
+    # --- execution --------------------------------------------------------------------------------------------
+
+    async def _execute(self, run: Run, queued: Queued) -> Outcome:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        run.allow(run.function.timeout)
+        work = asyncio.ensure_future(self._work(run, queued))
+        late = asyncio.ensure_future(run.expired.wait())
+        try:
+            await asyncio.wait({work, late}, return_when=asyncio.FIRST_COMPLETED)
+            seconds = loop.time() - begun
+            if work.done():
+                outcome = work.result()
+                outcome = Outcome(body=outcome.body, error=outcome.error, seconds=seconds)
+                self._record(queued, outcome.error or "ok", seconds, outcome.body if outcome.error else b"")
+            else:
+                limit = run.function.timeout.total_seconds()
+                body = error_body(f"Function timed out after {limit:g} seconds (maxExecutionTime {limit:g})")
+                outcome = Outcome(body=body, error="UnhandledInvocationError", seconds=seconds)
+                self._record(queued, "time-out", seconds, body)
+            return outcome
+        finally:
+            late.cancel()
+            if not work.done():
+                work.cancel()
+                if run.instance:
+                    run.instance.kill()
+                await asyncio.gather(work, return_exceptions=True)
+            self._finish(run)
+
+    def _finish(self, run: Run) -> None:
+        state = self._states[run.function.name]
+        state.running -= 1
+        self._runs.discard(run)
+        run.close()
+        if run.instance and run.instance.alive:
+            if self._stopping:
+                run.instance.kill()
+            else:
+                run.instance.suspend()  # an idle instance gets no processor time (FC documentation)
+                state.idle.append(run.instance)
+
+    async def _work(self, run: Run, queued: Queued) -> Outcome:
+        await run.thawed.wait()
+        state = self._states[run.function.name]
+        while state.idle:
+            instance = state.idle.pop()
+            if instance.alive:
+                instance.resume()
+                run.on(instance)
+                break
+        else:
+            instance = await self._start(run.function)
+            run.on(instance)
+            hook = run.function.initializer
+            if hook:
+                run.allow(hook.timeout)
+                ready = await instance.initialize(queued.request_id)
+                if ready.error:
+                    instance.kill()
+                    return Outcome(body=ready.body, error=ready.error, seconds=0)
+                run.allow(run.function.timeout)
+        reply = await instance.invoke(queued.request_id, queued.payload)
+        return Outcome(body=reply.body, error=reply.error, seconds=0)
+
+    async def _start(self, function: Function) -> Instance:
+        self._numbers[function.name] += 1
+        id_ = f"c-{function.name}-{self._numbers[function.name]}"
+        key = self._cloud.keys.issue(function.role, lifetime=self._credential_lifetime) if function.role else None
+        scratch = self._workdir / "instances" / id_
+        return await Instance.start(
+            id=id_,
+            function=function,
+            about={"region": self.project.region, "account": self._cloud.account},
+            code=self._code,
+            environment=self._environment(function, id_, key, scratch),
+            scratch=scratch,
+            log=self._workdir / "logs" / f"{function.name}.log",
+        )
+
+    def _environment(self, function: Function, id: str, key: Key | None, scratch: Path) -> dict[str, str]:
+        """Nothing of this process's environment leaks in. Source: FC documentation, environment variables."""
+        root = str(self._code[0]) if self._code else ""
+        own = {name: _below(value, root) for name, value in function.environment.items()}
+        own |= {name: value.replace("{url}", self._cloud.url) for name, value in self._overrides.items()}
+        injected = {
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "LANG": "C.UTF-8",
+            "TZ": "UTC",
+            "HOME": str(scratch),
+            "TMPDIR": str(scratch),
+            "PYTHONUNBUFFERED": "1",
+            "FC_FUNCTION_NAME": function.name,
+            "FC_FUNCTION_HANDLER": function.handler,
+            "FC_FUNCTION_MEMORY_SIZE": str(function.memory_mb),
+            "FC_FUNC_CODE_PATH": root + "/",
+            "FC_ACCOUNT_ID": self._cloud.account,
+            "FC_REGION": self.project.region,
+            "FC_INSTANCE_ID": id,
+            "FC_FUNCTION_VERSION": "LATEST",
+        }
+        if key:
+            injected |= {
+                "ALIBABA_CLOUD_ACCESS_KEY_ID": key.id,
+                "ALIBABA_CLOUD_ACCESS_KEY_SECRET": key.secret,
+                "ALIBABA_CLOUD_SECURITY_TOKEN": key.token or "",
+            }
+        return own | injected
+
+    def _record(self, queued: Queued, outcome: str, seconds: float, body: bytes = b"") -> None:
+        record = Record(
+            function=queued.function.name,
+            trigger=queued.trigger,
+            request_id=queued.request_id,
+            at=self._cloud.clock.now(),
+            outcome=outcome,
+            seconds=round(seconds, 4),
+            attempt=queued.attempts,
+            detail=body.decode(errors="replace")[:2000],
+        )
+        self.records.append(record)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception():
+            log.error("a delivery broke inside the emulator", exc_info=task.exception())
+
+    # --- triggers ---------------------------------------------------------------------------------------------
+
+    def enable(self, name: str, trigger: str, on: bool) -> None:
+        """Switch a timer or an event rule; a switched-on timer counts from now on."""
+        state = self._state(name)
+        found = next((t for t in state.function.triggers if t.name == trigger), None)
+        if found is None:
+            raise Refused(404, "TriggerNotFound", f"function '{name}' has no trigger '{trigger}'")
+        state.enabled[trigger] = on
+        due = state.timers.pop(trigger, None)
+        if due:
+            due.cancel()
+        if on and isinstance(found, Timer):
+            now = self._cloud.clock.now()
+            self._arm(state, found, since=now, after=now)
+
+    def enabled(self, name: str, trigger: str) -> bool:
+        return self._state(name).enabled.get(trigger, True)
+
+    def _arm(self, state: State, timer: Timer, *, since: datetime, after: datetime) -> None:
+        at = timer.cron.next_after(after, since=since)
+
+        def fire() -> None:
+            self._arm(state, timer, since=since, after=at)
+            event = {
+                "triggerTime": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "triggerName": timer.name,
+                "payload": timer.payload,
+            }
+            self.invoke_async(state.function.name, json.dumps(event).encode(), trigger=timer.name)
+
+        state.timers[timer.name] = self._cloud.clock.call_at(at, fire, f"timer {state.function.name}/{timer.name}")
+
+    def _on_event(self, event: CloudEvent) -> None:
+        if self._stopping:
+            return
+        told = eventbridge.cloud_event(event, published=self._cloud.clock.now())
+        for state in self._states.values():
+            for rule in state.function.triggers:
+                if isinstance(rule, EventRule) and state.enabled.get(rule.name) and rule.pattern.matches(told):
+                    self._send(state.function.name, rule, told)
+
+    def _send(self, name: str, rule: EventRule, told: Mapping[str, Any]) -> None:
+        payload = json.dumps(told["data"] if rule.raw_data else told).encode()
+
+        def arrive() -> None:
+            if not self._stopping:
+                self.invoke_async(name, payload, trigger=rule.name)
+
+        self._cloud.clock.call_later(EVENT_LATENCY, arrive, f"event {told['type']} to {name}")
+
+    # --- zones and chaos --------------------------------------------------------------------------------------
+
+    def _dark(self, function: Function) -> bool:
+        """All of its vSwitches lie in dark zones. A function without vpcConfig never freezes."""
+        if not function.vswitches:
+            return False
+        zones = [self.zone_of(vswitch) for vswitch in function.vswitches]
+        return all(zone is not None and self._cloud.zones.is_dark(zone) for zone in zones)
+
+    def zone_of(self, vswitch: str) -> str | None:
+        found = self._cloud.ecs.vswitches.get(vswitch)
+        return found.zone if found else None
+
+    def _on_zone(self, zone: str, dark: bool) -> None:  # noqa: ARG002 (a function may span zones: look at all)
+        for run in list(self._runs):
+            if self._dark(run.function):
+                run.freeze()
+            else:
+                run.thaw()
+
+    def running(self) -> tuple[Run, ...]:
+        return tuple(self._runs)
+
+    def instances(self, name: str | None = None) -> tuple[Instance, ...]:
+        """Idle and working ones."""
+        idle = [i for state in self._states.values() for i in state.idle]
+        busy = [run.instance for run in self._runs if run.instance]
+        return tuple(i for i in (*idle, *busy) if name in (None, i.function.name))
+
+    def kill(self, name: str | None = None) -> int:
+        """End instances of `name` (of all functions, when None); running requests fail as after a crash."""
+        dying = self.instances(name)
+        for instance in dying:
+            instance.kill()
+        return len(dying)
+
+    def kill_one(self) -> str | None:
+        """Chaos: one instance that is at work, chosen by the emulator's seed. Its function's name, if there was one."""
+        busy = sorted((run.instance for run in self._runs if run.instance), key=lambda i: i.id)
+        if not busy:
+            return None
+        chosen = busy[self._cloud.chance.below(len(busy))]
+        chosen.kill()
+        return chosen.function.name
+
+
+def _below(value: str, root: str) -> str:
+    """`/code/python` of the cloud is a folder of the first code directory here."""
+    parts = [
+        root + part[len("/code") :] if part == "/code" or part.startswith("/code/") else part
+        for part in value.split(":")
+    ]
+    return ":".join(parts)
