@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from emulator.admin import read_object
 from emulator.cloud import Cloud
 from emulator.fc import signature
 from emulator.fc.project import EventRule, Function, Http, Timer, Trigger
@@ -123,6 +124,7 @@ class _Door:
             told = {keys[0]: error.code, keys[1]: error.message, "RequestId": request_id}
             response = answer(told, status=error.status)
         response.headers["X-Fc-Request-Id"] = request_id
+        request["logged"] = True
         self._cloud.requests.add(Entry(self._cloud.clock.now(), "fc", action, who, status, code))
         return response
 
@@ -385,15 +387,17 @@ class _Admin:
 
     async def enable(self, request: web.Request) -> web.StreamResponse:
         try:
-            body = await request.json()
-            service(self._cloud).enable(request.match_info["name"], request.match_info["trigger"], bool(body["enable"]))
+            body = await read_object(request)
+            service(self._cloud).enable(
+                request.match_info["name"], request.match_info["trigger"], bool(body.get("enable", True))
+            )
         except Refused as error:
             return answer({"Code": error.code, "Message": error.message}, status=error.status)
         return answer({})
 
     async def kill(self, request: web.Request) -> web.StreamResponse:
         """{"random": true} ends one working instance; {"function": name} all of it; {} all."""
-        body = await request.json() if request.can_read_body else {}
+        body = await read_object(request)
         fc = service(self._cloud)
         if body.get("random"):
             return answer({"killed": fc.kill_one()})
@@ -401,7 +405,7 @@ class _Admin:
 
     async def add_fault(self, request: web.Request) -> web.StreamResponse:
         """{"kind": "twice|drop|delay", "function": name or null, "count": n, "seconds": s}"""
-        body = await request.json()
+        body = await read_object(request)
         if body.get("kind") not in ("twice", "drop", "delay"):
             return answer({"Code": "InvalidArgument", "Message": "kind: want twice, drop or delay"}, status=400)
         fault = Fault(

@@ -11,6 +11,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from emulator.bus import CloudEvent
@@ -62,27 +63,34 @@ class FunctionCompute:
     def __init__(
         self,
         cloud: Cloud,
-        project: Project,
+        project: Project | Path,
         *,
         code: Sequence[Path],
         environment: Mapping[str, str] | None = None,
-        workdir: Path,
+        workdir: Path | None = None,
+        variables: Mapping[str, str] | None = None,
         account_limit: int = 100,
         process_limit: int = 8,
         credential_lifetime: timedelta = timedelta(hours=36),
     ) -> None:
-        """`code`: directories where handlers and what they import are found, in order.
+        """`project`: an s.yaml, or one that is read already; `variables` answer `${env(...)}` in it (the account's id
+        is known without being given). `workdir` takes logs and scratch; None: a temporary one.
+
+        `code`: directories where handlers and what they import are found, in order.
 
         `environment` overrides that of every function; `{url}` in a value becomes the emulator's address.
         `account_limit`: concurrent executions of all functions (300 or 100 in the documentation, which contradicts
         itself). `process_limit`: asynchronous executions that really run at once on this machine; more wait.
         """
+        if isinstance(project, Path):
+            project = load(project, {"ALIBABA_CLOUD_ACCOUNT_ID": cloud.account, **(variables or {})})
         self.project = project
         self.records: deque[Record] = deque(maxlen=RECORDS)
         self._cloud = cloud
         self._code = tuple(path.resolve() for path in code)
         self._overrides = dict(environment or {})
-        self._workdir = workdir
+        self._own_workdir = TemporaryDirectory(prefix="fc-") if workdir is None else None
+        self.workdir = Path(self._own_workdir.name) if self._own_workdir else workdir or Path()
         self._account_limit = account_limit
         self._credential_lifetime = credential_lifetime
         self._slots = asyncio.Semaphore(process_limit)
@@ -94,25 +102,10 @@ class FunctionCompute:
         self._numbers: Counter[str] = Counter()
         self.queue = AsyncQueue(cloud.clock, self, spawn=self._spawn, region=project.region, account=cloud.account)
 
-    @classmethod
-    def from_files(
-        cls,
-        cloud: Cloud,
-        *,
-        s_yaml: Path,
-        code: Sequence[Path],
-        environment: Mapping[str, str] | None = None,
-        workdir: Path,
-        variables: Mapping[str, str] | None = None,
-    ) -> "FunctionCompute":
-        """`variables` answer `${env(...)}` in the file; the account's id is known without being given."""
-        known = {"ALIBABA_CLOUD_ACCOUNT_ID": cloud.account, **(variables or {})}
-        return cls(cloud, load(s_yaml, known), code=code, environment=environment, workdir=workdir)
-
     # --- life -------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        (self._workdir / "logs").mkdir(parents=True, exist_ok=True)
+        (self.workdir / "logs").mkdir(parents=True, exist_ok=True)
         self._started = self._cloud.clock.now()
         self._cloud.bus.subscribe(self._on_event)
         self._cloud.zones.subscribe(self._on_zone)
@@ -139,6 +132,8 @@ class FunctionCompute:
             await asyncio.wait(waits, timeout=STOPPING.total_seconds())
         for run in list(self._runs):
             run.close()
+        if self._own_workdir:
+            self._own_workdir.cleanup()
 
     # --- calling ----------------------------------------------------------------------------------------------
 
@@ -301,7 +296,7 @@ class FunctionCompute:
         self._numbers[function.name] += 1
         id_ = f"c-{function.name}-{self._numbers[function.name]}"
         key = self._cloud.keys.issue(function.role, lifetime=self._credential_lifetime) if function.role else None
-        scratch = self._workdir / "instances" / id_
+        scratch = self.workdir / "instances" / id_
         return await Instance.start(
             id=id_,
             function=function,
@@ -309,7 +304,7 @@ class FunctionCompute:
             code=self._code,
             environment=self._environment(function, id_, key, scratch),
             scratch=scratch,
-            log=self._workdir / "logs" / f"{function.name}.log",
+            log=self.workdir / "logs" / f"{function.name}.log",
         )
 
     def _environment(self, function: Function, id: str, key: Key | None, scratch: Path) -> dict[str, str]:
