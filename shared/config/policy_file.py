@@ -2,7 +2,7 @@
 
 YAML is read as the author sees it, not as YAML 1.1 does: `on`, `off`, `yes` and `no` are words, `12:30` is not 750,
 `010` is not 8 and a date is not a date. A key given twice, an alias or a tag is refused. This is the only module that
-imports PyYAML, which is not shipped to functions: they read the stored form (`policy_json`).
+imports PyYAML, which is not shipped to functions: they read the stored policy version instead.
 """
 
 import re
