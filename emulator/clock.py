@@ -17,6 +17,11 @@ from datetime import UTC, datetime, timedelta
 Callback = Callable[[], None]
 
 
+def real_now() -> datetime:
+    """This machine's own wall clock: only for signatures and protocol dates."""
+    return datetime.now(UTC)
+
+
 @dataclass(order=True)
 class Due:
     """One entry of the calendar; `cancel()` makes it a no-op."""

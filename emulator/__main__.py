@@ -1,0 +1,119 @@
+"""`python -m emulator serve`: a local Alibaba Cloud. The first line on stdout is JSON with its addresses."""
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from emulator.fc.project import ProjectError
+from emulator.seed import SeedError
+from emulator.server import Options, Server
+
+
+def _pair(separator: str, text: str) -> tuple[str, str]:
+    left, found, right = text.partition(separator)
+    if not found or not left:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form A{separator}B")
+    return left, right
+
+
+def _access_key(text: str) -> tuple[str, str]:
+    return _pair(":", text)
+
+
+def _setting(text: str) -> tuple[str, str]:
+    return _pair("=", text)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an ISO 8601 time such as 2026-03-02T00:00:00Z") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _file(text: str) -> Path:
+    path = Path(text)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"{text}: no such file")
+    return path
+
+
+def parse(arguments: Sequence[str]) -> tuple[Options, str]:
+    parser = argparse.ArgumentParser(prog="python -m emulator", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    serve = commands.add_parser("serve", help="serve until SIGTERM or Ctrl-C")
+    serve.add_argument("--host", default="127.0.0.1")
+    serve.add_argument("--port", type=int, default=0, help="0: a free one")
+    serve.add_argument("--access-key", type=_access_key, action="append", metavar="ID:SECRET")
+    serve.add_argument("--ots-instance", default="understudy", help="the Tablestore instance that exists")
+    serve.add_argument("--region", default="cn-hangzhou")
+    serve.add_argument("--seed", type=_file, help="YAML file with what stands in the cloud")
+    serve.add_argument("--set", type=_setting, action="append", default=[], metavar="NAME=VALUE", help="fills ${NAME}")
+    serve.add_argument("--start", type=_moment, default=datetime(2026, 3, 2, tzinfo=UTC), help="emulated time")
+    serve.add_argument("--rate", type=float, default=0.0, help="0: time stands until moved, 1: flows as real time")
+    serve.add_argument("--fc", type=_file, metavar="S.YAML", help="functions and triggers")
+    serve.add_argument("--fc-code", default="", metavar="DIR[:DIR...]", help="code directories of the functions")
+    serve.add_argument("--fc-env", type=_setting, action="append", default=[], metavar="NAME=VALUE")
+    serve.add_argument("--fc-workdir", type=Path)
+    serve.add_argument("--random-seed", type=int, default=1)
+    serve.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
+    chosen = parser.parse_args(arguments)
+    options = Options(
+        host=chosen.host,
+        port=chosen.port,
+        access_keys=tuple(chosen.access_key or [("testid", "testsecret")]),
+        ots_instance=chosen.ots_instance,
+        region=chosen.region,
+        seed=chosen.seed,
+        settings=dict(chosen.set),
+        start=chosen.start,
+        rate=chosen.rate,
+        random_seed=chosen.random_seed,
+        fc=chosen.fc,
+        fc_code=tuple(Path(part) for part in chosen.fc_code.split(os.pathsep) if part),
+        fc_env=dict(chosen.fc_env),
+        fc_workdir=chosen.fc_workdir,
+    )
+    return options, chosen.log_level
+
+
+async def run(options: Options) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    server = Server(options)
+    try:
+        await server.start()
+        first = {"url": server.url, "dns": server.dns, "pid": os.getpid()}
+        sys.stdout.write(json.dumps(first) + "\n")
+        sys.stdout.flush()
+        await stop.wait()
+    finally:
+        await server.stop()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options, level = parse(sys.argv[1:] if arguments is None else arguments)
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        asyncio.run(run(options))
+    except (SeedError, ProjectError) as error:
+        sys.stderr.write(f"emulator: {error}\n")
+        return 2
+    except OSError as error:
+        sys.stderr.write(f"emulator: cannot serve on {options.host}:{options.port}: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,205 @@
+"""The HTTP door: every emulated service on one port, told apart as the real gateways do.
+
+RPC services share `/` (version and action name the operation), Tablestore is known by its header, Function Compute,
+guests and the admin door have paths of their own. One event loop owns all models, so a model method is atomic.
+"""
+
+import asyncio
+import importlib
+import importlib.util
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol, cast
+
+from aiohttp import web
+
+from emulator import admin, seed
+from emulator.cloud import Cloud
+from emulator.wire.call import Operation
+from emulator.wire.log import Entry
+from emulator.wire.rpc import RpcDoor
+
+logger = logging.getLogger(__name__)
+
+RPC_SERVICES = ("ecs", "pvtz", "slb")
+OTS_HEADER = "x-ots-instancename"
+LARGEST_BODY = 64 * 1024 * 1024
+"""A guest may write a disk in pieces of this size at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What to emulate. `fc` names an s.yaml; `settings` fill `${...}` in the seed file."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    access_keys: tuple[tuple[str, str], ...] = (("testid", "testsecret"),)
+    ots_instance: str = "understudy"
+    seed: Path | str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    start: datetime = datetime(2026, 3, 2, tzinfo=UTC)
+    rate: float = 0.0
+    random_seed: int = 1
+    region: str = "cn-hangzhou"
+    fc: Path | None = None
+    fc_code: tuple[Path, ...] = ()
+    fc_env: Mapping[str, str] = field(default_factory=dict)
+    fc_workdir: Path | None = None
+
+
+class Part(Protocol):
+    """A service with real sockets or processes of its own."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+def build_cloud(options: Options) -> Cloud:
+    """The models, seeded, without any door."""
+    cloud = Cloud(seed=options.random_seed, start=options.start, region=options.region)
+    for id, secret in options.access_keys:
+        cloud.keys.add(id, secret)
+    cloud.ots_instances.add(options.ots_instance)
+    if options.seed is not None:
+        seed.load(options.seed, cloud, settings=options.settings)
+    cloud.clock.set_rate(options.rate)
+    return cloud
+
+
+def plug_in(name: str) -> ModuleType | None:
+    """The module, or None where that service has no such part."""
+    return importlib.import_module(name) if importlib.util.find_spec(name) else None
+
+
+class Server:
+    """`start()` opens the doors, `stop()` closes them and ends every child process."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.cloud = build_cloud(options)
+        self.dns: str | None = None
+        self._parts: list[Part] = []
+        self._runner: web.AppRunner | None = None
+        self._flow: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        return self.cloud.url
+
+    async def start(self) -> None:
+        self._build_functions()
+        app = self._application()
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self.options.host, self.options.port, backlog=512)
+        await site.start()
+        host, port = self._runner.addresses[0][:2]
+        self.cloud.host, self.cloud.port, self.cloud.url = host, port, f"http://{host}:{port}"
+        self._flow = asyncio.create_task(self.cloud.clock.flow(), name="emulated time")
+        await self._start_parts()
+
+    def _build_functions(self) -> None:
+        options = self.options
+        if options.fc is None:
+            return
+        module = plug_in("emulator.fc.service")
+        if module is None:
+            raise RuntimeError("--fc was given, but this emulator has no Function Compute (emulator/fc/service.py)")
+        self.cloud.fc = module.FunctionCompute(
+            self.cloud,
+            project=options.fc,
+            code=options.fc_code,
+            environment=dict(options.fc_env),
+            workdir=options.fc_workdir,
+        )
+
+    async def _start_parts(self) -> None:
+        if module := plug_in("emulator.pvtz.dns"):
+            dns = module.DnsServer(self.cloud)
+            await dns.start(self.options.host, 0)
+            self._parts.append(dns)
+            self.dns = f"{dns.address[0]}:{dns.address[1]}"
+        if module := plug_in("emulator.network.hypervisor"):
+            self.cloud.hypervisor = module.Hypervisor(self.cloud)
+            await self._start_part(cast(Part, self.cloud.hypervisor))
+        if module := plug_in("emulator.slb.service"):
+            await self._start_part(module.LoadBalancing(self.cloud))
+        if self.cloud.fc is not None:
+            await self._start_part(cast(Part, self.cloud.fc))
+
+    async def _start_part(self, part: Part) -> None:
+        self._parts.append(part)  # before it starts: a part that failed half-way is stopped as well
+        await part.start()
+
+    async def stop(self) -> None:
+        for part in reversed(self._parts):
+            await part.stop()
+        self._parts.clear()
+        if self._flow is not None:
+            self._flow.cancel()
+            await asyncio.gather(self._flow, return_exceptions=True)
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    def _application(self) -> web.Application:
+        cloud = self.cloud
+        app = web.Application(client_max_size=LARGEST_BODY)
+        operations: dict[tuple[str, str], Operation] = {}
+        for service in RPC_SERVICES:
+            if module := plug_in(f"emulator.{service}.rpc"):
+                operations.update(module.operations(cloud))
+        rpc = RpcDoor(cloud, operations)
+        routes: list[web.RouteDef] = [
+            web.post("/", rpc.handle),
+            web.get("/", rpc.handle, allow_head=False),
+            *admin.routes(cloud),
+        ]
+        for name in ("emulator.fc.http", "emulator.network.http", "emulator.slb.http", "emulator.pvtz.http"):
+            if module := plug_in(name):
+                for part in ("routes", "admin_routes"):
+                    if hasattr(module, part):
+                        routes.extend(getattr(module, part)(cloud))
+        app.add_routes(routes)
+        tablestore = plug_in("emulator.tablestore.http")
+        app.middlewares.append(_dispatch(cloud, tablestore))
+        return app
+
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def _dispatch(cloud: Cloud, tablestore: ModuleType | None) -> Any:
+    """Tablestore by its header, whatever the path; the rest by route. Calls that are not RPC are logged here."""
+
+    @web.middleware
+    async def dispatch(request: web.Request, handler: Handler) -> web.StreamResponse:
+        path = request.rel_url.raw_path
+        if OTS_HEADER in request.headers and tablestore is not None:
+            response: web.StreamResponse = await tablestore.handle(request, cloud)
+            _log(cloud, "ots", path.strip("/"), request, response.status)
+            return response
+        if path == "/" or path.startswith(("/_emulator/", "/_guest/")):
+            return await handler(request)
+        try:
+            response = await handler(request)
+        except web.HTTPNotFound:
+            logger.warning("path not modelled: %s %s", request.method, path)
+            raise
+        if "logged" not in request:
+            _log(cloud, "fc", f"{request.method} {path}", request, response.status)
+        return response
+
+    return dispatch
+
+
+def _log(cloud: Cloud, service: str, action: str, request: web.Request, status: int) -> None:
+    key = request.headers.get("x-ots-accesskeyid") or request.headers.get("x-acs-accesskey-id", "")
+    known = cloud.keys.find(key) if key else None
+    who = key if known is None else known.role or known.id
+    cloud.requests.add(Entry(cloud.clock.now(), service, action, who, status))

@@ -1,0 +1,28 @@
+"""What was asked of the emulator: one line per call, bounded, for tests and the admin door."""
+
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime
+
+KEPT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    at: datetime  # emulated
+    service: str
+    action: str
+    caller: str  # role, or access key id
+    status: int
+    code: str = ""  # error code, empty on success
+
+
+class RequestLog:
+    def __init__(self) -> None:
+        self.entries: deque[Entry] = deque(maxlen=KEPT)
+
+    def add(self, entry: Entry) -> None:
+        self.entries.append(entry)
+
+    def count(self, action: str) -> int:
+        return sum(1 for entry in self.entries if entry.action == action)

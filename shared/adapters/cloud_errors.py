@@ -1,0 +1,99 @@
+"""Cloud error codes in our words: the one table. Beyond the adapters nobody looks at a code string.
+
+Order matters: the first line whose pattern fits a code decides. A code that no line knows is judged by status alone:
+5xx may have had its effect, everything else is Permanent. Nothing unknown is ever guessed to be retryable.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Final
+
+from shared.domain.errors import Conflict, DrError, Forbidden, NotFound, OutcomeUnknown, Permanent, QuotaReached
+from shared.domain.errors import Retryable as RetryableError
+
+Make = Callable[[str], DrError]
+
+CODES: Final[tuple[tuple[str, Make, str], ...]] = (
+    # pattern, error, source
+    (
+        "*Throttling*",
+        RetryableError,
+        "common gateway codes; spelling varies (Throttling.User, .Api, Rejected.Throttling)",
+    ),
+    ("ServiceUnavailable*", RetryableError, "common gateway codes, 503: refused before any effect"),
+    ("LimitedOperation.ServiceUnavailable", RetryableError, "StopInstance, 503"),
+    ("SignatureNonceUsed", RetryableError, "a lost answer was resent by a proxy: sign anew"),
+    ("OperationDenied.NoStock", QuotaReached, "RunInstances, StartInstance: a later attempt needs a new token"),
+    ("*NoStock*", QuotaReached, "RunInstances (PublicIpAddressNoStock, ...)"),
+    ("QuotaExceed*", QuotaReached, "all services: QuotaExceed.*, QuotaExceeded.*"),
+    ("*QuotaExceed*", QuotaReached, "ImageQuotaExceed.*, ImageFamilyQuotaExceed"),
+    ("*LimitExceed*", QuotaReached, "SecurityGroupInstanceLimitExceed, InstanceDiskLimitExceeded, ..."),
+    ("BackendServer.Limit*", QuotaReached, "AddBackendServers"),
+    ("*NotEnoughBalance*", QuotaReached, "money: an operator must pay"),
+    ("InsufficientBalance", QuotaReached, "money"),
+    ("Account.Arrearage", QuotaReached, "money"),
+    ("InvalidAccessKeyId.NotFound", Forbidden, "common gateway codes; not a missing resource"),
+    ("InvalidAccessKeyId.*", Forbidden, "common gateway codes"),
+    ("InvalidSecurityToken.*", Forbidden, "temporary credentials expired or mixed up"),
+    ("MissingSecurityToken", Forbidden, "temporary credentials without their token"),
+    ("SignatureDoesNotMatch", Forbidden, "wrong secret"),
+    ("IncompleteSignature", Forbidden, "common gateway codes"),
+    ("IllegalTimestamp", Forbidden, "common gateway codes: this machine's clock is wrong"),
+    ("InvalidTimeStamp.*", Forbidden, "this machine's clock is more than 15 minutes off"),
+    ("Forbidden*", Forbidden, "RAM: Forbidden.RAM, Forbidden.SubUser, Forbidden.Unauthorized, ..."),
+    ("InvalidAction.Unauthorized", Forbidden, "CreateSnapshot table"),
+    ("NoPermission*", Forbidden, "RAM"),
+    ("InvalidDisk.AlreadyDetached", NotFound, "DetachDisk: already done"),
+    ("InvalidAction.NotFound", Permanent, "the service has no such action; not a missing resource"),
+    ("InvalidFilterKey.NotFound", Permanent, "DescribeSnapshots: a wrong filter, not a missing resource"),
+    ("InvalidStatus.NotFound", Permanent, "DescribeSnapshots: a wrong filter"),
+    ("*.NotFound", NotFound, "all services: InvalidXxxId.NotFound"),
+    ("*NotExist*", NotFound, "PrivateZone: Zone.NotExists; Function Compute: FunctionNotFound is below"),
+    ("FunctionNotFound", NotFound, "Function Compute"),
+    ("ServiceNotFound", NotFound, "Function Compute 2.0"),
+    ("IdempotentProcessing", RetryableError, "the first call with this token is still running"),
+    ("LastTokenProcessing", RetryableError, "CreateDisk: the same"),
+    ("OperationConflict", RetryableError, "409: another change is under way; nothing was done"),
+    ("Operation.Conflict", RetryableError, "DeleteSnapshot: retry later"),
+    ("InvalidOperation.Conflict", RetryableError, "CopySnapshot, CopyImage, 409: retry later"),
+    ("InvalidOperation.RelatedSnapshotNotFinished", RetryableError, "DeleteSnapshot: a copy of it still runs"),
+    ("IncorrectDiskStatus.CreatingSnapshot", RetryableError, "CreateSnapshot, DeleteSnapshot: wait and retry"),
+    ("DISK_HAS_CREATING_SNAPSHOT", RetryableError, "CreateSnapshot: the same"),
+    ("IncorrectDiskStatus.TooManyCreatingSnapshots", RetryableError, "CreateSnapshotGroup: the same"),
+    ("IncorrectInstanceStatus.Initializing", RetryableError, "DeleteInstance: retry"),
+    ("IdempotentParameterMismatch", Conflict, "the same token with other parameters: somebody else's call"),
+    ("IdempotenceParamNotMatch", Conflict, "CreateImage: the same"),
+    ("InvalidParamter.Conflict", Conflict, "CreateImage: the same (the cloud's spelling)"),
+)
+
+RETRY_BUSY: Final = ("QuotaExceed.ConcurrentSnapshotQuota",)
+"""Named a quota, but frees itself within minutes: CreateSnapshot with too many under way on one disk."""
+
+
+def translate(
+    what: str,
+    *,
+    code: str | None,
+    status: int | None,
+    message: str,
+    changes: bool,
+    retry_after: timedelta | None = None,
+) -> DrError:
+    """Our error for one refused or unanswered call. `changes`: the call would have changed something.
+
+    `code` None: no answer came, or none that could be read.
+    """
+    text = f"{what}: {code or 'no answer'}: {message}"
+    if code is None or code == "None":
+        return OutcomeUnknown(text) if changes else RetryableError(text)
+    if code in RETRY_BUSY:
+        return RetryableError(text, retry_after=retry_after)
+    for pattern, make, _ in CODES:
+        if fnmatchcase(code, pattern):
+            return RetryableError(text, retry_after=retry_after) if make is RetryableError else make(text)
+    if status is not None and status >= 500:
+        return OutcomeUnknown(text) if changes else RetryableError(text, retry_after=retry_after)
+    if status == 429:
+        return RetryableError(text, retry_after=retry_after)
+    return Permanent(text)
