@@ -4,7 +4,7 @@ Rows of one small table, told apart by the first part of their name.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -16,6 +16,7 @@ from shared.state import codec, settle
 TABLE: Final = "controls"
 POLICY: Final = "policy"
 PAUSE: Final = "pause/"
+PAST_PAUSE: Final = "past-pause/"
 ACKNOWLEDGED: Final = "acknowledged/"
 CURSOR: Final = "cursor/"
 
@@ -25,6 +26,7 @@ class Pause:
     scope: str  # backups | prune | failover | rebuilds | all
     since: datetime
     because: str
+    until: datetime | None = None  # when it was resumed; None: it holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,7 @@ class Standing:
 
     policy: PolicyVersion | None = None
     pauses: Mapping[str, Pause] = field(default_factory=dict)
+    past_pauses: tuple[Pause, ...] = ()  # the latest of each scope, so that what it skipped can say why
     acknowledged: Mapping[str, datetime] = field(default_factory=dict)
     cursors: Mapping[str, datetime] = field(default_factory=dict)
 
@@ -48,6 +51,7 @@ class Controls:
     def read(self) -> Standing:
         policy: PolicyVersion | None = None
         pauses: dict[str, Pause] = {}
+        past: list[Pause] = []
         acknowledged: dict[str, datetime] = {}
         cursors: dict[str, datetime] = {}
         for row in self._store.scan(TABLE, ()):
@@ -57,18 +61,30 @@ class Controls:
             elif name.startswith(PAUSE):
                 pause = codec.load(Pause, str(row.columns["body"]))
                 pauses[pause.scope] = pause
+            elif name.startswith(PAST_PAUSE):
+                past.append(codec.load(Pause, str(row.columns["body"])))
             elif name.startswith(ACKNOWLEDGED):
                 acknowledged[name.removeprefix(ACKNOWLEDGED)] = codec.instant(str(row.columns["at"]))
             elif name.startswith(CURSOR):
                 cursors[name.removeprefix(CURSOR)] = codec.instant(str(row.columns["at"]))
-        return Standing(policy=policy, pauses=pauses, acknowledged=acknowledged, cursors=cursors)
+        return Standing(
+            policy=policy, pauses=pauses, past_pauses=tuple(past), acknowledged=acknowledged, cursors=cursors
+        )
 
     def pause(self, pause: Pause) -> None:
         row = Row(key=(PAUSE + pause.scope,), columns={"body": codec.dump(pause)})
         self._store.put(TABLE, row, condition=Anything())
 
-    def resume(self, scope: str) -> None:
+    def resume(self, scope: str, at: datetime) -> bool:
+        """False when it was not paused. The past pause is written first: a crash in between leaves it paused."""
+        row = self._store.get(TABLE, (PAUSE + scope,))
+        if row is None:
+            return False
+        ended = replace(codec.load(Pause, str(row.columns["body"])), until=at)
+        past = Row(key=(PAST_PAUSE + scope,), columns={"body": codec.dump(ended)})
+        self._store.put(TABLE, past, condition=Anything())
         self._store.delete(TABLE, (PAUSE + scope,), condition=Anything())
+        return True
 
     def acknowledge(self, subject: str, at: datetime) -> None:
         """An operator has seen what blocked automation on `subject` (a pair, an operation)."""

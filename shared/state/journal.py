@@ -82,9 +82,12 @@ class Journal:
         settle.update(self._store, OPERATIONS, _row(saved), condition=Matches({"version": expected_version}))
         return saved
 
-    def record(self, claim: Claim, operation: Operation) -> Operation:
-        """Save under a claim, and remember in the claim what now stands. Raises Conflict when the claim was lost."""
-        row = _row(replace(operation, version=claim.operation.version + 1), claim_owner=claim.owner)
+    def record(self, claim: Claim, operation: Operation, *, release: bool = False) -> Operation:
+        """Save under a claim, and remember in the claim what now stands; `release` lets go of it by the same write.
+
+        Raises Conflict when the claim was lost."""
+        owner = FREE if release else claim.owner
+        row = _row(replace(operation, version=claim.operation.version + 1), claim_owner=owner)
         settle.update(self._store, OPERATIONS, row, condition=Matches({"version": claim.operation.version}))
         claim.operation = replace(operation, version=claim.operation.version + 1)
         return claim.operation

@@ -10,7 +10,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from shared.ports.store import Key, Row, Store, Write
+from shared.domain.errors import Conflict
+from shared.domain.ids import DiskId
+from shared.ports.store import Absent, Key, Row, Store, Write
 from shared.state import codec
 
 TABLE: Final = "slots"
@@ -32,6 +34,9 @@ class Slot:
     at: datetime  # when this end was recorded
     because: str = ""
     point: str = ""  # id of the restore point that was made
+    taken: datetime | None = None
+    usable: datetime | None = None  # when the point was first seen usable
+    disks: tuple[DiskId, ...] = ()  # what it holds: prune takes the point away, its history stays here
 
 
 class Slots:
@@ -42,6 +47,15 @@ class Slots:
         batch = writes(slots)
         if batch:
             self._store.put_many(batch)
+
+    def skip(self, slot: Slot) -> bool:
+        """Record a skipped slot unless an end stands there already: another run may have taken it."""
+        assert slot.state is SlotState.SKIPPED
+        try:
+            self._store.put(TABLE, _row(slot), condition=Absent())
+        except Conflict:
+            return False
+        return True
 
     def of(self, subject: str, *, newest: int | None = None) -> Iterator[Slot]:
         """Newest first."""
@@ -56,7 +70,11 @@ class Slots:
 
 def writes(slots: Iterable[Slot]) -> list[Write]:
     """For a caller that writes them together with other rows whose rewriting is harmless."""
-    return [Write(table=TABLE, row=Row(key=_key(slot), columns={"body": codec.dump(slot)})) for slot in slots]
+    return [Write(table=TABLE, row=_row(slot)) for slot in slots]
+
+
+def _row(slot: Slot) -> Row:
+    return Row(key=_key(slot), columns={"body": codec.dump(slot)})
 
 
 def _key(slot: Slot) -> Key:
