@@ -49,6 +49,7 @@ class Clock:
         self._changed = asyncio.Event()
         self._quiet = asyncio.Event()
         self._quiet.set()
+        self._rate_listeners: list[Callback] = []
 
     @property
     def rate(self) -> float:
@@ -63,6 +64,12 @@ class Clock:
         """0 stops time where it is; 1 lets it flow with real time (anything between or above scales)."""
         self._base, self._real, self._rate = self.now(), time.monotonic(), rate
         self._changed.set()
+        for listener in list(self._rate_listeners):
+            listener()
+
+    def on_rate(self, listener: Callback) -> None:
+        """`listener()` is called after each change of the rate: what was worth skipping in jumps may matter now."""
+        self._rate_listeners.append(listener)
 
     def call_at(self, at: datetime, callback: Callback, label: str = "") -> Due:
         due = Due(at, next(self._order), callback, label)

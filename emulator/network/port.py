@@ -15,6 +15,7 @@ import errno
 import logging
 import socket
 import struct
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 log = logging.getLogger(__name__)
@@ -29,12 +30,32 @@ class AddressMissing(Exception):
     """This machine cannot bind a loopback address that the emulated network needs."""
 
 
+Dial = Callable[[], Awaitable[socket.socket]]
+"""Reaches whoever does the work: a connected, non-blocking socket, or OSError when nobody is there."""
+
+
+def dial(target: tuple[str, int], *, source: str | None = None) -> Dial:
+    """Always the same target; `source` is the local address to dial from, so that the target can tell who asks."""
+
+    async def reach() -> socket.socket:
+        end = socket.socket()
+        end.setblocking(False)
+        try:
+            if source is not None:
+                end.bind((source, 0))
+            await asyncio.get_running_loop().sock_connect(end, target)
+        except BaseException:
+            end.close()
+            raise
+        return end
+
+    return reach
+
+
 class Port:
-    def __init__(self, listen: tuple[str, int], target: tuple[str, int], *, source: str | None = None) -> None:
-        """`source`: the local address from which the target is dialled, so that it can tell who asks."""
+    def __init__(self, listen: tuple[str, int], reach: Dial) -> None:
         self.listen = listen
-        self.target = target
-        self._source = source
+        self._reach = reach
         self._socket: socket.socket | None = None
         self._fillers: list[socket.socket] = []
         self._audible = asyncio.Event()
@@ -145,15 +166,13 @@ class Port:
         task.add_done_callback(self._carried.discard)
 
     async def _carry(self, client: socket.socket) -> None:
-        guest = socket.socket()
-        guest.setblocking(False)
+        ends = [client]
         orderly = False
         try:
             await self._audible.wait()
-            if self._source is not None:
-                guest.bind((self._source, 0))
-            await asyncio.get_running_loop().sock_connect(guest, self.target)
-            for end in (client, guest):
+            guest = await self._reach()
+            ends.append(guest)
+            for end in ends:
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._pump(client, guest))
@@ -164,7 +183,7 @@ class Port:
             log.debug("network.connection_broke", extra={"port": str(self.listen), "error": repr(error)})
             await self._audible.wait()
         finally:
-            for end in (client, guest):
+            for end in ends:
                 if not orderly:
                     with contextlib.suppress(OSError):
                         end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)

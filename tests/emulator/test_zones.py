@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from emulator.network.port import AddressMissing, Port
+from emulator.network.port import AddressMissing, Port, dial
 from tests.emulator.networks import free_network
 
 SOON = 0.3
@@ -36,7 +36,7 @@ async def wired() -> AsyncIterator[tuple[Port, Echo]]:
     net, echo = free_network(), Echo()
     guest = await asyncio.start_server(echo, f"127.{net + 1}.1.11", 0)
     target = guest.sockets[0].getsockname()
-    port = Port((f"127.{net}.1.11", 0), target)
+    port = Port((f"127.{net}.1.11", 0), dial(target))
     port.open()
     try:
         yield port, echo
@@ -55,7 +55,7 @@ def told(story: Callable[[Port, Echo], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(run())
 
 
-async def dial(port: Port) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def call(port: Port) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     return await asyncio.wait_for(asyncio.open_connection(*port.listen), SOON)
 
 
@@ -69,7 +69,7 @@ def test_in_the_dark_a_connect_hangs_and_is_not_refused() -> None:
         port.silence()
         for _ in range(3):
             with pytest.raises(TimeoutError):
-                await dial(port)
+                await call(port)
         assert echo.served == 0
 
     told(story)
@@ -79,9 +79,9 @@ def test_when_light_returns_connects_succeed_and_the_guest_met_no_ghost() -> Non
     async def story(port: Port, echo: Echo) -> None:
         port.silence()
         with pytest.raises(TimeoutError):
-            await dial(port)
+            await call(port)
         port.sound()
-        reader, writer = await dial(port)
+        reader, writer = await call(port)
         assert await say(b"light\n", reader, writer) == b"light\n"
         assert echo.served == 1
         writer.close()
@@ -91,7 +91,7 @@ def test_when_light_returns_connects_succeed_and_the_guest_met_no_ghost() -> Non
 
 def test_an_established_connection_stalls_both_ways_and_goes_on_afterwards() -> None:
     async def story(port: Port, echo: Echo) -> None:
-        reader, writer = await dial(port)
+        reader, writer = await call(port)
         assert await say(b"before\n", reader, writer) == b"before\n"
         port.silence()
         with pytest.raises(TimeoutError):
@@ -106,7 +106,7 @@ def test_an_established_connection_stalls_both_ways_and_goes_on_afterwards() -> 
 
 def test_a_guest_that_dies_in_the_dark_is_not_heard_dying() -> None:
     async def story(port: Port, echo: Echo) -> None:
-        reader, writer = await dial(port)
+        reader, writer = await call(port)
         assert await say(b"1\n", reader, writer) == b"1\n"
         port.silence()
         for task in asyncio.all_tasks():
@@ -125,7 +125,7 @@ def test_darkness_twice_is_darkness_once() -> None:
         port.silence()
         port.sound()
         port.sound()
-        reader, writer = await dial(port)
+        reader, writer = await call(port)
         assert await say(b"x\n", reader, writer) == b"x\n"
         writer.close()
 
@@ -134,13 +134,13 @@ def test_darkness_twice_is_darkness_once() -> None:
 
 def test_a_closed_port_refuses_and_resets_what_was_established() -> None:
     async def story(port: Port, echo: Echo) -> None:
-        reader, writer = await dial(port)
+        reader, writer = await call(port)
         assert await say(b"x\n", reader, writer) == b"x\n"
         await port.close()
         with pytest.raises(ConnectionResetError):
             await asyncio.wait_for(reader.read(1), SOON)
         with pytest.raises(ConnectionRefusedError):
-            await dial(port)
+            await call(port)
         writer.close()
 
     told(story)
@@ -152,14 +152,14 @@ def test_a_port_opened_in_the_dark_is_silent_from_its_first_moment() -> None:
         port.silence()
         port.open()
         with pytest.raises(TimeoutError):
-            await dial(port)
+            await call(port)
 
     told(story)
 
 
 def test_a_half_closed_connection_still_carries_the_answer() -> None:
     async def story(port: Port, echo: Echo) -> None:
-        reader, writer = await dial(port)
+        reader, writer = await call(port)
         writer.write(b"last\n")
         writer.write_eof()
         assert await asyncio.wait_for(reader.read(), SOON) == b"last\n"
@@ -171,7 +171,7 @@ def test_a_half_closed_connection_still_carries_the_answer() -> None:
 def test_an_address_that_is_not_ours_says_what_is_missing() -> None:
     async def run() -> None:
         with pytest.raises(AddressMissing, match=r"needs Linux"):
-            Port(("203.0.113.7", 80), ("127.0.0.1", 1)).open()
+            Port(("203.0.113.7", 80), dial(("127.0.0.1", 1))).open()
 
     asyncio.run(run())
 
@@ -182,6 +182,6 @@ def test_a_taken_port_names_the_remedy() -> None:
             other.bind(("127.0.0.1", 0))
             other.listen()
             with pytest.raises(AddressMissing, match=r"--set net="):
-                Port(other.getsockname(), ("127.0.0.1", 1)).open()
+                Port(other.getsockname(), dial(("127.0.0.1", 1))).open()
 
     asyncio.run(run())

@@ -1,0 +1,112 @@
+"""Load balancing as it runs beside the server: one forwarder per listener, and the health checks."""
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from emulator.slb.forwarder import Forwarder
+from emulator.slb.health import HealthChecks
+from emulator.slb.model import ACTIVE, Balancer
+
+if TYPE_CHECKING:
+    from emulator.cloud import Cloud
+
+ZONE_SWITCH: Final = timedelta(seconds=20)
+"""How long a balancer stays silent when its serving zone does (documented: within 30 s; 20 s is an assumption)."""
+
+
+class LoadBalancing:
+    def __init__(self, cloud: "Cloud") -> None:
+        self._cloud = cloud
+        self._forwarders: dict[tuple[str, int], Forwarder] = {}
+        self._health = HealthChecks(cloud)
+        self._closing: set[asyncio.Task[None]] = set()
+        self._running = False
+
+    async def start(self) -> None:
+        """Raises AddressMissing when a balancer's address cannot be bound."""
+        self._running = True
+        self._match()
+        self._health.start()
+        self._cloud.slb.on_change(self._changed)
+        self._cloud.zones.subscribe(self._zone_changed)
+        self._cloud.clock.on_rate(self._health.refresh)
+        self._cloud.ecs.on_instance(lambda *_: self._health.refresh())
+        if self._cloud.hypervisor is not None:
+            self._cloud.hypervisor.on_guest(self._health.refresh)
+        for zone in self._cloud.zones.dark:
+            self._zone_changed(zone, True)
+
+    async def stop(self) -> None:
+        self._running = False
+        await self._health.stop()
+        for forwarder in self._forwarders.values():
+            await forwarder.close()
+        self._forwarders.clear()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+
+    def endpoint(self, balancer: str, port: int) -> tuple[str, int] | None:
+        """Where that listener really answers (see Forwarder.address); None while it does not."""
+        forwarder = self._forwarders.get((balancer, port))
+        return forwarder.address if forwarder is not None else None
+
+    def describe(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "id": balancer.id,
+                "listener": listener.port,
+                "endpoint": "{}:{}".format(*where) if (where := self.endpoint(balancer.id, listener.port)) else None,
+                "backends": {
+                    server: {
+                        "weight": backend.weight,
+                        "health": self._cloud.slb.health(balancer, listener, server),
+                    }
+                    for server, backend in balancer.backends.items()
+                },
+            }
+            for balancer in self._cloud.slb.balancers.values()
+            for listener in balancer.listeners.values()
+        ]
+
+    def _changed(self) -> None:
+        if self._running:
+            self._match()
+            self._health.refresh()
+
+    def _match(self) -> None:
+        """Open what is missing, close what is too much. A stopped balancer refuses (assumption)."""
+        wanted = {
+            (balancer.id, port): (balancer, listener)
+            for balancer in self._cloud.slb.balancers.values()
+            if balancer.status == ACTIVE
+            for port, listener in balancer.listeners.items()
+        }
+        for key in self._forwarders.keys() - wanted.keys():
+            task = asyncio.get_running_loop().create_task(self._forwarders.pop(key).close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+        for key, (balancer, listener) in wanted.items():
+            if key not in self._forwarders:
+                forwarder = Forwarder(self._cloud, balancer, listener)
+                forwarder.silence(self._cloud.zones.is_dark(balancer.master_zone))
+                forwarder.open()
+                self._forwarders[key] = forwarder
+
+    def _zone_changed(self, zone: str, dark: bool) -> None:
+        """The primary zone's darkness is the balancer's, until the secondary zone takes over by itself."""
+        self._health.refresh()
+        for balancer in self._cloud.slb.balancers.values():
+            if balancer.master_zone != zone:
+                continue
+            self._silence(balancer, dark)
+            if dark and balancer.slave_zone:
+                self._cloud.clock.call_later(ZONE_SWITCH, lambda b=balancer: self._switch(b), "slb zone switch")  # type: ignore[misc]
+
+    def _switch(self, balancer: Balancer) -> None:
+        if self._running and not self._cloud.zones.is_dark(balancer.slave_zone):
+            self._silence(balancer, False)
+
+    def _silence(self, balancer: Balancer, silent: bool) -> None:
+        for (owner, _), forwarder in self._forwarders.items():
+            if owner == balancer.id:
+                forwarder.silence(silent)
