@@ -48,7 +48,8 @@ def notice(
     """
     subject, _, rest = name.partition(":")
     type_, _, suffix = rest.partition(":")
-    type_ = type_ or text(content, "eventType")
+    if not rest:  # other products' names have no parts: Agent_Status_Stopped
+        subject, type_ = "", text(content, "eventType") or subject
     subject = subject or _subject_of(content, resource)
     kind = _kind(subject, type_)
     instance, disk, snapshot = _resources(content, resource, kind)
