@@ -1,0 +1,140 @@
+"""One look at one instance and its surroundings: what `shared.domain.rebuild.judge` is given.
+
+Reads only. Asks as little as the verdict needs: a zone is alive as soon as one machine of it was seen alive.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.domain.ids import InstanceId
+from shared.domain.inventory import Instance, InstanceState
+from shared.domain.operation import Operation, OperationKind
+from shared.domain.policy import Policy, RebuildRule
+from shared.domain.rebuild import ISOLATED, RECENT, Service, View, unplanned
+from shared.domain.selection import selects
+from shared.ports.balancer import Balancer, Health
+from shared.ports.clock import Clock
+from shared.ports.compute import Inventory
+from shared.ports.probes import Services, Sight
+from shared.state.controls import Controls
+from shared.state.journal import Journal
+
+PROBE_TIMEOUT: Final = timedelta(seconds=2)
+MOST_NEIGHBOURS: Final = 8
+"""Neighbours tried at most: eight silent ones in a row make a zone, and each costs a time-out."""
+
+_SERVICE: Final = {Sight.ANSWERED: Service.ANSWERS, Sight.REFUSED: Service.REFUSES, Sight.SILENT: Service.SILENT}
+
+
+class Look:
+    def __init__(
+        self,
+        *,
+        inventory: Inventory,
+        balancer: Balancer,
+        services: Services,
+        journal: Journal,
+        controls: Controls,
+        clock: Clock,
+    ) -> None:
+        self._inventory = inventory
+        self._balancer = balancer
+        self._services = services
+        self._journal = journal
+        self._controls = controls
+        self._clock = clock
+
+    def at(self, id: InstanceId, rule: RebuildRule, policy: Policy, operation: Operation, seen: datetime) -> View:
+        """What is seen now. `seen`: when the trouble first came to our notice."""
+        now = self._clock.now()
+        instance = instance_of(self._inventory, id)
+        if instance is None or ISOLATED in instance.tags:
+            return View(now=now, first_seen=seen, instance=instance)
+        health = self._balancer.health(rule.balancer) if rule.balancer else {}
+        alive, lost = self._zone(instance, rule, policy, health, now)
+        pause = self._controls.read().paused("rebuilds")
+        return View(
+            now=now,
+            first_seen=seen,
+            instance=instance,
+            events=tuple(self._inventory.system_events(id)),
+            service=self.service(instance, rule.port),
+            in_rotation=in_rotation(health.get(id)),
+            zone_alive=alive,
+            zone_lost=lost,
+            ahead=self._ahead(operation, rule),
+            paused=pause.because if pause else "",
+        )
+
+    def service(self, instance: Instance, port: int) -> Service:
+        """Whether its port answers; untried when it is not running."""
+        if instance.state is not InstanceState.RUNNING or not instance.private_address:
+            return Service.UNTRIED
+        return _SERVICE[self._services.answers(instance.private_address, port, timeout=PROBE_TIMEOUT)]
+
+    def _zone(
+        self, instance: Instance, rule: RebuildRule, policy: Policy, health: dict[InstanceId, Health], now: datetime
+    ) -> tuple[int, int]:
+        """How many other machines of its zone are seen alive (counting stops at one) and lost."""
+        lost = 0
+        for neighbour, port in self._neighbours(instance, rule, policy, health):
+            if health.get(neighbour.id) is Health.NORMAL:
+                return 1, lost
+            service = self.service(neighbour, port)
+            if service in (Service.ANSWERS, Service.REFUSES):  # a refusal is a sign of life
+                return 1, lost
+            if service is Service.SILENT or self._failed(neighbour, now):
+                lost += 1
+        return 0, lost
+
+    def _failed(self, neighbour: Instance, now: datetime) -> bool:
+        return unplanned(tuple(self._inventory.system_events(neighbour.id)), since=now - RECENT) is not None
+
+    def _neighbours(
+        self, instance: Instance, rule: RebuildRule, policy: Policy, health: dict[InstanceId, Health]
+    ) -> list[tuple[Instance, int]]:
+        """Others of its zone with the port to try, those first whose life the balancer already vouches for."""
+        masters = {member.instance: member.agent_port for pair in policy.pairs for member in pair.members}
+        fellows = members(self._inventory, rule)
+        known = {fellow.id for fellow in fellows}
+        wanted = [master for master in masters if master not in known]
+        others = (*fellows, *(self._inventory.instances(ids=wanted) if wanted else ()))
+        near = [
+            (other, masters.get(other.id, rule.port))
+            for other in others
+            if other.zone == instance.zone and other.id != instance.id and ISOLATED not in other.tags
+        ]
+        near.sort(key=lambda pair: (health.get(pair[0].id) is not Health.NORMAL, pair[0].id))
+        return near[:MOST_NEIGHBOURS]
+
+    def _ahead(self, operation: Operation, rule: RebuildRule) -> int:
+        mine = (operation.created, operation.id)
+        return sum(
+            1
+            for other in self._journal.open_of(OperationKind.REBUILD)
+            if other.inputs.get("rule") == rule.name and (other.created, other.id) < mine
+        )
+
+
+def in_rotation(health: Health | None) -> bool | None:
+    return None if health is None or health is Health.UNAVAILABLE else health is Health.NORMAL
+
+
+def instance_of(inventory: Inventory, id: InstanceId) -> Instance | None:
+    return next((found for found in inventory.instances(ids=[id]) if found.id == id), None)
+
+
+def members(inventory: Inventory, rule: RebuildRule) -> tuple[Instance, ...]:
+    """Everything that the rule selects, isolated ones included, by id."""
+    found: list[Iterable[Instance]] = []
+    if rule.select.tags:
+        found.append(inventory.instances(tags=rule.select.tags))
+    if rule.select.ids:
+        found.append(inventory.instances(ids=rule.select.ids))
+    each = {one.id: one for group in found for one in group if selects(rule.select, one)}
+    return tuple(each[key] for key in sorted(each))
+
+
+def rule_named(policy: Policy, name: str) -> RebuildRule | None:
+    return next((rule for rule in policy.rebuilds if rule.name == name), None)
