@@ -46,7 +46,7 @@ class Terms:
         if self.renew_every >= self.lease - self.margin:
             raise BadInput(
                 f"lease terms: renew_every ({self.renew_every.total_seconds():g} s) must be shorter than "
-                f"lease - margin ({(self.lease - self.margin).total_seconds():g} s), or the holder loses it between two renewals"
+                f"lease - margin ({(self.lease - self.margin).total_seconds():g} s), or it is lost between two renewals"
             )
 
     @classmethod

@@ -1,0 +1,106 @@
+"""What one agent needs to know: arguments first, then the environment, then the active policy in the state store."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from shared.domain.errors import BadInput
+from shared.domain.ids import InstanceId, PairName, SiteName
+from shared.domain.lease import Terms
+from shared.domain.policy import Member, Pair, Policy
+
+Read = Callable[[str], str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentConfig:
+    store_endpoint: str
+    store_instance: str
+    bind: str
+    port: int
+    role_file: Path
+    address: str  # where clients reach this master; written into heartbeats
+    master: str | None  # host:port whose GET /health says that the master is well; None: taken on trust
+    instance: InstanceId | None  # finds pair and site in the policy ...
+    pair: PairName | None  # ... unless both are given, with the terms
+    site: SiteName | None
+    preferred: bool
+    terms: Terms | None
+    with_parent: bool  # end when the parent process ends
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    pair: PairName
+    site: SiteName
+    preferred: bool
+    terms: Terms
+
+
+def identity_in(policy: Policy, instance: InstanceId) -> Identity:
+    """Raises BadInput when no pair of the policy has this instance."""
+    found: list[tuple[Pair, Member]] = [
+        (pair, member) for pair in policy.pairs for member in pair.members if member.instance == instance
+    ]
+    if not found:
+        raise BadInput(
+            f"instance {instance} is in no pair of the active policy: add it under `pairs:` in understudy.yaml and run "
+            "`understudy apply`, or start the agent with --pair, --site, --lease, --margin and --renew-every"
+        )
+    pair, member = found[0]
+    return Identity(pair=pair.name, site=member.site, preferred=member.site == pair.preferred, terms=Terms.of(pair))
+
+
+def parse(arguments: Sequence[str], read: Read) -> AgentConfig:
+    """`read` gives an environment variable's text or None. Raises BadInput; unknown options end the process with 2."""
+    parser = argparse.ArgumentParser(prog="understudy agent", description=__doc__)
+    add = parser.add_argument
+    add("--instance", default=read("GUEST_INSTANCE"), help="this ECS instance; finds pair and site in the policy")
+    add("--pair", help="with --site, --lease, --margin, --renew-every: instead of the policy")
+    add("--site")
+    add("--preferred", action="store_true", help="this site may create the pair's very first lease")
+    add("--lease", type=float, metavar="SECONDS")
+    add("--margin", type=float, metavar="SECONDS")
+    add("--renew-every", type=float, metavar="SECONDS")
+    add("--bind", default=read("GUEST_BIND") or "127.0.0.1", help="address to listen on")
+    add("--port", type=int, default=7001)
+    add("--address", default=read("GUEST_ADDRESS") or "", help="where this master is reached by clients")
+    add("--master", metavar="HOST:PORT", help="GET /health there must answer 200, or the site gives up")
+    add("--role-file", type=Path, default=Path(read("UNDERSTUDY_ROLE_FILE") or "/run/understudy/role.json"))
+    add("--store-endpoint", default=read("UNDERSTUDY_OTS_ENDPOINT") or read("GUEST_GATEWAY"))
+    add("--store-instance", default=read("UNDERSTUDY_OTS_INSTANCE"))
+    add("--with-parent", action="store_true", help="end when the process that started this one ends")
+    given = parser.parse_args(arguments)
+    if not given.store_endpoint:
+        raise BadInput("no state store: set UNDERSTUDY_OTS_ENDPOINT (or --store-endpoint) to its URL")
+    if not given.store_instance:
+        raise BadInput("no state store: set UNDERSTUDY_OTS_INSTANCE (or --store-instance) to the instance's name")
+    named = (given.pair, given.site, given.lease, given.margin, given.renew_every)
+    terms = None
+    if all(value is not None for value in named):
+        terms = Terms(
+            lease=timedelta(seconds=given.lease),
+            margin=timedelta(seconds=given.margin),
+            renew_every=timedelta(seconds=given.renew_every),
+        )
+    elif any(value is not None for value in named):
+        raise BadInput("--pair, --site, --lease, --margin and --renew-every go together: give all five or none")
+    elif not given.instance:
+        raise BadInput("who am I? give --instance (it finds pair and site in the policy), or --pair and --site")
+    return AgentConfig(
+        store_endpoint=given.store_endpoint,
+        store_instance=given.store_instance,
+        bind=given.bind,
+        port=given.port,
+        role_file=given.role_file,
+        address=given.address or given.bind,
+        master=given.master,
+        instance=InstanceId(given.instance) if given.instance else None,
+        pair=PairName(given.pair) if given.pair else None,
+        site=SiteName(given.site) if given.site else None,
+        preferred=given.preferred,
+        terms=terms,
+        with_parent=given.with_parent,
+    )

@@ -1,0 +1,85 @@
+"""The agent's HTTP door.
+
+    GET  /status    what this agent knows, as JSON
+    POST /promote   {"epoch": N}: take up the lease that names this site under N. 200 once active, 409 when not (why in
+                    `detail`). Asking again does no harm.
+    POST /demote    give up now. 200 when the master of this site is not active any more; `released` says whether the
+                    lease has been given back as well, which only reading the lease row proves.
+
+Every answer carries: site, pair, active, epoch, ready, detail.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from shared.domain.errors import BadInput
+
+log = logging.getLogger("understudy.agent")
+
+Answer = tuple[HTTPStatus, Mapping[str, object]]
+
+
+class Door(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(
+        self,
+        bind: tuple[str, int],
+        *,
+        status: Callable[[], Answer],
+        promote: Callable[[int], Answer],
+        demote: Callable[[], Answer],
+    ) -> None:
+        self.status, self.promote, self.demote = status, promote, demote
+        super().__init__(bind, _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 5
+    server: Door
+
+    def log_message(self, format: str, *args: object) -> None:
+        log.debug(format, *args)
+
+    def do_GET(self) -> None:
+        if self.path in ("/status", "/health"):
+            self._answer(*self.server.status())
+        else:
+            self._answer(HTTPStatus.NOT_FOUND, {"detail": "there are GET /status, POST /promote, POST /demote"})
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.path == "/promote":
+            try:
+                epoch = _epoch(body)
+            except BadInput as error:
+                self._answer(HTTPStatus.BAD_REQUEST, {"detail": str(error)})
+                return
+            self._answer(*self.server.promote(epoch))
+        elif self.path == "/demote":
+            self._answer(*self.server.demote())
+        else:
+            self._answer(HTTPStatus.NOT_FOUND, {"detail": "there are GET /status, POST /promote, POST /demote"})
+
+    def _answer(self, status: HTTPStatus, body: Mapping[str, object]) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
+def _epoch(body: bytes) -> int:
+    try:
+        epoch = json.loads(body)["epoch"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(f'promote needs a JSON body such as {{"epoch": 4}}, not {body[:80]!r}') from error
+    if type(epoch) is not int or epoch < 1:
+        raise BadInput(f"promote: epoch must be a whole number from 1, not {epoch!r}")
+    return epoch

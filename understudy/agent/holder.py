@@ -1,0 +1,165 @@
+"""One site's side of the lease: renew, tell the master its deadline, give up.
+
+See `shared.domain.lease` for the argument. What this module adds:
+
+- the deadline is published only after a renewal was acknowledged, or read back as ours, and counts from its start;
+- a renewal is conditional on owner, epoch, version and token of the row as last seen, so it can never undo a take-over;
+- giving up publishes "not active" BEFORE the lease is released: whoever sees it free knows that nobody is active;
+- an epoch given up once is never renewed again by this process;
+- an agent that starts, and one whose site was named by a take-over, is active only after a renewal of its own.
+
+When the store cannot be reached nothing extends the deadline, and the master stops when it passes. (That peers could
+pledge not to take over meanwhile, so that the master may go on, is not built yet: issue 6.)
+"""
+
+import logging
+from collections.abc import Callable
+from threading import Lock
+from typing import Protocol
+
+from shared.domain.errors import Conflict, DrError, OutcomeUnknown, Retryable
+from shared.domain.ids import Epoch, PairName, SiteName
+from shared.domain.lease import Grant, Lease, LeaseState, Terms
+from shared.ports.clock import Clock
+from shared.state.leases import Leases
+
+log = logging.getLogger("understudy.agent")
+
+NOBODY = Epoch(0)
+
+
+class Board(Protocol):
+    """Where the master reads its deadline."""
+
+    def publish(self, grant: Grant) -> None: ...
+
+
+class Holder:
+    """`step` belongs to one thread; `give_up` and the properties may be used from any."""
+
+    def __init__(
+        self,
+        *,
+        pair: PairName,
+        site: SiteName,
+        preferred: bool,
+        terms: Terms,
+        leases: Leases,
+        clock: Clock,
+        board: Board,
+        ready: Callable[[], bool],
+    ) -> None:
+        """`preferred`: may create the very first lease. `ready`: whether the master is well enough to be active."""
+        self._pair, self._site, self._preferred, self._terms = pair, site, preferred, terms
+        self._leases, self._clock, self._board, self._ready = leases, clock, board, ready
+        self._gate = Lock()  # guards the grant and what was given up; never held during a store call
+        self._grant = Grant(NOBODY, 0.0)
+        self._given_up = NOBODY
+        self._orders = 0  # how often we were told to give up: a round that began before an order must not undo it
+        self._orders_at_start = 0
+        self._seen: Lease | None = None
+        self.trouble = ""  # why the last step did not do what it wanted; empty when all is well
+        self._board.publish(self._grant)  # whatever an earlier process left there ends now
+
+    @property
+    def grant(self) -> Grant:
+        return self._grant
+
+    @property
+    def lease(self) -> Lease | None:
+        """As last seen; None when the last step could not see it."""
+        return self._seen
+
+    def active(self) -> bool:
+        return self._grant.active_at(self._clock.monotonic())
+
+    def give_up(self, because: str) -> Epoch:
+        """From the return of this call on, the master of this site is not active. The lease itself is released by the
+        next `step`. Returns the epoch that was given up."""
+        with self._gate:
+            if self._grant.epoch > self._given_up:
+                log.warning("agent.gave_up", extra={"because": because, "epoch": int(self._grant.epoch)})
+            self._orders += 1
+            self._given_up = Epoch(max(self._given_up, self._grant.epoch, self._seen_epoch()))
+            self._grant = Grant(self._given_up, 0.0)
+            self._board.publish(self._grant)
+            return self._given_up
+
+    def step(self) -> bool:
+        """One round: read or renew. False: it did not come off, try again soon."""
+        try:
+            self._round()
+        except Conflict:
+            # Somebody else wrote, or an earlier attempt of ours arrived late: look again before anything else.
+            self._seen = None
+            self.trouble = "the lease changed under us"
+            return False
+        except (Retryable, OutcomeUnknown) as error:
+            self._seen = None
+            self.trouble = f"the state store does not answer: {error}"
+            return False
+        except DrError as error:
+            self._seen = None
+            self.trouble = str(error)
+            log.error("agent.refused", extra={"because": str(error)})
+            return False
+        self.trouble = ""
+        return True
+
+    def _round(self) -> None:
+        with self._gate:
+            self._orders_at_start = self._orders
+        ready = self._ready()
+        if not ready and self._grant.until > 0:
+            self.give_up("the master does not answer its agent")
+        ours = self._seen
+        if ours is None or not self._is_ours(ours):
+            ours = self._seen = self._leases.read(self._pair)
+        if ours is None:
+            if self._preferred and ready:
+                self._create()
+            return
+        if not self._is_ours(ours):
+            self._stand_by(ours)
+        elif ours.epoch <= self._given_up:
+            self._seen = self._leases.release(ours)
+            log.info("agent.released", extra={"epoch": int(ours.epoch)})
+        elif ready:
+            self._renew(ours)
+
+    def _create(self) -> None:
+        started = self._clock.monotonic()
+        self._hold(self._leases.create(self._pair, self._site, length=self._terms.lease), started)
+
+    def _renew(self, lease: Lease) -> None:
+        started = self._clock.monotonic()
+        self._hold(self._leases.renew(lease, length=self._terms.lease), started)
+
+    def _hold(self, lease: Lease, started: float) -> None:
+        grant = Grant.of_renewal(lease, started=started, terms=self._terms)
+        with self._gate:
+            self._seen = lease
+            if self._orders != self._orders_at_start:
+                self._given_up = Epoch(max(self._given_up, lease.epoch))
+            if lease.epoch <= self._given_up:
+                return  # given up while the renewal was under way: the next step releases it
+            if lease.epoch != self._grant.epoch or self._grant.until == 0:
+                log.info("agent.active", extra={"epoch": int(lease.epoch)})
+            self._grant = grant
+            self._board.publish(grant)
+
+    def _stand_by(self, lease: Lease) -> None:
+        """The row names somebody else, or nobody. Our deadline, if one is still running, belongs to a lost epoch."""
+        with self._gate:
+            if self._grant.until > 0:
+                log.warning("agent.superseded", extra={"epoch": int(lease.epoch), "owner": lease.owner})
+                self._given_up = Epoch(max(self._given_up, self._grant.epoch))
+                self._grant = Grant(self._grant.epoch, 0.0)
+                self._board.publish(self._grant)
+
+    def _is_ours(self, lease: Lease) -> bool:
+        return lease.owner == self._site and lease.state is LeaseState.HELD
+
+    def _seen_epoch(self) -> Epoch:
+        seen = self._seen
+        return seen.epoch if seen is not None and self._is_ours(seen) else NOBODY

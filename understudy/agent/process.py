@@ -1,0 +1,240 @@
+"""The agent as a process: one thread renews, one looks after the master, one writes heartbeats, the door answers."""
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Final
+
+from shared.adapters import chance, environment
+from shared.adapters.clock import SystemClock
+from shared.domain.errors import BadInput, DrError, OutcomeUnknown, Retryable
+from shared.domain.lease import LeaseState
+from shared.ports.clock import Clock
+from shared.ports.store import Store
+from shared.state.heartbeats import Heartbeat, Heartbeats
+from shared.state.leases import Leases
+from shared.state.policies import Policies
+from understudy.agent.config import AgentConfig, Identity, identity_in, parse
+from understudy.agent.door import Answer, Door
+from understudy.agent.holder import Holder
+from understudy.agent.master_check import MasterCheck
+from understudy.agent.role_file import RoleFile
+
+log = logging.getLogger("understudy.agent")
+
+STORE_TIMEOUT: Final = timedelta(seconds=1)  # one call; several fit between a renewal and its deadline
+TRY_AGAIN: Final = timedelta(milliseconds=200)
+BEAT_EVERY: Final = timedelta(seconds=5)
+ORDER_PATIENCE: Final = timedelta(seconds=2)  # how long an order waits for the renewing thread
+PR_SET_PDEATHSIG: Final = 1
+
+
+@dataclass(kw_only=True)
+class Agent:
+    """Everything of one running agent; `start` returns at once, `stop` ends all threads without giving up the lease
+    (an agent that is restarted within its lease goes on; one that is not, runs out)."""
+
+    identity: Identity
+    holder: Holder
+    heartbeats: Heartbeats
+    check: MasterCheck | None
+    clock: Clock
+    bind: tuple[str, int]
+    address: str
+    run_id: str
+
+    def __post_init__(self) -> None:
+        self._ended = threading.Event()
+        self._wake = threading.Event()
+        self._stepped = threading.Condition()
+        self.door = Door(self.bind, status=self.status, promote=self.promote, demote=self.demote)
+        self._threads = [
+            threading.Thread(target=self._keep, name="renew", daemon=True),
+            threading.Thread(target=self._beat, name="heartbeat", daemon=True),
+            threading.Thread(target=self.door.serve_forever, kwargs={"poll_interval": 0.1}, name="door", daemon=True),
+        ]
+        if self.check is not None:
+            self._threads.append(threading.Thread(target=self.check.run, name="master", daemon=True))
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._ended.set()
+        self._wake.set()
+        if self.check is not None:
+            self.check.stop()
+        self.door.shutdown()
+        self.door.server_close()
+        for thread in self._threads:
+            thread.join(5)
+
+    def _ready(self) -> bool:
+        return self.check is None or self.check()
+
+    def status(self) -> Answer:
+        lease, trouble = self.holder.lease, self.holder.trouble
+        return HTTPStatus.OK, {
+            "pair": self.identity.pair,
+            "site": self.identity.site,
+            "active": self.holder.active(),
+            "epoch": int(self.holder.grant.epoch),
+            "ready": self._ready() and not trouble,
+            "lease_owner": None if lease is None else lease.owner,
+            "lease_epoch": None if lease is None else int(lease.epoch),
+            "detail": trouble or ("" if self._ready() else "the master does not answer its agent"),
+            "pid": os.getpid(),
+        }
+
+    def promote(self, epoch: int) -> Answer:
+        done = self._until(lambda: self.holder.active() and self.holder.grant.epoch >= epoch)
+        body = dict(self.status()[1])
+        if done:
+            return HTTPStatus.OK, body
+        body["detail"] = body["detail"] or (
+            f"the lease names {body['lease_owner']} under epoch {body['lease_epoch']}, not {self.identity.site} "
+            f"under {epoch}"
+        )
+        return HTTPStatus.CONFLICT, body
+
+    def demote(self) -> Answer:
+        self.holder.give_up("told to")
+        released = self._until(self._is_released)
+        return HTTPStatus.OK, {**self.status()[1], "released": released}
+
+    def _is_released(self) -> bool:
+        lease = self.holder.lease
+        return lease is not None and (lease.state is LeaseState.FREE or lease.owner != self.identity.site)
+
+    def _until(self, reached: Callable[[], bool]) -> bool:
+        """Have the renewing thread take steps until `reached`, for at most ORDER_PATIENCE."""
+        deadline = self.clock.monotonic() + ORDER_PATIENCE.total_seconds()
+        with self._stepped:
+            while not reached():
+                left = deadline - self.clock.monotonic()
+                if left <= 0:
+                    return False
+                self._wake.set()
+                self._stepped.wait(min(left, TRY_AGAIN.total_seconds()))
+            return True
+
+    def _keep(self) -> None:
+        every = self.identity.terms.renew_every.total_seconds()
+        while not self._ended.is_set():
+            began = self.clock.monotonic()
+            self._wake.clear()
+            well = self.holder.step()
+            with self._stepped:
+                self._stepped.notify_all()
+            spent = self.clock.monotonic() - began
+            self._wake.wait(max(0.0, every - spent) if well else TRY_AGAIN.total_seconds())
+
+    def _beat(self) -> None:
+        sequence = 0
+        while not self._ended.wait(BEAT_EVERY.total_seconds() if sequence else 0.5):
+            sequence += 1
+            beat = Heartbeat(
+                site=self.identity.site,
+                sequence=sequence,
+                run=self.run_id,
+                at=self.clock.now(),
+                active=self.holder.active(),
+                epoch=self.holder.grant.epoch,
+                address=self.address,
+                ready=self._ready(),
+            )
+            try:
+                self.heartbeats.beat(self.identity.pair, beat)
+            except (Retryable, OutcomeUnknown) as error:
+                log.warning("agent.heartbeat_lost", extra={"because": str(error)})
+
+
+def build(config: AgentConfig, identity: Identity, store: Store, *, beats: Store, clock: Clock) -> Agent:
+    """`store` is the renewing thread's own client, `beats` another one: a slow heartbeat must not delay a renewal.
+    Raises BadInput when another agent writes the same role file, OSError when the port is taken."""
+    check = None if config.master is None else MasterCheck(config.master)
+    run_id = chance.token()
+    holder = Holder(
+        pair=identity.pair,
+        site=identity.site,
+        preferred=identity.preferred,
+        terms=identity.terms,
+        leases=Leases(store, tokens=chance.token),
+        clock=clock,
+        board=RoleFile(config.role_file, pair=identity.pair, site=identity.site),
+        ready=(lambda: True) if check is None else check,
+    )
+    return Agent(
+        identity=identity,
+        holder=holder,
+        heartbeats=Heartbeats(beats),
+        check=check,
+        clock=clock,
+        bind=(config.bind, config.port),
+        address=config.address,
+        run_id=run_id,
+    )
+
+
+def identify(config: AgentConfig, store: Store, *, pause: Callable[[float], object]) -> Identity:
+    """From the arguments, or from the active policy: waits for the store and for a policy as long as it takes."""
+    if config.terms is not None and config.pair is not None and config.site is not None:
+        return Identity(pair=config.pair, site=config.site, preferred=config.preferred, terms=config.terms)
+    assert config.instance is not None, "parse saw to it"
+    told = ""
+    while True:
+        try:
+            _, policy = Policies(store).active()
+            return identity_in(policy, config.instance)
+        except (Retryable, BadInput) as error:
+            if str(error) != told:
+                told = str(error)
+                log.warning("agent.waits", extra={"because": told})
+            pause(0.5)
+
+
+def open_store(config: AgentConfig) -> Store:
+    # The Tablestore SDK is the heaviest import of this process.
+    from shared.adapters.credentials import from_environment
+    from shared.adapters.ots import OtsStore
+
+    return OtsStore(
+        endpoint=config.store_endpoint,
+        instance=config.store_instance,
+        credentials=from_environment,
+        timeout=STORE_TIMEOUT,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    try:
+        config = parse(sys.argv[1:] if arguments is None else arguments, environment.variable)
+        if config.with_parent:
+            end_with_parent()
+        ended = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: ended.set())
+        store = open_store(config)
+        identity = identify(config, store, pause=ended.wait)
+        agent = build(config, identity, store, beats=open_store(config), clock=SystemClock())
+    except DrError as error:
+        log.error("agent.cannot_start: %s", error)
+        return 2
+    agent.start()
+    ended.wait()
+    agent.stop()
+    return 0
+
+
+def end_with_parent() -> None:
+    """Linux: have the kernel kill this process when the thread that started it ends."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
