@@ -101,7 +101,7 @@ class Journal:
             elif found is not None or self._forgotten(pointer):
                 self._store.delete(POINTERS, pointer.key, condition=Anything())
 
-    def claim(self, operation: Operation, owner: str, for_: timedelta) -> Claim | None:
+    def claim(self, operation: Operation | OperationId, owner: str, for_: timedelta) -> Claim | None:
         """The right to execute it, or None while somebody else holds it or has just changed it.
 
         `owner` is unique per invocation. `for_` is longer than the function's time-out, so that a claim runs out only
@@ -109,7 +109,8 @@ class Journal:
         safety rests on the version and on `allows`.
         """
         started = self._clock.monotonic()
-        row = self._store.get(OPERATIONS, (operation.id,))
+        id_ = operation.id if isinstance(operation, Operation) else operation
+        row = self._store.get(OPERATIONS, (id_,))
         if row is None:
             return None
         stands = _operation(row)

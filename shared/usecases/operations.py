@@ -19,6 +19,7 @@ from shared.domain.errors import (
     Permanent,
     Retryable,
 )
+from shared.domain.ids import OperationId
 from shared.domain.operation import Operation, OperationKind, OperationState, Step, StepState
 from shared.ports.clock import Clock
 from shared.state import codec
@@ -98,6 +99,9 @@ class Work:
                 f"the claim on {self.operation.id} runs out before another call could end; a later run goes on"
             )
 
+    def step(self, name: str) -> Step:
+        return next(step for step in self.operation.steps if step.name == name)
+
     def steps(self, state: StepState) -> tuple[Step, ...]:
         return tuple(step for step in self.operation.steps if step.state is state)
 
@@ -115,16 +119,20 @@ class Executor:
         self._journal = journal
         self._clock = clock
 
-    def run(self, operation: Operation, recipe: Recipe, *, owner: str) -> Outcome:
+    def run(self, operation: OperationId, recipes: Mapping[OperationKind, Recipe], *, owner: str) -> Outcome:
         """Take the operation's next steps. `owner` is unique per invocation. Raises Retryable or OutcomeUnknown only
         when the state store itself fails, Forbidden when our credentials do (the operation stays open)."""
         claim = self._journal.claim(operation, owner, CLAIM_FOR)
         if claim is None:
-            return NotOurs(because=f"{operation.id} is claimed by another run, or finished")
+            return NotOurs(because=f"{operation} is claimed by another run, finished, or unknown")
         work = Work(self._journal, claim)
         try:
-            outcome = _advance(work, recipe)
+            outcome = _advance(work, recipes[claim.operation.kind])
             self._write(claim, work, outcome)
+        except Forbidden as error:
+            # About us, not about the operation: let go, so that it goes on as soon as the role is mended.
+            self._write(claim, work, Resume(after=DEFAULT_PATIENCE, because=str(error)))
+            raise
         except Conflict as lost:
             return NotOurs(because=str(lost))
         return outcome
@@ -161,7 +169,7 @@ def _advance(work: Work, recipe: Recipe) -> Outcome:
     except NeedsOperator as error:
         return Escalated(because=str(error), runbook=error.runbook, evidence=error.evidence)
     except Forbidden:
-        raise  # about us, not about the operation: it stays open and goes on when the role is mended
+        raise
     except Permanent as error:
         return Refused(because=str(error))
 

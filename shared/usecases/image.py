@@ -1,0 +1,75 @@
+"""A full image of one instance, on demand: what a rebuild starts from.
+
+An image always holds all disks as they are (a running machine's may be inconsistent: the cloud does not freeze it).
+Its snapshots count in the quota and stay when the image is deleted. Source: ECS API, CreateImage, read 2026-03.
+"""
+
+from datetime import timedelta
+from typing import Final
+
+from shared.domain import provenance
+from shared.domain.ids import ImageId
+from shared.domain.inventory import Image as CloudImage
+from shared.domain.inventory import ImageState
+from shared.domain.operation import OperationKind, Step, StepState
+from shared.ports.clock import Clock
+from shared.ports.compute import Images
+from shared.usecases.operations import Done, Outcome, Refused, Resume, Work, done, intended
+from shared.usecases.requests import ImageRequest
+
+LOOK_EVERY: Final = timedelta(seconds=20)
+LONGEST_PAUSE: Final = timedelta(minutes=10)
+WITHIN: Final = timedelta(hours=24)
+_STEP: Final = "image"
+_IMAGE: Final = "image"
+
+
+class TakeImage:
+    """The recipe of operations of kind image."""
+
+    kind = OperationKind.IMAGE
+
+    def __init__(self, *, images: Images, clock: Clock) -> None:
+        self._images = images
+        self._clock = clock
+
+    def advance(self, work: Work) -> Outcome:
+        request = ImageRequest.of(work.operation)
+        if not work.operation.steps:
+            token = provenance.token(work.operation.id, _STEP, 1, request.instance, request.family)
+            work.intend(intended(_STEP, token, self._clock.now()))
+        step = work.step(_STEP)
+        if step.state is StepState.INTENDED:
+            return self._start(work, request, step)
+        return self._look(work, ImageId(step.data[_IMAGE]))
+
+    def _start(self, work: Work, request: ImageRequest, step: Step) -> Outcome:
+        sent = self._find(work) if step.name in work.inherited else None
+        if sent is None:
+            work.may_act()
+            id_ = self._images.create_from_instance(
+                request.instance,
+                name=provenance.name(request.family, request.instance, f"{request.asked:%Y%m%dT%H%M%SZ}"),
+                family=request.family,
+                tags=provenance.tags(work.operation.id, work.operation.policy, instance=request.instance),
+                token=step.token,
+            )
+        else:
+            id_ = sent.id
+        work.learn(done(step, self._clock.now(), **{_IMAGE: id_}))
+        return Resume(after=LOOK_EVERY, because=f"image {id_} is being made")
+
+    def _find(self, work: Work) -> CloudImage | None:
+        tag = {provenance.OPERATION: provenance.operation_tag(work.operation.id)}
+        return next(iter(self._images.list(tags=tag)), None)
+
+    def _look(self, work: Work, id_: ImageId) -> Outcome:
+        image = next(iter(self._images.list(ids=[id_])), None)
+        age = self._clock.now() - work.operation.created
+        if image is not None and image.state is ImageState.AVAILABLE:
+            return Done(result={_IMAGE: id_})
+        if image is not None and image.state is ImageState.FAILED:
+            return Refused(because=f"the cloud failed to make image {id_}")
+        if age > WITHIN:
+            return Refused(because=f"image {id_} is not available after {WITHIN}")
+        return Resume(after=min(max(age / 2, LOOK_EVERY), LONGEST_PAUSE), because=f"image {id_} is being made")
