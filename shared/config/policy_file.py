@@ -60,13 +60,14 @@ def _line_of(path: Path, lines: dict[Path, int]) -> int | None:
 
 
 def _read(text: str, where: str) -> tuple[object, dict[Path, int]]:
-    loader = _Loader(text)
     try:
-        node = loader.get_single_node()
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+        finally:
+            loader.dispose()
     except yaml.YAMLError as error:
         raise BadInput(f"{where}: {_syntax(error, text)}") from None
-    finally:
-        loader.dispose()
     if node is None:
         raise BadInput(
             f"{where}: the file is empty. Start from the example in the repository: version, region, time_zone, sites, "

@@ -1,0 +1,167 @@
+"""Each guardrail by itself; every answer names its rule."""
+
+from dataclasses import replace
+
+import pytest
+
+from shared.domain.guardrails import PERCENT_CAP_FROM, Allowed, Evidence, Refused, guard
+from shared.domain.ids import DiskId, SnapshotId
+from shared.domain.policy import PruneLimits
+from shared.domain.retention import Kept, PrunePlan, RestorePoint
+from tests.unit.points import point
+
+GENEROUS = PruneLimits(max_items=1_000, max_percent=100)
+
+
+def plan(*, keep: tuple[RestorePoint, ...] = (), expire: tuple[RestorePoint, ...] = ()) -> PrunePlan:
+    return PrunePlan(keep=tuple(Kept(point=one, because=("test",)) for one in keep), expire=expire)
+
+
+def seen(*points: RestorePoint) -> Evidence:
+    """A cloud in which everything of `points` is usable and ours."""
+    usable: dict[DiskId, set[SnapshotId]] = {}
+    for one in points:
+        for disk, snapshot in one.disks:
+            usable.setdefault(disk, set()).add(snapshot)
+    ours = frozenset(snapshot for snapshots in usable.values() for snapshot in snapshots)
+    return Evidence(inventory_complete=True, usable_by_disk=usable, ours=ours)
+
+
+def days(count: int) -> tuple[RestorePoint, ...]:
+    return tuple(point(f"2026-03-{day:02}") for day in range(1, count + 1))
+
+
+OLD, NEW = point("2026-03-01"), point("2026-03-02")
+SNAPSHOT = OLD.disks[0][1]
+
+
+def test_an_incomplete_inventory_deletes_nothing_and_says_what_was_missing() -> None:
+    evidence = replace(seen(OLD, NEW), inventory_complete=False, gap="page 3 of snapshots: throttled")
+
+    answer = guard(plan(keep=(NEW,), expire=(OLD,)), limits=GENEROUS, evidence=evidence)
+
+    assert isinstance(answer, Refused)
+    assert answer.refusals[0].rule == "complete inventory"
+    assert "page 3 of snapshots: throttled" in answer.because[0]
+
+
+def test_more_deletions_than_the_cap_refuse_the_whole_run_with_numbers_and_remedy() -> None:
+    points = days(10)
+
+    answer = guard(
+        plan(keep=points[4:], expire=points[:4]),
+        limits=PruneLimits(max_items=3, max_percent=100),
+        evidence=seen(*points),
+    )
+
+    assert isinstance(answer, Refused)
+    assert answer.because == (
+        "cap per run: 4 restore points would go, more than max_items 3. "
+        "Look at `understudy prune`; if it is right, raise prune.max_items and apply the policy",
+    )
+
+
+@pytest.mark.parametrize(
+    ("deletions", "points", "refused"),
+    [
+        pytest.param(10, 20, False, id="exactly half"),
+        pytest.param(11, 20, True, id="more than half"),
+        pytest.param(18, PERCENT_CAP_FROM - 1, False, id="too few points for percents"),
+        pytest.param(0, 20, False, id="nothing to do"),
+    ],
+)
+def test_the_percent_cap_holds_from_twenty_points_on(deletions: int, points: int, refused: bool) -> None:
+    all_points = days(points)
+
+    answer = guard(
+        plan(keep=all_points[deletions:], expire=all_points[:deletions]),
+        limits=PruneLimits(max_items=1_000, max_percent=50),
+        evidence=seen(*all_points),
+    )
+
+    assert isinstance(answer, Refused) is refused
+    if isinstance(answer, Refused):
+        assert answer.refusals[0].rule == "percent cap per run"
+        assert "11 of 20" in answer.because[0]
+
+
+def test_both_caps_are_reported_together() -> None:
+    points = days(20)
+
+    answer = guard(
+        plan(keep=points[19:], expire=points[:19]),
+        limits=PruneLimits(max_items=1, max_percent=1),
+        evidence=seen(*points),
+    )
+
+    assert isinstance(answer, Refused)
+    assert [one.rule for one in answer.refusals] == ["cap per run", "percent cap per run"]
+
+
+OLDER = point("2026-02-01")
+SEEN = seen(OLDER, OLD, NEW)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "rule"),
+    [
+        pytest.param(replace(SEEN, ours=SEEN.ours - {SNAPSHOT}), "only what we made", id="foreign"),
+        pytest.param(replace(SEEN, locked=frozenset([SNAPSHOT])), "never locked", id="locked"),
+        pytest.param(replace(SEEN, in_use={SNAPSHOT: "image"}), "never in use", id="in use"),
+    ],
+)
+def test_an_untouchable_point_is_spared_and_the_others_go(evidence: Evidence, rule: str) -> None:
+    answer = guard(plan(keep=(NEW,), expire=(OLDER, OLD)), limits=GENEROUS, evidence=evidence)
+
+    assert isinstance(answer, Allowed)
+    assert answer.expire == (OLDER,)
+    assert [(one.point, one.rule) for one in answer.spared] == [(OLD, rule)]
+    assert SNAPSHOT in answer.spared[0].because
+
+
+def test_a_pinned_point_is_spared_even_if_a_plan_lets_it_go() -> None:
+    pinned = replace(OLD, pinned=True)
+
+    answer = guard(plan(keep=(NEW,), expire=(pinned,)), limits=GENEROUS, evidence=seen(OLD, NEW))
+
+    assert isinstance(answer, Allowed)
+    assert answer.spared[0].rule == "never pinned"
+
+
+def test_the_last_snapshot_that_the_cloud_calls_usable_is_spared_whatever_our_records_say() -> None:
+    # Our records believe in NEW; in the cloud it is gone.
+    evidence = replace(seen(OLD), ours=seen(OLD, NEW).ours)
+
+    answer = guard(plan(keep=(NEW,), expire=(OLD,)), limits=GENEROUS, evidence=evidence)
+
+    assert isinstance(answer, Allowed)
+    assert answer.expire == ()
+    assert answer.spared[0].rule == "one usable point per disk"
+    assert answer.spared[0].because == "disk d-1 would keep 0 of the 1 snapshots that the cloud calls usable"
+
+
+def test_all_points_of_a_bare_disk_are_spared_and_other_disks_go_on() -> None:
+    other_old, other_new = (
+        point("2026-03-01", disks=("d-2",), subject="i-2"),
+        point("2026-03-02", disks=("d-2",), subject="i-2"),
+    )
+
+    answer = guard(
+        plan(keep=(other_new,), expire=(OLD, other_old, NEW)),
+        limits=GENEROUS,
+        evidence=seen(OLD, NEW, other_old, other_new),
+    )
+
+    assert isinstance(answer, Allowed)
+    assert answer.expire == (other_old,)
+    assert [one.point for one in answer.spared] == [OLD, NEW]
+
+
+def test_spared_points_do_not_count_against_the_cap() -> None:
+    evidence = replace(seen(OLD, NEW), locked=frozenset([SNAPSHOT]))
+
+    answer = guard(
+        plan(keep=(NEW,), expire=(OLD,)), limits=PruneLimits(max_items=0, max_percent=100), evidence=evidence
+    )
+
+    assert isinstance(answer, Allowed)
