@@ -108,7 +108,7 @@ def merge(plans: Iterable[PrunePlan]) -> PrunePlan:
 
 def describe(keep: Retention) -> str:
     """The rules in words, e.g. `24 hourly, 7 daily`: what a point was *not* saved by."""
-    if _for_ever(keep):
+    if keeps_all(keep):
         return FOR_EVER
     counted = (
         (keep.last, "last"),
@@ -127,7 +127,8 @@ def describe(keep: Retention) -> str:
 _age_order: Callable[[RestorePoint], tuple[datetime, str]] = attrgetter("taken", "id")
 
 
-def _for_ever(keep: Retention) -> bool:
+def keeps_all(keep: Retention) -> bool:
+    """Whether no point ever goes: asked for, or no rule given."""
     rules = (keep.last, keep.hourly, keep.daily, keep.weekly, keep.monthly, keep.yearly)
     return keep.forever or (keep.days is None and not any(rules))
 
@@ -191,7 +192,7 @@ def _judge(
         )
         if count
     ]
-    for_ever = _for_ever(keep)
+    for_ever = keeps_all(keep)
     age = None if keep.days is None else timedelta(days=keep.days)
     last = 0
     safe: set[DiskId] = set()  # disks whose newest usable point has been met

@@ -57,13 +57,6 @@ def next_due(schedule: Schedule, *, after: datetime) -> datetime:
     return due_slots(schedule, after=after, until=after + 9 * _DAY)[0]
 
 
-def longest_pause(schedule: Schedule) -> timedelta:
-    """The longest time between two due times of an ordinary week: the least age a point reaches when all goes well."""
-    moments = sorted(timedelta(days=weekday, hours=hour) for weekday in schedule.weekdays for hour in schedule.hours)
-    following = [*moments[1:], moments[0] + timedelta(weeks=1)]
-    return max(later - earlier for earlier, later in zip(moments, following, strict=True))
-
-
 def catch_up(due: Iterable[datetime], *, now: datetime, punctual: timedelta) -> CatchUp:
     """After any absence, take one point now instead of many: the newest due slot runs, the earlier ones are skipped.
 
