@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from shared.domain.ids import DiskId, ImageId, InstanceId, SnapshotId
+from shared.domain.ids import DiskId, ImageId, InstanceId, OperationId, SnapshotId
 from shared.domain.inventory import Disk, DiskKind, Image, ImageState, Instance, Snapshot, SnapshotState
+from shared.domain.provenance import OPERATION, operation_tag
 from shared.domain.rebuild import REPLACES
 from shared.domain.retention import RestorePoint
 
-OPERATION: Final = "understudy:operation"
 OWN_TAGS: Final = "understudy:"
 RESERVED_TAGS: Final = ("aliyun", "acs:")
 """Source: ECS API, TagResources: keys must not start with these."""
@@ -60,7 +60,7 @@ def choose(
     family: str,
     points: Iterable[RestorePoint],
     snapshots: Iterable[Snapshot],
-    operation: str,
+    operation: OperationId,
     now: datetime,
 ) -> Replacement | Missing:
     """The newest usable image of `family`, and every data disk from the newest restore point that can be restored.
@@ -125,9 +125,9 @@ def newest_image(images: Iterable[Image], *, family: str) -> Image | None:
     return max(usable, key=lambda image: (image.created, image.id), default=None)
 
 
-def successor_tags(instance: Instance, *, operation: str) -> dict[str, str]:
+def successor_tags(instance: Instance, *, operation: OperationId) -> dict[str, str]:
     """The old one's tags, so that protections and rules pick the new one up; ours say where it comes from."""
-    own = {OPERATION: operation, REPLACES: str(instance.id)}
+    own = {OPERATION: operation_tag(operation), REPLACES: str(instance.id)}
     kept = {
         key: value for key, value in sorted(instance.tags.items()) if not key.startswith((OWN_TAGS, *RESERVED_TAGS))
     }

@@ -26,3 +26,7 @@ class Deliveries:
         except OutcomeUnknown:
             return True
         return True
+
+    def seen(self, key: str) -> bool:
+        """Whether `key` was recorded. For callers that record it after the work, so that a crash loses nothing."""
+        return self._store.get(TABLE, (key,)) is not None

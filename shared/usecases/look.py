@@ -3,7 +3,6 @@
 Reads only. Asks as little as the verdict needs: a zone is alive as soon as one machine of it was seen alive.
 """
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -12,13 +11,13 @@ from shared.domain.inventory import Instance, InstanceState
 from shared.domain.operation import Operation, OperationKind
 from shared.domain.policy import Policy, RebuildRule
 from shared.domain.rebuild import ISOLATED, RECENT, Service, View, unplanned
-from shared.domain.selection import selects
 from shared.ports.balancer import Balancer, Health
 from shared.ports.clock import Clock
 from shared.ports.compute import Inventory
 from shared.ports.probes import Services, Sight
 from shared.state.controls import Controls
 from shared.state.journal import Journal
+from shared.usecases import selecting
 
 PROBE_TIMEOUT: Final = timedelta(seconds=2)
 MOST_NEIGHBOURS: Final = 8
@@ -96,7 +95,7 @@ class Look:
     ) -> list[tuple[Instance, int]]:
         """Others of its zone with the port to try, those first whose life the balancer already vouches for."""
         masters = {member.instance: member.agent_port for pair in policy.pairs for member in pair.members}
-        fellows = members(self._inventory, rule)
+        fellows = selecting.select(self._inventory, rule.select).instances
         known = {fellow.id for fellow in fellows}
         wanted = [master for master in masters if master not in known]
         others = (*fellows, *(self._inventory.instances(ids=wanted) if wanted else ()))
@@ -123,17 +122,6 @@ def in_rotation(health: Health | None) -> bool | None:
 
 def instance_of(inventory: Inventory, id: InstanceId) -> Instance | None:
     return next((found for found in inventory.instances(ids=[id]) if found.id == id), None)
-
-
-def members(inventory: Inventory, rule: RebuildRule) -> tuple[Instance, ...]:
-    """Everything that the rule selects, isolated ones included, by id."""
-    found: list[Iterable[Instance]] = []
-    if rule.select.tags:
-        found.append(inventory.instances(tags=rule.select.tags))
-    if rule.select.ids:
-        found.append(inventory.instances(ids=rule.select.ids))
-    each = {one.id: one for group in found for one in group if selects(rule.select, one)}
-    return tuple(each[key] for key in sorted(each))
 
 
 def rule_named(policy: Policy, name: str) -> RebuildRule | None:

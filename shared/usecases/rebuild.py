@@ -14,7 +14,6 @@ Every step asks the world first, so that it may run any number of times. What de
 | TagResources | none | idempotent |
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +25,7 @@ from shared.domain.inventory import Instance, InstanceState
 from shared.domain.objectives import REBUILD_PHASES, Phases
 from shared.domain.operation import Operation, OperationKind, Step, StepState
 from shared.domain.policy import Policy, RebuildRule
+from shared.domain.provenance import OPERATION, operation_tag, token
 from shared.domain.rebuild import (
     ISOLATED,
     HandOver,
@@ -37,7 +37,7 @@ from shared.domain.rebuild import (
     Wait,
     judge,
 )
-from shared.domain.replacement import OPERATION, Missing, Replacement, choose
+from shared.domain.replacement import Missing, Replacement, choose
 from shared.ports.balancer import Balancer, Health
 from shared.ports.clock import Clock
 from shared.ports.compute import DataDiskRequest, Images, InstanceRequest, Instances, Inventory, Snapshots
@@ -241,7 +241,7 @@ class _Run:
         plan, step = self._plan(), self._step(CREATE)
         if step is not None:
             # An earlier run meant to send: look for what came of it before sending again.
-            made = tuple(self._own.inventory.instances(tags={OPERATION: self._work.operation.id}))
+            made = tuple(self._own.inventory.instances(tags={OPERATION: operation_tag(self._work.operation.id)}))
             if len(made) > 1:
                 return self.escalate(
                     f"{len(made)} instances carry this operation's tag: {', '.join(x.id for x in made)}"
@@ -251,7 +251,9 @@ class _Run:
                 return None
         if step is None or step.state is StepState.FAILED:
             attempt = 1 if step is None else step.attempt + 1
-            step = intended(CREATE, self._token(attempt, plan), self._now(), attempt=attempt)
+            step = intended(
+                CREATE, token(self._work.operation.id, CREATE, attempt, codec.dump(plan)), self._now(), attempt=attempt
+            )
             self._work.intend(step)
         self._work.may_act()
         try:
@@ -304,7 +306,9 @@ class _Run:
 
     def _isolate(self) -> Outcome | None:
         self._work.may_act()
-        self._own.instances.tag([self._old], resource_type="instance", tags={ISOLATED: self._work.operation.id})
+        self._own.instances.tag(
+            [self._old], resource_type="instance", tags={ISOLATED: operation_tag(self._work.operation.id)}
+        )
         if self._rule.balancer is not None:
             self._own.balancer.detach(self._rule.balancer, self._old)
         self._work.learn(self._new(ISOLATE))
@@ -331,11 +335,6 @@ class _Run:
 
     def _health(self, balancer: LoadBalancerId) -> Health:
         return self._own.balancer.health(balancer).get(self._replacement(), Health.UNAVAILABLE)
-
-    def _token(self, attempt: int, plan: Replacement) -> str:
-        """Same call, same token; another attempt or another plan, another token (64 ASCII characters at most)."""
-        text = "\n".join((self._work.operation.id, CREATE, str(attempt), codec.dump(plan)))
-        return hashlib.sha256(text.encode()).hexdigest()
 
     def _find_rule(self, policy: Policy) -> RebuildRule:
         found = rule_named(policy, self._inputs["rule"])
