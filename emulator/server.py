@@ -201,5 +201,5 @@ def _dispatch(cloud: Cloud, tablestore: ModuleType | None) -> Any:
 def _log(cloud: Cloud, service: str, action: str, request: web.Request, status: int) -> None:
     key = request.headers.get("x-ots-accesskeyid") or request.headers.get("x-acs-accesskey-id", "")
     known = cloud.keys.find(key) if key else None
-    who = key if known is None else known.role or known.id
+    who = (known.role or known.id) if known else key
     cloud.requests.add(Entry(cloud.clock.now(), service, action, who, status))

@@ -24,7 +24,9 @@ logger = logging.getLogger(__name__)
 
 Operations = Mapping[tuple[str, str], Operation]
 
-EVERYWHERE = frozenset("RegionId OwnerId OwnerAccount ResourceOwnerId ResourceOwnerAccount SourceRegionId".split())
+EVERYWHERE = frozenset(
+    ["RegionId", "OwnerId", "OwnerAccount", "ResourceOwnerId", "ResourceOwnerAccount", "SourceRegionId"]
+)
 """Parameters that every action takes; the emulator has one region and one account."""
 
 SERVICES = {

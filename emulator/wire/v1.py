@@ -8,8 +8,19 @@ from hashlib import sha1
 from emulator.wire.acs3 import percent
 
 PROTOCOL_PARAMETERS = frozenset(
-    "Action Version Format AccessKeyId Timestamp SignatureMethod SignatureVersion SignatureType SignatureNonce "
-    "SecurityToken Signature".split()
+    [
+        "Action",
+        "Version",
+        "Format",
+        "AccessKeyId",
+        "Timestamp",
+        "SignatureMethod",
+        "SignatureVersion",
+        "SignatureType",
+        "SignatureNonce",
+        "SecurityToken",
+        "Signature",
+    ]
 )
 """Parameters of the protocol, not of any operation."""
 
