@@ -58,7 +58,7 @@ def doubts(policy: Policy) -> tuple[str, ...]:
         pause = longest_pause(protection.schedules)
         if pause > protection.rpo_target:
             found.append(
-                f"protection {protection.name}: its schedules leave up to {_hours(pause)} between two points, more than "
+                f"protection {protection.name}: its schedules leave {_hours(pause)} between two points, more than "
                 f"rpo_target {_hours(protection.rpo_target)}. Add hours, or raise the target"
             )
     return tuple(found)
