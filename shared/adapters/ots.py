@@ -6,7 +6,7 @@ within a second; everything else is the caller's decision.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -25,7 +25,7 @@ from shared.adapters.chance import jitter  # noqa: E402
 from shared.adapters.clock import SystemClock  # noqa: E402
 from shared.adapters.ots_codes import Busy, service_error  # noqa: E402
 from shared.adapters.ots_errors import translated  # noqa: E402
-from shared.adapters.store_rows import check_conditions, checked, key_names, scan_start, shown  # noqa: E402
+from shared.adapters.store_rows import check_conditions, checked, chunks, key_names, scan_start, shown  # noqa: E402
 from shared.domain.errors import BadInput  # noqa: E402
 from shared.ports.store import Absent, Anything, Condition, Key, Row, Write  # noqa: E402
 from shared.state.schema import TABLES  # noqa: E402
@@ -46,11 +46,8 @@ RAM_ACTIONS: Final = (
 )
 SET_UP_RAM_ACTIONS: Final = ("ots:ListTable", "ots:CreateTable", "ots:DescribeTable")
 
-MAX_BATCH_ROWS: Final = 200
-MAX_BATCH_BYTES: Final = 3_500_000  # of 4 MB: the service counts names and values, we estimate
 ATTEMPTS: Final = 4
 FIRST_PAUSE_SECONDS: Final = 0.05  # then doubled: 0.35 s in all, far below a lease
-_MISSING: Final = "Create the tables first: `understudy apply` does."
 
 
 class _Provider:
@@ -100,7 +97,7 @@ class _Connection:
         what = f"Tablestore {operation} {table} ({self.where})"
 
         def attempt() -> T:
-            with translated(what, writes=writes, remedy_if_missing=_MISSING):
+            with translated(what, writes=writes):
                 return send(self.client)
 
         return self.patiently(attempt)
@@ -167,7 +164,7 @@ class OtsStore:
         for write in writes:  # all of them before any is sent
             self._key(write.table, write.row.key)
             checked(write.table, write.row.columns)
-        for chunk in _chunks(writes):
+        for chunk in chunks(writes):
             self._put_chunk(chunk)
 
     def _put_chunk(self, chunk: list[Write]) -> None:
@@ -347,24 +344,3 @@ def _condition(table: str, condition: Condition) -> Any:
     for part in parts:
         both.add_sub_condition(part)
     return sdk.Condition(expect.EXPECT_EXIST, both)
-
-
-def _chunks(writes: Iterable[Write]) -> Iterator[list[Write]]:
-    chunk: list[Write] = []
-    chunk_bytes = 0
-    for write in writes:
-        row_bytes = _size(write)
-        if chunk and (len(chunk) == MAX_BATCH_ROWS or chunk_bytes + row_bytes > MAX_BATCH_BYTES):
-            yield chunk
-            chunk, chunk_bytes = [], 0
-        chunk.append(write)
-        chunk_bytes += row_bytes
-    if chunk:
-        yield chunk
-
-
-def _size(write: Write) -> int:
-    size = sum(len(part.encode()) for part in write.row.key)
-    for name, value in write.row.columns.items():
-        size += len(name) + (len(value.encode()) if isinstance(value, str) else 8)
-    return size

@@ -38,9 +38,7 @@ class Busy(Retryable):
     """Answered, nothing written: worth trying again at once, a few times."""
 
 
-def service_error(
-    what: str, status: int | None, code: str, message: str, *, writes: bool, remedy_if_missing: str = ""
-) -> DrError:
+def service_error(what: str, status: int | None, code: str, message: str, *, writes: bool) -> DrError:
     """The error that a refusal means; `status` is None for one row of a batch."""
     text = f"{what}: {code or status} {message}".rstrip()
     if code == "OTSConditionCheckFail":
@@ -48,7 +46,7 @@ def service_error(
     if code in NOTHING_WRITTEN or (code == "OTSQuotaExhausted" and message == _TOO_FREQUENT):
         return Busy(text)
     if code == "OTSObjectNotExist":
-        return NotFound(f"{text} {remedy_if_missing}".rstrip())
+        return NotFound(f"{text} Create the tables first: `understudy apply` does.")
     if code in _FORBIDDEN:
         return Forbidden(f"{text} Check the role's permissions, its credentials' age, and this machine's clock.")
     if code in _EXHAUSTED:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ssl import SSLCertVerificationError
 from typing import Final, NoReturn
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -14,21 +15,17 @@ from shared.domain.errors import OutcomeUnknown, Retryable
 _NOT_SENT: Final = (
     http.NewConnectionError,  # refused, no route; a failed name look-up is a kind of it
     http.ConnectTimeoutError,
-    http.SSLError,  # the handshake failed, so no request was sent
-    http.ProxyError,
     http.EmptyPoolError,
 )
 
 
 @contextmanager
-def translated(what: str, *, writes: bool, remedy_if_missing: str = "") -> Iterator[None]:
+def translated(what: str, *, writes: bool) -> Iterator[None]:
     """Errors of one call. `what` names operation, table and place for the human who reads the message."""
     try:
         yield
     except OTSServiceError as error:
-        raise service_error(
-            what, error.http_status, error.code, error.message, writes=writes, remedy_if_missing=remedy_if_missing
-        ) from error
+        raise service_error(what, error.http_status, error.code, error.message, writes=writes) from error
     except (OTSClientError, DecodeError, ValueError) as error:
         # The answer cannot be trusted or read: a write may well have been applied, and after a 2xx it has been.
         _unanswered(what, f"the answer cannot be trusted ({error})", writes=writes, cause=error)
@@ -46,4 +43,6 @@ def _unanswered(what: str, why: str, *, writes: bool, cause: Exception) -> NoRet
 
 def _was_not_sent(error: http.HTTPError) -> bool:
     reason = error.reason if isinstance(error, http.MaxRetryError) else error
-    return isinstance(reason, _NOT_SENT)
+    # Other TLS errors can also come while the answer is read.
+    untrusted = isinstance(reason, http.SSLError) and any(isinstance(a, SSLCertVerificationError) for a in reason.args)
+    return untrusted or isinstance(reason, _NOT_SENT)

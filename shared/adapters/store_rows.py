@@ -5,13 +5,15 @@ never see.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from shared.domain.errors import BadInput
-from shared.ports.store import Key, Value
+from shared.ports.store import Key, Value, Write
 
 MARKER: Final = "_row"
+MAX_BATCH_ROWS: Final = 200
+MAX_BATCH_BYTES: Final = 3_500_000  # of 4 MB: the service counts names and values, we estimate
 MAX_CONDITIONS: Final = 10  # Tablestore developer guide, limits
 
 
@@ -59,6 +61,28 @@ def scan_start(prefix: Key, *, after: Key | None, backward: bool) -> Key | None:
         return after
     beyond = head < prefix if backward else head > prefix
     return None if beyond else prefix
+
+
+def chunks(writes: Iterable[Write]) -> Iterator[list[Write]]:
+    """What fits into one BatchWriteRow each."""
+    chunk: list[Write] = []
+    chunk_bytes = 0
+    for write in writes:
+        row_bytes = _size(write)
+        if chunk and (len(chunk) == MAX_BATCH_ROWS or chunk_bytes + row_bytes > MAX_BATCH_BYTES):
+            yield chunk
+            chunk, chunk_bytes = [], 0
+        chunk.append(write)
+        chunk_bytes += row_bytes
+    if chunk:
+        yield chunk
+
+
+def _size(write: Write) -> int:
+    size = sum(len(part.encode()) for part in write.row.key)
+    for name, value in write.row.columns.items():
+        size += len(name) + (len(value.encode()) if isinstance(value, str) else 8)
+    return size
 
 
 def _check(where: str, value: Any) -> None:

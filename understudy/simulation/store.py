@@ -15,12 +15,10 @@ from emulator.tablestore.table import Existence, Found, Kind
 from emulator.tablestore.table import Write as ModelWrite
 from emulator.tablestore.values import INF_MAX, INF_MIN, Bound
 from shared.adapters.ots_codes import service_error
-from shared.adapters.store_rows import check_conditions, checked, key_names, scan_start, shown
+from shared.adapters.store_rows import check_conditions, checked, chunks, key_names, scan_start, shown
 from shared.domain.errors import OutcomeUnknown, Retryable
 from shared.ports.store import Absent, Anything, Condition, Key, Row, Write
 from shared.state.schema import TABLES
-
-MAX_BATCH_ROWS = 200
 
 Schema = Mapping[str, tuple[str, ...]]
 
@@ -58,11 +56,11 @@ class InProcessStore:
         self._write("DeleteRow", table, write)
 
     def put_many(self, writes: Sequence[Write]) -> None:
-        rows = [(w.table, self._put(w.table, w.row, Anything())) for w in writes]
-        for start in range(0, len(rows), MAX_BATCH_ROWS):
+        rows = {id(w): self._put(w.table, w.row, Anything()) for w in writes}  # all of them checked before any is put
+        for chunk in chunks(writes):
             by_table: dict[str, list[ModelWrite]] = {}
-            for table, write in rows[start : start + MAX_BATCH_ROWS]:
-                by_table.setdefault(table, []).append(write)
+            for write in chunk:
+                by_table.setdefault(write.table, []).append(rows[id(write)])
             with self._call("BatchWriteRow", ",".join(by_table), writes=True):
                 outcomes = self._cloud.tablestore.batch_write(self._instance, list(by_table.items()))
                 for outcome in outcomes:
