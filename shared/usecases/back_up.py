@@ -8,15 +8,15 @@ run may have been sent: it is looked up by the operation's tag, and sent again o
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from shared.domain import provenance
 from shared.domain.errors import Forbidden, OutcomeUnknown, Permanent, Retryable
 from shared.domain.ids import DiskId, InstanceId, SnapshotGroupId, SnapshotId
-from shared.domain.inventory import Disk
+from shared.domain.inventory import Disk, Snapshot
 from shared.domain.operation import OperationKind, Step, StepState
 from shared.domain.policy import Protection
 from shared.domain.retention import RestorePoint
@@ -46,6 +46,12 @@ _DISKS: Final = "disks"
 _TOLD: Final = "told"  # the last state of a step's point that was written to points and slots
 
 
+class Tagger(Protocol):
+    """The one method of `Instances` that is needed here."""
+
+    def tag(self, ids: Sequence[str], *, resource_type: str, tags: Mapping[str, str]) -> None: ...
+
+
 class BackUp:
     """The recipe of operations of kind back_up."""
 
@@ -56,6 +62,7 @@ class BackUp:
         *,
         inventory: Inventory,
         snapshots: Snapshots,
+        tagger: Tagger,
         store: Store,
         policies: Policies,
         clock: Clock,
@@ -63,6 +70,7 @@ class BackUp:
     ) -> None:
         self._inventory = inventory
         self._snapshots = snapshots
+        self._tagger = tagger
         self._store = store
         self._policies = policies
         self._clock = clock
@@ -160,14 +168,7 @@ class BackUp:
 
     def _start(self, work: Work, request: BackUpRequest, step: Step) -> Step:
         instance = InstanceId(step.data["instance"])
-        tags = provenance.tags(
-            work.operation.id,
-            work.operation.policy,
-            instance=instance,
-            protection=request.protection,
-            schedule=request.schedule,
-            slot=request.due,
-        )
+        tags = _tags(work, request, step)
         name = provenance.name(request.protection, request.schedule, f"{request.due:%Y%m%dT%H%MZ}", instance)
         if _DISKS not in step.data:
             work.may_act()
@@ -231,6 +232,7 @@ class BackUp:
             point = slot_ends.restore_point(work.operation, request, step, found, gone, now)
             if step.data.get(_TOLD, "") == slot_ends.state(point):
                 continue
+            self._own(work, request, step, found)
             made.append(point)
             if _TOLD not in step.data or point.failed:
                 rows.append(slot_ends.end(request, point, now))
@@ -254,6 +256,13 @@ class BackUp:
             ]
         self._write(work, rows, made)
         return outcome
+
+    def _own(self, work: Work, request: BackUpRequest, step: Step, found: Sequence[Snapshot]) -> None:
+        """Whether the tags of a group reach its members is not documented; prune touches only what carries them."""
+        bare = [snapshot.id for snapshot in found if not provenance.ours(snapshot.tags)]
+        if bare:
+            work.may_act()
+            self._tagger.tag(bare, resource_type="snapshot", tags=_tags(work, request, step))
 
     def _snapshot_ids(self, steps: Sequence[Step]) -> dict[str, tuple[SnapshotId, ...]]:
         """The snapshots of each step: as journalled, or as its group lists them (asked once, for all in one go)."""
@@ -299,6 +308,17 @@ class BackUp:
         writes = [*points.writes(made), *slots.writes(ends), *decisions.rows(work.operation.subject, kept)]
         if writes:
             self._store.put_many(writes)
+
+
+def _tags(work: Work, request: BackUpRequest, step: Step) -> dict[str, str]:
+    return provenance.tags(
+        work.operation.id,
+        work.operation.policy,
+        instance=InstanceId(step.data["instance"]),
+        protection=request.protection,
+        schedule=request.schedule,
+        slot=request.due,
+    )
 
 
 def _nothing_selected(protection: Protection) -> str:

@@ -25,9 +25,9 @@ class BackUpRequest:
         """One operation per protection, schedule and due time: however often the tick comes, the same id."""
         return OperationId(f"back_up/{self.protection}/{self.schedule}/{codec.second(self.due)}")
 
-    @property
-    def point(self) -> str:
-        return f"{self.protection}/{self.schedule}/{codec.second(self.due)}"
+    def point(self, instance: str) -> str:
+        """Id of the restore point of one instance."""
+        return f"{self.protection}/{self.schedule}/{codec.second(self.due)}/{instance}"
 
     def operation(self, *, policy: PolicyVersion, now: datetime, because: str) -> Operation:
         return Operation(

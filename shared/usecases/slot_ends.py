@@ -28,7 +28,7 @@ def restore_point(
     usable = not broken and all(snapshot.usable for snapshot in found)
     first_seen = codec.instant(step.data[USABLE]) if step.data.get(USABLE) else now
     return RestorePoint(
-        id=request.point,
+        id=request.point(step.data["instance"]),
         subject=InstanceId(step.data["instance"]),
         slot=request.due,
         schedule=request.schedule,
@@ -46,7 +46,7 @@ def restore_point(
 def abandoned(operation: Operation, request: BackUpRequest, step: Step, made: Mapping[str, str]) -> RestorePoint:
     """What there is of a point that will never be whole, so that prune takes it away."""
     return RestorePoint(
-        id=request.point,
+        id=request.point(step.data["instance"]),
         subject=InstanceId(step.data["instance"]),
         slot=request.due,
         schedule=request.schedule,

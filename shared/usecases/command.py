@@ -1,0 +1,184 @@
+"""What an operator asks for. Commands record intents and return; the functions that may act do the work.
+
+One JSON object: {"command": NAME, "by": WHO, ...}. Every command is safe to send again.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final
+
+from shared.domain.decision import Decision
+from shared.domain.errors import BadInput, DrError
+from shared.domain.ids import InstanceId
+from shared.observability import log
+from shared.ports.clock import Clock
+from shared.ports.functions import Functions
+from shared.state import codec
+from shared.state.controls import Controls, Pause
+from shared.state.decisions import Decisions
+from shared.state.journal import Journal
+from shared.state.points import Points
+from shared.state.policies import Policies
+from shared.usecases.requests import ON_DEMAND, BackUpRequest, ImageRequest
+
+PAUSABLE: Final = ("backups", "prune", "rebuilds", "failover", "all")
+
+Arguments = Mapping[str, object]
+Result = dict[str, object]
+
+
+class Command:
+    def __init__(
+        self,
+        *,
+        policies: Policies,
+        controls: Controls,
+        journal: Journal,
+        points: Points,
+        decisions: Decisions,
+        functions: Functions,
+        clock: Clock,
+    ) -> None:
+        self._policies = policies
+        self._controls = controls
+        self._journal = journal
+        self._points = points
+        self._decisions = decisions
+        self._functions = functions
+        self._clock = clock
+        self._commands: Mapping[str, Callable[[Arguments, str], Result]] = {
+            "back_up": self._back_up,
+            "image": self._image,
+            "pause": self._pause,
+            "resume": self._resume,
+            "acknowledge": self._acknowledge,
+            "pin": lambda arguments, run: self._pin(arguments, run, pinned=True),
+            "unpin": lambda arguments, run: self._pin(arguments, run, pinned=False),
+            "prune": self._prune,
+        }
+
+    def run(self, arguments: Arguments, *, run: str) -> Result:
+        """Raises BadInput naming the argument and what it may be."""
+        name = arguments.get("command")
+        chosen = self._commands.get(name) if isinstance(name, str) else None
+        if chosen is None:
+            raise BadInput(f"command {name!r} is not one of: {', '.join(sorted(self._commands))}")
+        result = chosen(arguments, run)
+        return {"command": name, **result}
+
+    def _back_up(self, arguments: Arguments, run: str) -> Result:
+        """A restore point of every instance of a protection, now."""
+        version, policy = self._policies.active()
+        protection = _text(arguments, "protection", f"one of: {', '.join(one.name for one in policy.protections)}")
+        if protection not in {one.name for one in policy.protections}:
+            known = ", ".join(one.name for one in policy.protections) or "none"
+            raise BadInput(f"protection {protection!r} is not in policy {version}; it has: {known}")
+        now = self._moment(arguments)
+        request = BackUpRequest(protection=protection, schedule=ON_DEMAND, due=now)
+        because = f"asked for by {_by(arguments)}"
+        self._journal.open(request.operation(policy=version, now=now, because=because))
+        self._tell("backup.requested", protection, (because,), run, operation=request.id)
+        self._wake("backup", {"operation": request.id})
+        return {"operation": request.id}
+
+    def _image(self, arguments: Arguments, run: str) -> Result:
+        """A full image of one instance, filed under a family that rebuild rules name."""
+        version, _ = self._policies.active()
+        request = ImageRequest(
+            instance=InstanceId(_text(arguments, "instance", "an instance id, e.g. i-bp1...")),
+            family=_text(arguments, "family", "the image family that rebuild rules name, e.g. app"),
+            asked=self._moment(arguments),
+        )
+        because = f"asked for by {_by(arguments)}"
+        self._journal.open(request.operation(policy=version, because=because))
+        self._tell("image.requested", request.instance, (because,), run, operation=request.id)
+        self._wake("backup", {"operation": request.id})
+        return {"operation": request.id}
+
+    def _pause(self, arguments: Arguments, run: str) -> Result:
+        scope = _scope(arguments)
+        because = _text(arguments, "because", "the reason, for whoever finds it paused")
+        self._controls.pause(Pause(scope=scope, since=self._clock.now(), because=f"{because} ({_by(arguments)})"))
+        self._tell(f"{scope}.paused", scope, (because,), run)
+        return {"paused": scope}
+
+    def _resume(self, arguments: Arguments, run: str) -> Result:
+        scope = _scope(arguments)
+        was = self._controls.resume(scope, self._clock.now())
+        self._tell(f"{scope}.resumed", scope, (f"resumed by {_by(arguments)}",), run, acted=was)
+        return {"resumed": scope, "was_paused": was}
+
+    def _acknowledge(self, arguments: Arguments, run: str) -> Result:
+        """An operator has seen what blocked automation on a subject: a pair, an instance, an operation."""
+        subject = _text(arguments, "subject", "a pair, an instance or an operation id")
+        self._controls.acknowledge(subject, self._clock.now())
+        self._tell("block.acknowledged", subject, (f"acknowledged by {_by(arguments)}",), run)
+        return {"acknowledged": subject}
+
+    def _pin(self, arguments: Arguments, run: str, *, pinned: bool) -> Result:
+        """A pinned restore point is never pruned."""
+        instance = InstanceId(_text(arguments, "instance", "the instance whose restore point is meant"))
+        wanted = _text(arguments, "point", "the restore point's id, as the status page shows it")
+        point = next((one for one in self._points.of(instance) if one.id == wanted), None)
+        if point is None:
+            raise BadInput(f"instance {instance} has no restore point {wanted!r}: look at the status page")
+        self._points.pin(point, pinned=pinned)
+        word = "pinned" if pinned else "unpinned"
+        self._tell(f"restore_point.{word}", instance, (f"{word} by {_by(arguments)}",), run, point=wanted)
+        return {word: wanted}
+
+    def _prune(self, arguments: Arguments, run: str) -> Result:
+        """Wake prune; without "apply": true it only says what it would delete, and waits for the answer."""
+        if arguments.get("apply") is True:
+            payload = {"prune": "apply", "drift": arguments.get("drift") is True}
+            self._tell("prune.requested", "prune", (f"asked for by {_by(arguments)}",), run)
+            self._functions.invoke_async("prune", json.dumps(payload).encode())
+            return {"queued": True}
+        answer = self._functions.invoke("prune", json.dumps({"prune": "dry"}).encode())
+        return {"plan": json.loads(answer)}
+
+    def _moment(self, arguments: Arguments) -> datetime:
+        """To the second: the id of what is asked for. A caller that may have to repeat itself sends its own `at`."""
+        given = arguments.get("at")
+        if given is None:
+            return self._clock.now().replace(microsecond=0)
+        try:
+            return codec.instant(str(given)).replace(microsecond=0)
+        except ValueError as error:
+            raise BadInput(f"argument at is {given!r}; write it as 2026-03-02T10:00:00Z") from error
+
+    def _wake(self, function: str, payload: Mapping[str, str]) -> None:
+        try:
+            self._functions.invoke_async(function, json.dumps(payload).encode())
+        except DrError as error:
+            # Durable already: the function's own timer finds it.
+            log.event("invocation.failed", subject=payload["operation"], because=[str(error)])
+
+    def _tell(
+        self, event: str, subject: str, because: tuple[str, ...], run: str, *, acted: bool = True, **inputs: str
+    ) -> None:
+        made = Decision(
+            event=event, at=self._clock.now(), subject=subject, because=because, inputs=inputs, acted=acted, run=run
+        )
+        log.decision(made)
+        self._decisions.record(subject, made)
+
+
+def _text(arguments: Arguments, name: str, what: str) -> str:
+    value = arguments.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise BadInput(f"argument {name} is {value!r}; it must be {what}")
+    return value.strip()
+
+
+def _scope(arguments: Arguments) -> str:
+    scope = _text(arguments, "scope", f"one of: {', '.join(PAUSABLE)}")
+    if scope not in PAUSABLE:
+        raise BadInput(f"argument scope is {scope!r}; it must be one of: {', '.join(PAUSABLE)}")
+    return scope
+
+
+def _by(arguments: Arguments) -> str:
+    by = arguments.get("by")
+    return by if isinstance(by, str) and by else "an operator"
