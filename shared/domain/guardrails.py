@@ -75,10 +75,10 @@ def guard(plan: PrunePlan, *, limits: PruneLimits, evidence: Evidence) -> Allowe
             )
         )
     spared = [one for point in plan.expire if (one := _untouchable(point, evidence)) is not None]
-    held = {one.point.id for one in spared}
-    spared += _last_ones([point for point in plan.expire if point.id not in held], evidence)
-    held = {one.point.id for one in spared}
-    expire = tuple(point for point in plan.expire if point.id not in held)
+    held = {one.point.key for one in spared}
+    spared += _last_ones([point for point in plan.expire if point.key not in held], evidence)
+    held = {one.point.key for one in spared}
+    expire = tuple(point for point in plan.expire if point.key not in held)
     refusals = _over_the_caps(len(expire), len(plan.keep) + len(plan.expire), limits)
     if refusals:
         return Refused(refusals=refusals)

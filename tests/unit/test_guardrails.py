@@ -157,6 +157,18 @@ def test_all_points_of_a_bare_disk_are_spared_and_other_disks_go_on() -> None:
     assert [one.point for one in answer.spared] == [OLD, NEW]
 
 
+def test_points_of_two_instances_may_bear_the_same_id() -> None:
+    one, other = (point("2026-03-01", id="hourly", subject=f"i-{at}", disks=(f"d-{at}",)) for at in (1, 2))
+    rest = tuple(point("2026-03-02", subject=f"i-{at}", disks=(f"d-{at}",)) for at in (1, 2))
+    evidence = seen(one, other, *rest)
+    evidence = replace(evidence, in_use={one.disks[0][1]: "image"})
+
+    answer = guard(plan(keep=rest, expire=(one, other)), limits=GENEROUS, evidence=evidence)
+
+    assert isinstance(answer, Allowed)
+    assert answer.expire == (other,)
+
+
 def test_spared_points_do_not_count_against_the_cap() -> None:
     evidence = replace(seen(OLD, NEW), locked=frozenset([SNAPSHOT]))
 
