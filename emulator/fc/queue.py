@@ -86,7 +86,7 @@ class Engine(Protocol):
     def begin(self, function: Function, request_id: str) -> Run: ...
 
     async def execute(self, run: Run, queued: Queued) -> Outcome:
-        """Run to its end and give the unit of concurrency back."""
+        """Run to its end and give the unit of concurrency back. The caller closes the run."""
         ...
 
     def deliver(self, arn: str, payload: bytes, why: str) -> None: ...
@@ -204,7 +204,12 @@ class AsyncQueue:
     async def _attempt(self, queued: Queued, run: Run) -> None:
         queued.attempts += 1
         self._state(queued, "Running")
-        outcome = await self._engine.execute(run, queued)
+        try:
+            self._settle(queued, await self._engine.execute(run, queued))
+        finally:
+            run.close()  # only now: what follows from the outcome is on the calendar before time goes on
+
+    def _settle(self, queued: Queued, outcome: Outcome) -> None:
         if outcome.error is None:
             self._state(queued, "Succeeded")
             self._notify(queued, "Success", outcome)

@@ -49,7 +49,7 @@ class Run:
         self._start_timer()
 
     def freeze(self) -> None:
-        if self.frozen:
+        if self.frozen or self.expired.is_set():
             return
         self._pause()
         self.thawed.clear()
@@ -59,7 +59,7 @@ class Run:
         self._start_timer()
 
     def thaw(self) -> None:
-        if not self.frozen:
+        if not self.frozen or self.expired.is_set():
             return
         self._pause()
         self.thawed.set()
@@ -72,17 +72,22 @@ class Run:
         self._stop_timers()
         self._hold.close()
 
+    def _expire(self) -> None:
+        if self.frozen:
+            self._take_hold()  # ending it is work again
+        self.expired.set()
+
     def _take_hold(self) -> None:
         self._hold.enter_context(self._clock.hold(f"fc {self.function.name} {self.request_id}"))
 
     def _start_timer(self) -> None:
         if self.frozen:
             self._started = self._clock.now().timestamp()
-            self._due = self._clock.call_later(self._budget, self.expired.set, f"time-out of {self.function.name}")
+            self._due = self._clock.call_later(self._budget, self._expire, f"time-out of {self.function.name}")
         else:
             loop = asyncio.get_running_loop()
             self._started = loop.time()
-            self._timer = loop.call_later(self._budget.total_seconds(), self.expired.set)
+            self._timer = loop.call_later(self._budget.total_seconds(), self._expire)
 
     def _pause(self) -> None:
         """Count what has passed on the clock that ran until now."""

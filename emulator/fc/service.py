@@ -97,6 +97,7 @@ class FunctionCompute:
         self._states = {function.name: State(function=function) for function in project.functions}
         self._runs: set[Run] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._living: dict[Instance, asyncio.Task[None]] = {}
         self._started = cloud.clock.now()
         self._stopping = False
         self._numbers: Counter[str] = Counter()
@@ -122,14 +123,11 @@ class FunctionCompute:
                 due.cancel()
         for task in list(self._tasks):
             task.cancel()
-        dying = [instance for state in self._states.values() for instance in state.idle]
-        dying += [run.instance for run in self._runs if run.instance]
-        for instance in dying:
-            instance.kill()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        waits = [asyncio.ensure_future(instance.gone()) for instance in dying]
-        if waits:
-            await asyncio.wait(waits, timeout=STOPPING.total_seconds())
+        for instance in self._living:
+            instance.kill()
+        if self._living:
+            await asyncio.wait(self._living.values(), timeout=STOPPING.total_seconds())
         for run in list(self._runs):
             run.close()
         if self._own_workdir:
@@ -170,7 +168,10 @@ class FunctionCompute:
             task=chosen,
             attempts=1,
         )
-        return await self._execute(run, queued)
+        try:
+            return await self._execute(run, queued)
+        finally:
+            run.close()
 
     def invoke_async(
         self,
@@ -210,8 +211,8 @@ class FunctionCompute:
         return run
 
     async def execute(self, run: Run, queued: Queued) -> Outcome:
-        await run.thawed.wait()
-        if run.function.reserved is not None:  # must not queue behind others, as in the cloud
+        # Reserved concurrency must not queue behind others, as in the cloud; what is frozen needs no processor now.
+        if run.function.reserved is not None or run.frozen:
             return await self._execute(run, queued)
         async with self._slots:
             return await self._execute(run, queued)
@@ -261,7 +262,6 @@ class FunctionCompute:
         state = self._states[run.function.name]
         state.running -= 1
         self._runs.discard(run)
-        run.close()
         if run.instance and run.instance.alive:
             if self._stopping:
                 run.instance.kill()
@@ -297,7 +297,7 @@ class FunctionCompute:
         id_ = f"c-{function.name}-{self._numbers[function.name]}"
         key = self._cloud.keys.issue(function.role, lifetime=self._credential_lifetime) if function.role else None
         scratch = self.workdir / "instances" / id_
-        return await Instance.start(
+        instance = await Instance.start(
             id=id_,
             function=function,
             about={"region": self.project.region, "account": self._cloud.account},
@@ -306,6 +306,12 @@ class FunctionCompute:
             scratch=scratch,
             log=self.workdir / "logs" / f"{function.name}.log",
         )
+        self._living[instance] = asyncio.create_task(self._reap(instance))
+        return instance
+
+    async def _reap(self, instance: Instance) -> None:
+        await instance.gone()
+        self._living.pop(instance, None)
 
     def _environment(self, function: Function, id: str, key: Key | None, scratch: Path) -> dict[str, str]:
         """Nothing of this process's environment leaks in. Source: FC documentation, environment variables."""
