@@ -101,15 +101,19 @@ class Port:
             self._drop_fillers()
             self._accept_from_now()
 
-    async def close(self) -> None:
-        """Refuse from now on, and reset what is established: the host no longer knows those connections."""
+    def shut(self) -> None:
+        """Refuse from now on, and reset what is established: the host no longer knows it. The port may open again."""
         if self._socket is not None:
             asyncio.get_running_loop().remove_reader(self._socket)
             self._drop_fillers()
             self._socket.close()
             self._socket = None
-        for task in list(self._carried):
+        for task in self._carried:
             task.cancel()
+
+    async def close(self) -> None:
+        """`shut`, and wait until the last connection is gone."""
+        self.shut()
         await asyncio.gather(*self._carried, return_exceptions=True)
 
     # -- silence

@@ -80,6 +80,8 @@ class LoadBalancers:
     def __init__(self, cloud: "Cloud") -> None:
         self._cloud = cloud
         self.balancers: dict[str, Balancer] = {}
+        self.endpoints: dict[tuple[str, int], tuple[str, int]] = {}
+        """Where each (balancer, listener's port) really answers: see `Forwarder.address`."""
         self._listeners: list[Callable[[], None]] = []
 
     def on_change(self, listener: Callable[[], None]) -> None:
@@ -168,6 +170,27 @@ class LoadBalancers:
         """The private address of a member; None once the instance is released."""
         instance = self._cloud.ecs.instances.get(server)
         return instance.private_ip if instance is not None else None
+
+    def describe(self) -> list[dict[str, object]]:
+        """Per listener: where it really answers, its members, their weights and health."""
+        return [
+            {
+                "id": balancer.id,
+                "listener": listener.port,
+                "endpoint": "{}:{}".format(*where)
+                if (where := self.endpoints.get((balancer.id, listener.port)))
+                else None,
+                "backends": {
+                    backend.server: {
+                        "weight": backend.weight,
+                        "health": self.health(balancer, listener, backend.server),
+                    }
+                    for backend in balancer.backends.values()
+                },
+            }
+            for balancer in self.balancers.values()
+            for listener in balancer.listeners.values()
+        ]
 
     def _changed(self) -> None:
         for listener in list(self._listeners):

@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from emulator.slb.forwarder import Forwarder
 from emulator.slb.health import HealthChecks
@@ -45,29 +45,6 @@ class LoadBalancing:
         self._forwarders.clear()
         await asyncio.gather(*self._closing, return_exceptions=True)
 
-    def endpoint(self, balancer: str, port: int) -> tuple[str, int] | None:
-        """Where that listener really answers (see Forwarder.address); None while it does not."""
-        forwarder = self._forwarders.get((balancer, port))
-        return forwarder.address if forwarder is not None else None
-
-    def describe(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "id": balancer.id,
-                "listener": listener.port,
-                "endpoint": "{}:{}".format(*where) if (where := self.endpoint(balancer.id, listener.port)) else None,
-                "backends": {
-                    server: {
-                        "weight": backend.weight,
-                        "health": self._cloud.slb.health(balancer, listener, server),
-                    }
-                    for server, backend in balancer.backends.items()
-                },
-            }
-            for balancer in self._cloud.slb.balancers.values()
-            for listener in balancer.listeners.values()
-        ]
-
     def _changed(self) -> None:
         if self._running:
             self._match()
@@ -82,6 +59,7 @@ class LoadBalancing:
             for port, listener in balancer.listeners.items()
         }
         for key in self._forwarders.keys() - wanted.keys():
+            self._cloud.slb.endpoints.pop(key, None)
             task = asyncio.get_running_loop().create_task(self._forwarders.pop(key).close())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
@@ -91,6 +69,7 @@ class LoadBalancing:
                 forwarder.silence(self._cloud.zones.is_dark(balancer.master_zone))
                 forwarder.open()
                 self._forwarders[key] = forwarder
+                self._cloud.slb.endpoints[key] = forwarder.address
 
     def _zone_changed(self, zone: str, dark: bool) -> None:
         """The primary zone's darkness is the balancer's, until the secondary zone takes over by itself."""
