@@ -51,7 +51,7 @@ class Journal:
 
     def open(self, operation: Operation) -> Operation:
         """Begin it, or return it as it stands when it was begun before (ids are deterministic: this is the dedupe)."""
-        pointer = Row(key=(operation.kind, operation.id), columns={"at": codec.moment(operation.created)})
+        pointer = Row(key=(operation.kind.value, operation.id), columns={"at": codec.moment(operation.created)})
         self._store.put(POINTERS, pointer, condition=Anything())
         first = replace(operation, version=1)
         try:
@@ -94,7 +94,7 @@ class Journal:
 
     def open_of(self, kind: OperationKind) -> Iterator[Operation]:
         """Unfinished operations of this kind, by id. Sweeps away pointers that a crash left behind."""
-        for pointer in self._store.scan(POINTERS, (kind,)):
+        for pointer in self._store.scan(POINTERS, (kind.value,)):
             found = self.find(OperationId(pointer.key[1]))
             if found is not None and found.state is OperationState.OPEN:
                 yield found
@@ -139,7 +139,7 @@ class Journal:
         saved = replace(operation, version=version + 1)
         row = _row(saved, claim_owner=FREE)
         settle.update(self._store, OPERATIONS, row, condition=Matches({"version": version}))
-        self._store.delete(POINTERS, (operation.kind, operation.id), condition=Anything())
+        self._store.delete(POINTERS, (operation.kind.value, operation.id), condition=Anything())
         return saved
 
     def _take(self, stands: Operation, owner: str, for_: timedelta, started: float) -> Claim | None:
