@@ -9,7 +9,16 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Final
 
-from shared.domain.errors import Conflict, DrError, Forbidden, NotFound, OutcomeUnknown, Permanent, QuotaReached
+from shared.domain.errors import (
+    Conflict,
+    CredentialsRejected,
+    DrError,
+    Forbidden,
+    NotFound,
+    OutcomeUnknown,
+    Permanent,
+    QuotaReached,
+)
 from shared.domain.errors import Retryable as RetryableError
 
 Make = Callable[[str], DrError]
@@ -33,9 +42,9 @@ CODES: Final[tuple[tuple[str, Make, str], ...]] = (
     ("*NotEnoughBalance*", QuotaReached, "money: an operator must pay"),
     ("InsufficientBalance", QuotaReached, "money"),
     ("Account.Arrearage", QuotaReached, "money"),
-    ("InvalidAccessKeyId.NotFound", Forbidden, "common gateway codes; not a missing resource"),
-    ("InvalidAccessKeyId.*", Forbidden, "common gateway codes"),
-    ("InvalidSecurityToken.*", Forbidden, "temporary credentials expired or mixed up"),
+    ("InvalidAccessKeyId.NotFound", CredentialsRejected, "common gateway codes; not a missing resource"),
+    ("InvalidAccessKeyId.*", CredentialsRejected, "common gateway codes"),
+    ("InvalidSecurityToken.*", CredentialsRejected, "temporary credentials expired or mixed up"),
     ("MissingSecurityToken", Forbidden, "temporary credentials without their token"),
     ("SignatureDoesNotMatch", Forbidden, "wrong secret"),
     ("IncompleteSignature", Forbidden, "common gateway codes"),

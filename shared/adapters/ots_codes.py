@@ -9,6 +9,7 @@ from typing import Final
 
 from shared.domain.errors import (
     Conflict,
+    CredentialsRejected,
     DrError,
     Forbidden,
     NotFound,
@@ -48,7 +49,8 @@ def service_error(what: str, status: int | None, code: str, message: str, *, wri
     if code == "OTSObjectNotExist":
         return NotFound(f"{text} Create the tables first: `understudy apply` does.")
     if code in _FORBIDDEN:
-        return Forbidden(f"{text} Check the role's permissions, its credentials' age, and this machine's clock.")
+        kind = CredentialsRejected if code == "OTSAuthFailed" else Forbidden
+        return kind(f"{text} Check the role's permissions, its credentials' age, and this machine's clock.")
     if code in _EXHAUSTED:
         return QuotaReached(text)
     # Time-outs, internal errors and whatever is not documented: on a write never guessed to be harmless.

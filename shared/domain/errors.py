@@ -34,6 +34,10 @@ class Forbidden(Permanent):
     """The caller's role lacks a permission, or its credentials are expired or wrong."""
 
 
+class CredentialsRejected(Forbidden):
+    """The keys themselves are expired or unknown: only a fresh process, with fresh ones, can mend it."""
+
+
 class QuotaReached(Permanent):
     """A quota or a stock is used up; trying again changes nothing until an operator or time frees some."""
 

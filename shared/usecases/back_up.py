@@ -14,7 +14,14 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from shared.domain import provenance
-from shared.domain.errors import Forbidden, OutcomeUnknown, Permanent, Retryable
+from shared.domain.errors import (
+    Conflict,
+    CredentialsRejected,
+    Forbidden,
+    OutcomeUnknown,
+    Permanent,
+    Retryable,
+)
 from shared.domain.ids import DiskId, InstanceId, SnapshotGroupId, SnapshotId
 from shared.domain.inventory import Disk, Snapshot
 from shared.domain.operation import OperationKind, Step, StepState
@@ -28,7 +35,18 @@ from shared.state import codec, decisions, points, slots
 from shared.state.policies import Policies
 from shared.state.slots import Slot, Slots
 from shared.usecases import selecting, slot_ends
-from shared.usecases.operations import Done, Escalated, Outcome, Refused, Resume, Work, done, failed, intended
+from shared.usecases.operations import (
+    ClaimLost,
+    Done,
+    Escalated,
+    Outcome,
+    Refused,
+    Resume,
+    Work,
+    done,
+    failed,
+    intended,
+)
 from shared.usecases.requests import BackUpRequest
 
 FIRST_LOOK: Final = timedelta(seconds=15)
@@ -43,6 +61,7 @@ COMPLETE_WITHIN: Final = timedelta(hours=48)
 _GROUP: Final = "group"
 _SNAPSHOTS: Final = "snapshots"
 _DISKS: Final = "disks"
+_TROUBLE: Final = "trouble"  # why an intended step could not be started so far
 _TOLD: Final = "told"  # the last state of a step's point that was written to points and slots
 
 
@@ -149,18 +168,21 @@ class BackUp:
         waiting: Resume | None = None
         for step in open_steps:
             if late:
-                work.learn(failed(step, self._clock.now(), f"could not be started within {CREATE_WITHIN}"))
+                because = f"could not be started within {CREATE_WITHIN}: {step.data.get(_TROUBLE, 'nobody tried')}"
+                work.learn(failed(step, self._clock.now(), because))
                 continue
             try:
                 work.learn(self._start(work, request, step))
-            except Retryable as busy:
-                # Throttled, or its disk is busy with another snapshot: the others may still go.
-                waiting = Resume(after=busy.retry_after or FIRST_LOOK, because=str(busy))
-            except OutcomeUnknown as unknown:
-                waiting = Resume(after=FIRST_LOOK, because=f"no answer, will look for it: {unknown}")
-            except Forbidden:
+            except (ClaimLost, CredentialsRejected):
                 raise
-            except Permanent as refusal:
+            except (Retryable, OutcomeUnknown, Forbidden) as trouble:
+                # Throttled, its disk busy with another snapshot, no answer, or not permitted (which a role can be
+                # mended from within the hour): the others may still go, this one is tried again.
+                patience = trouble.retry_after if isinstance(trouble, Retryable) else None
+                waiting = Resume(after=patience or FIRST_LOOK, because=str(trouble))
+                tried = work.step(step.name)
+                work.learn(replace(tried, data={**tried.data, _TROUBLE: str(trouble)}))
+            except (Permanent, Conflict) as refusal:
                 work.learn(failed(work.step(step.name), self._clock.now(), str(refusal)))
         if waiting is None and not late and work.steps(StepState.DONE):
             waiting = Resume(after=FIRST_LOOK, because="snapshots were started")

@@ -71,6 +71,10 @@ class NotOurs:
 Outcome = Resume | Done | Refused | Escalated | NotOurs
 
 
+class ClaimLost(Conflict):
+    """Ours ran out, or somebody else holds it now: stop at once, a later run goes on."""
+
+
 class Work:
     """One run's hold on one operation: the journal as it stands, and the only way to write into it."""
 
@@ -95,7 +99,7 @@ class Work:
     def may_act(self) -> None:
         """Ask before every effect. Raises Conflict when the claim would run out during the call."""
         if not self._claim.allows(CALL_TIMEOUT):
-            raise Conflict(
+            raise ClaimLost(
                 f"the claim on {self.operation.id} runs out before another call could end; a later run goes on"
             )
 

@@ -1,0 +1,30 @@
+"""Function `prune`: deletes snapshots; cannot create anything."""
+
+from functools import cache
+
+from shared.state.certificates import Certificates
+from shared.state.controls import Controls
+from shared.state.decisions import Decisions
+from shared.state.journal import Journal
+from shared.state.points import Points
+from shared.state.policies import Policies
+from shared.usecases.prune import Prune
+from shared.wiring.foundation import clock, configuration, credentials, store
+
+
+@cache
+def prune() -> Prune:
+    from shared.adapters.ecs import EcsSnapshots
+    from shared.adapters.sdk import Endpoint
+
+    where = Endpoint(configuration().region, configuration().endpoint)
+    return Prune(
+        snapshots=EcsSnapshots(endpoint=where, credentials=credentials),
+        policies=Policies(store()),
+        controls=Controls(store()),
+        points=Points(store()),
+        certificates=Certificates(store()),
+        decisions=Decisions(store()),
+        journal=Journal(store(), clock()),
+        clock=clock(),
+    )
