@@ -34,7 +34,7 @@ class Finding(StrEnum):
     PASSIVE = "passive"  # it answers, and is not active
     ABSENT = "absent"  # it was looked for and not seen
     EXPIRED = "expired"  # lease only: certainly run out, or given back
-    SEEN = "seen"  # it is there; says nothing about being active
+    SEEN = "seen"  # it is there; whether it is at work is not known yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +99,10 @@ def judge(
         if agent is None:
             return because(Verdict.SUSPECT, f"the lease of {active} has run out, and nobody has looked at it yet")
         return because(Verdict.LOST, f"the lease of {active} has certainly run out, and no witness sees it active")
+    if lease.finding is Finding.SEEN:
+        if agent is not None and agent.finding is Finding.ACTIVE:
+            return because(Verdict.HEALTHY, f"the lease names {active}, and it is active")
+        return because(Verdict.UNKNOWN, "the lease has not been watched for long enough to tell whether it is renewed")
     if lease.finding is Finding.ACTIVE:
         if agent is None or agent.finding in (Finding.ACTIVE, Finding.SEEN):
             return because(Verdict.HEALTHY, f"{active} renews its lease")

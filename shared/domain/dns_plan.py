@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from shared.domain.ids import Epoch
 
 _REMARK = re.compile(r"(?:^|\s)epoch=(\d+)(?:\s|$)")
+A_RECORD = "A"
 RUNBOOK = "name-cannot-be-rebound"
 
 

@@ -2,17 +2,21 @@
 drive it at the same time. The row remembers progress; safety does not rest on it but on the lease row.
 """
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
+from shared.domain.errors import Conflict
 from shared.domain.failover_fsm import State
 from shared.domain.ids import Epoch, PairName, SiteName
-from shared.ports.store import Absent, Condition, Matches, Row, Store
+from shared.ports.store import Absent, Anything, Condition, Matches, Row, Store
 from shared.state import codec, settle
 
 TABLE: Final = "failovers"
+ORDERS: Final = "controls"
+ORDER: Final = "switchover/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +28,7 @@ class Failover:
     from_site: SiteName | None = None
     to_site: SiteName | None = None
     epoch: Epoch | None = None  # the one under which `to_site` takes over, once it is known
+    seen_version: int = 0  # of the lease when it was judged lost: any other version means that its holder lives
     planned: bool = False  # a switchover: the old holder gives up, nothing is waited for
     lost_at: datetime | None = None  # when the old holder was last known to be well
     ended: Mapping[str, datetime] = field(default_factory=dict)  # phase -> when it ended
@@ -52,3 +57,34 @@ class Failovers:
         condition: Condition = Absent() if failover.version == 0 else Matches({"version": failover.version})
         settle.put(self._store, TABLE, row, condition=condition)
         return saved
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchOrder:
+    """An operator's order to move a pair on purpose."""
+
+    pair: PairName
+    to_site: SiteName
+    at: datetime
+    because: str
+
+
+class SwitchOrders:
+    """At most one order per pair: a new one replaces an old one that was not carried out yet."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def give(self, order: SwitchOrder) -> None:
+        row = Row(key=(f"{ORDER}{order.pair}",), columns={"body": codec.dump(order)})
+        self._store.put(ORDERS, row, condition=Anything())
+
+    def pending(self, pair: PairName) -> SwitchOrder | None:
+        row = self._store.get(ORDERS, (f"{ORDER}{pair}",))
+        return None if row is None else codec.load(SwitchOrder, str(row.columns["body"]))
+
+    def close(self, order: SwitchOrder) -> None:
+        """Carried out, or refused. One that replaced it meanwhile stays."""
+        key = (f"{ORDER}{order.pair}",)
+        with contextlib.suppress(Conflict):
+            self._store.delete(ORDERS, key, condition=Matches({"body": codec.dump(order)}))

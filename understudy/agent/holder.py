@@ -17,7 +17,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Protocol
 
-from shared.domain.errors import Conflict, DrError, OutcomeUnknown, Retryable
+from shared.domain.errors import Conflict, DrError, NeedsOperator, OutcomeUnknown, Retryable
 from shared.domain.ids import Epoch, PairName, SiteName
 from shared.domain.lease import Grant, Lease, LeaseState, Terms
 from shared.ports.clock import Clock
@@ -48,10 +48,16 @@ class Holder:
         clock: Clock,
         board: Board,
         ready: Callable[[], bool],
+        never_active: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`preferred`: may create the very first lease. `ready`: whether the master is well enough to be active."""
+        """`preferred`: may create the very first lease. `ready`: whether the master is well enough to be active.
+        `never_active`: whether no trace exists of anybody ever having been active; without that a missing row was
+        deleted, and creating it anew would restart the epochs beside a holder that still counts on the old one. It may
+        raise Retryable."""
         self._pair, self._site, self._preferred, self._terms = pair, site, preferred, terms
         self._leases, self._clock, self._board, self._ready = leases, clock, board, ready
+        self._never_active = never_active
+        self._row_seen = False
         self._gate = Lock()  # guards the grant and what was given up; never held during a store call
         self._grant = Grant(NOBODY, 0.0)
         self._given_up = NOBODY
@@ -100,6 +106,8 @@ class Holder:
             return False
         except DrError as error:
             self._seen = None
+            if str(error) == self.trouble:
+                return False
             self.trouble = str(error)
             log.error("agent.refused", extra={"because": str(error)})
             return False
@@ -116,9 +124,17 @@ class Holder:
         if ours is None or not self._is_ours(ours):
             ours = self._seen = self._leases.read(self._pair)
         if ours is None:
+            if self._row_seen or not self._never_active():
+                self._stand_by(None)
+                raise NeedsOperator(
+                    f"the lease row of pair {self._pair} is gone, but somebody was active once: nothing is taken "
+                    "before it is restored with an epoch higher than any in the heartbeats and decisions",
+                    runbook="lease-row-missing",
+                )
             if self._preferred and ready:
                 self._create()
             return
+        self._row_seen = True
         if not self._is_ours(ours):
             self._stand_by(ours)
         elif ours.epoch <= self._given_up:
@@ -148,11 +164,11 @@ class Holder:
             self._grant = grant
             self._board.publish(grant)
 
-    def _stand_by(self, lease: Lease) -> None:
+    def _stand_by(self, lease: Lease | None) -> None:
         """The row names somebody else, or nobody. Our deadline, if one is still running, belongs to a lost epoch."""
         with self._gate:
             if self._grant.until > 0:
-                log.warning("agent.superseded", extra={"epoch": int(lease.epoch), "owner": lease.owner})
+                log.warning("agent.superseded", extra={"owner": lease.owner if lease else "nobody"})
                 self._given_up = Epoch(max(self._given_up, self._grant.epoch))
                 self._grant = Grant(self._grant.epoch, 0.0)
                 self._board.publish(self._grant)

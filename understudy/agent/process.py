@@ -171,6 +171,7 @@ def build(config: AgentConfig, identity: Identity, store: Store, *, beats: Store
         clock=clock,
         board=RoleFile(config.role_file, pair=identity.pair, site=identity.site),
         ready=(lambda: True) if check is None else check,
+        never_active=lambda: all(beat.epoch == 0 for beat in Heartbeats(store).of(identity.pair).values()),
     )
     return Agent(
         identity=identity,

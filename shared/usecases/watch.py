@@ -1,0 +1,424 @@
+"""The watch of one site: a loop inside its timer minute, because detection is on the way to recovery.
+
+Each round: read the lease row, look at the active master's agent, judge, act by the state table; now and then look at
+the standby, ask the load balancer, and re-assert the name to the newest epoch's holder. Runs a little longer than its
+minute, so that two ticks overlap; overlaps and the watches of both sites are safe, since everything that matters is a
+compare-and-set. A tick that is a minute old returns at once: after an outage hundreds of them arrive together.
+
+Costs per round in calm: one read unit of the store and one small HTTP request. Decisions are written when something
+changes, not every second.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.domain.detection import Judgement, Observation, Verdict
+from shared.domain.dns_plan import A_RECORD, NameRecord, RefuseRebind, Settled, plan_name
+from shared.domain.errors import Conflict, DrError, OutcomeUnknown, Permanent, Retryable
+from shared.domain.failover_fsm import IN_HAND, Do, On, State, step
+from shared.domain.ids import PolicyVersion, SiteName
+from shared.domain.lease import LeaseState
+from shared.domain.policy import Pair
+from shared.observability import log
+from shared.ports.balancer import Balancer
+from shared.ports.clock import Clock
+from shared.ports.compute import Inventory
+from shared.ports.names import Names
+from shared.ports.probes import Agents
+from shared.state.controls import Controls, Standing
+from shared.state.decisions import Decisions
+from shared.state.failovers import Failover, Failovers, SwitchOrders
+from shared.state.heartbeats import Heartbeats
+from shared.state.leases import Leases
+from shared.state.policies import Policies
+from shared.usecases.aside import Aside, Run
+from shared.usecases.fail_over import FailOver
+from shared.usecases.witness import Seen, Witness
+
+SPAN: Final = timedelta(seconds=62)  # from the trigger's time: two seconds into the next tick's minute
+STALE: Final = timedelta(seconds=60)
+CALM_EVERY: Final = 5  # rounds between looks at controls, standby, balancer and name
+SHORTEST_WAIT: Final = timedelta(milliseconds=20)
+UNWATCHED: Final = "is not in the active policy"
+
+_OF_VERDICT: Final = {
+    Verdict.HEALTHY: On.HEALTHY,
+    Verdict.SUSPECT: On.SUSPECT,
+    Verdict.LOST: On.LOST,
+    Verdict.BLIND: On.BLIND,
+    Verdict.UNKNOWN: On.UNKNOWN,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """What one tick did, for the log and the caller."""
+
+    site: str
+    pairs: tuple[str, ...] = ()
+    rounds: int = 0
+    states: tuple[str, ...] = ()  # of the pairs, at the end
+    stale: bool = False
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Everything outside that a watch touches."""
+
+    leases: Leases
+    failovers: Failovers
+    orders: SwitchOrders
+    heartbeats: Heartbeats
+    decisions: Decisions
+    controls: Controls
+    policies: Policies
+    agents: Agents
+    names: Names
+    inventory: Inventory
+    balancer: Balancer | None
+    clock: Clock
+    aside: Run
+
+
+class PairWatch:
+    """One pair, from one site. Lives as long as its function instance: sightings and addresses are worth keeping."""
+
+    def __init__(self, pair: Pair, *, site: SiteName, policy: PolicyVersion, ports: Ports) -> None:
+        self.pair, self._site, self._ports, self._clock = pair, site, ports, ports.clock
+        self._policy = policy
+        self.witness = Witness(
+            pair=pair,
+            site=site,
+            leases=ports.leases,
+            heartbeats=ports.heartbeats,
+            agents=ports.agents,
+            inventory=ports.inventory,
+            balancer=ports.balancer,
+            clock=ports.clock,
+            aside=ports.aside,
+        )
+        self._over = self._fail_over("")
+        self._records: Aside[tuple[NameRecord, ...]] = Aside(
+            lambda: self._over.records(), run=ports.aside, clock=ports.clock
+        )
+        self._failover: Failover | None = None
+        self._standing = Standing()
+        self._name_trouble = ""
+        self._name_settled = False
+        self._well_at: tuple[float, datetime] | None = None
+        self._noted: tuple[str, ...] = ()
+        self.rounds = 0
+
+    def _fail_over(self, run: str) -> FailOver:
+        ports = self._ports
+        return FailOver(
+            pair=self.pair,
+            policy=self._policy,
+            witness=self.witness,
+            leases=ports.leases,
+            failovers=ports.failovers,
+            decisions=ports.decisions,
+            agents=ports.agents,
+            names=ports.names,
+            clock=ports.clock,
+            run=run,
+        )
+
+    @property
+    def state(self) -> State:
+        return self._failover.state if self._failover else State.WATCHING
+
+    def run(self, *, run: str, until: float) -> None:
+        """Rounds until `until` (monotonic seconds)."""
+        self._over = self._fail_over(run)
+        self._failover = None
+        self.witness.learn_addresses()
+        every = self.pair.watch_every.total_seconds()
+        while (began := self._clock.monotonic()) < until:
+            self.round(until=until)
+            self._clock.sleep(timedelta(seconds=self._wait(began + every)))
+
+    def _wait(self, next_round: float) -> float:
+        """To the next round, or to the moment at which the lease will certainly have run out, if that is earlier."""
+        now = self._clock.monotonic()
+        sighting = self.witness.sighting
+        if sighting is not None and self.state is not State.WATCHING:
+            expiry = sighting.expires_at(self.witness.terms)
+            if expiry > now:
+                next_round = min(next_round, expiry)
+        return max(SHORTEST_WAIT.total_seconds(), next_round - now)
+
+    def round(self, *, until: float) -> None:
+        """One round. The store being out of reach ends it without an action; a damaged row calls an operator."""
+        calm = self.rounds % CALM_EVERY == 0
+        self.rounds += 1
+        try:
+            if calm or self._failover is None:
+                self._read_standing()
+            seen = self.witness.look(closer=calm or self.state is not State.WATCHING)
+        except (Retryable, OutcomeUnknown) as error:
+            self._note(State.WATCHING, On.BLIND, (f"the state store cannot be read from here: {error}",), ())
+            return
+        except Permanent as error:
+            self._note(State.WATCHING, On.UNKNOWN, (str(error),), ())
+            return
+        judgement = self.witness.judge(seen)
+        if judgement.verdict is Verdict.HEALTHY and seen.lease is not None and seen.at_work(seen.lease.owner):
+            self._well_at = (self._clock.monotonic(), self._clock.now())
+        if calm and judgement.verdict is Verdict.HEALTHY:
+            self.witness.look_aside()
+            self._assert_name(seen)
+        try:
+            self._act(seen, judgement, until=until)
+        except Conflict:
+            self._failover = None  # the other site's watch moved it: read it again in the next round
+        except (Retryable, OutcomeUnknown) as error:
+            self._failover = None
+            log.event("watch.store_failed", subject=self.pair.name, because=str(error))
+
+    def _read_standing(self) -> None:
+        self._failover = self._ports.failovers.of(self.pair.name, now=self._clock.now())
+        self._standing = self._ports.controls.read()
+
+    # --- acting ---
+
+    def _act(self, seen: Seen, judgement: Judgement, *, until: float) -> None:
+        failover = self._failover
+        if failover is None:
+            failover = self._failover = self._ports.failovers.of(self.pair.name, now=self._clock.now())
+        if failover.state in IN_HAND:
+            self._failover = self._over.drive(failover, until=until)
+            self._records.forget()
+            return
+        on, why, target = self._event(failover, seen, judgement)
+        row = step(failover.state, on)
+        reasons = (*why, *judgement.because)
+        if row.next is failover.state:
+            self._note(failover.state, on, reasons, seen.observations)
+            return
+        inputs = {"observations": _listed(seen.observations), "witness": self._site}
+        if row.do is not Do.FENCE:
+            self._failover = self._over.move(failover, on, why=reasons, inputs=inputs)
+            self._noted = (row.next, on)
+            return
+        self._failover = self._begin(failover, on, seen, reasons, target)
+        self._noted = (row.next, on)
+        self._failover = self._over.drive(self._failover, until=until)
+        self._records.forget()
+
+    def _begin(
+        self, failover: Failover, on: On, seen: Seen, reasons: tuple[str, ...], target: SiteName | None
+    ) -> Failover:
+        lease = seen.lease
+        assert lease is not None, "nothing is fenced that was not seen"
+        assert target is not None, "a failover needs a target"
+        judged, now = self._clock.monotonic(), self._clock.now()
+        well_mono, well = self._well_at or (judged, now)
+        begun = self._over.begin(
+            failover,
+            on,
+            why=reasons,
+            changes={
+                "from_site": lease.owner,
+                "to_site": target,
+                "epoch": lease.epoch,
+                "seen_version": lease.version,
+                "planned": on is On.SWITCH,
+                "lost_at": well,
+                "ended": {"detect": now, "decide": now},
+                "seconds": {"detect": judged - well_mono, "decide": 0.0},
+            },
+        )
+        if on is On.SWITCH:
+            order = self._ports.orders.pending(self.pair.name)
+            if order is not None:
+                self._ports.orders.close(order)
+        # The record is part of deciding: its time belongs to that phase, and the next phase starts here.
+        decided = self._clock.monotonic()
+        self._over.mark(State.FENCING, decided)
+        return _with_seconds(begun, "decide", decided - judged)
+
+    def _event(
+        self, failover: Failover, seen: Seen, judgement: Judgement
+    ) -> tuple[On, tuple[str, ...], SiteName | None]:
+        """What this round means for the state table: the verdict, and what stands in the way of acting on it."""
+        on, name = _OF_VERDICT[judgement.verdict], self.pair.name
+        if on is On.LOST:
+            self._standing = self._ports.controls.read()  # before acting, not from some rounds ago
+        pause = self._standing.paused("failover") or self._standing.pauses.get(f"failover/{name}")
+        if pause is not None:
+            return On.PAUSE, (f"paused since {pause.since.isoformat()}: {pause.because}",), None
+        if failover.state is State.PAUSED:
+            return On.RESUME, (), None
+        order = self._ports.orders.pending(name) if self._may_switch(judgement) else None
+        if order is not None and seen.lease is not None:
+            if order.to_site == seen.lease.owner:
+                self._ports.orders.close(order)
+            elif seen.fit(order.to_site):
+                return On.SWITCH, (f"switchover to {order.to_site} ordered: {order.because}",), order.to_site
+            else:
+                self._note(
+                    failover.state, On.STANDBY_UNFIT, (f"switchover to {order.to_site} waits: it is not ready",), ()
+                )
+        acknowledged = self._standing.acknowledged.get(name)
+        if failover.state is State.NEEDS_OPERATOR and acknowledged is not None and acknowledged > failover.since:
+            return On.RESOLVED, (f"acknowledged at {acknowledged.isoformat()}",), None
+        if on is On.LOST:
+            return self._lost(failover, seen, acknowledged)
+        if on is On.HEALTHY and self._name_trouble:
+            return On.REBIND_REFUSED, (self._name_trouble,), None
+        if on is On.HEALTHY and failover.state is State.NEEDS_OPERATOR and not self._name_settled:
+            return On.UNKNOWN, ("the name is not yet known to point to the holder",), None
+        if failover.state is State.BLOCKED and not self._blocked(failover, acknowledged):
+            return On.UNBLOCKED, (), None
+        return on, (), None
+
+    def _may_switch(self, judgement: Judgement) -> bool:
+        return (self.rounds - 1) % CALM_EVERY == 0 and judgement.verdict in (Verdict.HEALTHY, Verdict.SUSPECT)
+
+    def _lost(
+        self, failover: Failover, seen: Seen, acknowledged: datetime | None
+    ) -> tuple[On, tuple[str, ...], SiteName | None]:
+        assert seen.lease is not None, "a lease that was not seen is not judged lost"
+        owner = seen.lease.owner
+        standby = self.witness.other(owner)
+        if seen.lease.state is LeaseState.FREE and not seen.fit(standby) and seen.fit(owner):
+            # Given back, and the other side cannot take it: better its old holder than nobody.
+            return On.LOST, (f"{owner} gave its lease back, is ready again, and {standby} is not",), owner
+        if not seen.fit(standby):
+            report = seen.reports.get(standby)
+            how = "was not looked at" if report is None else f"{report.sight} {report.detail}".rstrip()
+            return On.STANDBY_UNFIT, (f"the agent of {standby}: {how}", "runbook: standby-is-not-ready"), None
+        if self._blocked(failover, acknowledged):
+            assert failover.automatic_at is not None
+            ends = failover.automatic_at + self.pair.block
+            return On.BLOCK, (f"the last automatic failover was at {failover.automatic_at.isoformat()}; blocked until "
+                f"{ends.isoformat()} or until `understudy acknowledge {self.pair.name}`",), None  # fmt: skip
+        return On.LOST, (), standby
+
+    def _blocked(self, failover: Failover, acknowledged: datetime | None) -> bool:
+        last = failover.automatic_at
+        if last is None or (acknowledged is not None and acknowledged > last):
+            return False
+        return self._clock.now() < last + self.pair.block
+
+    # --- the name ---
+
+    def _assert_name(self, seen: Seen) -> None:
+        """The name belongs to the newest epoch's holder, whoever wrote it last. Looked at aside, mended here."""
+        lease = seen.lease
+        if lease is None or self.state in IN_HAND or not seen.at_work(lease.owner):
+            return
+        address = self.witness.address(lease.owner)
+        newest = self._records.newest()
+        self._records.start()
+        newest = self._records.newest() or newest
+        if address is None or newest is None:
+            return
+        plan = plan_name(newest[1], name=self._over.name, type=A_RECORD, value=address, epoch=lease.epoch)
+        self._name_settled = isinstance(plan, Settled)
+        if isinstance(plan, Settled) and plan.remark is None:
+            self._name_trouble = ""
+            return
+        if self._standing.paused("failover") or self._standing.pauses.get(f"failover/{self.pair.name}"):
+            return
+        self._records.forget()
+        try:
+            fresh = self.witness.read_lease()
+            if fresh is None or fresh.lease.epoch != lease.epoch:
+                return
+            on, why, _ = self._over.bind(address, lease.epoch)
+        except DrError as error:
+            log.event("name.not_asserted", subject=self.pair.name, because=str(error))
+            return
+        self._name_trouble = "; ".join(why) if on is On.REBIND_REFUSED else ""
+        self._name_settled = on is On.REBOUND
+        if not isinstance(plan, Settled | RefuseRebind):
+            self._over.record(
+                "name.reasserted",
+                (plan.because, *why),
+                epoch=lease.epoch,
+                acted=on is not On.REBIND_REFUSED,
+                inputs={"found": plan.record.value, "wanted": address, "outcome": on},
+            )
+
+    def _note(self, state: State, on: On, why: tuple[str, ...], observations: tuple[Observation, ...]) -> None:
+        """A decision not to act, once per change."""
+        if self._noted == (state, on):
+            return
+        first, self._noted = not self._noted, (state, on)
+        if first and on is On.HEALTHY:
+            return
+        self._over.record(
+            "failover.not_needed" if on is On.HEALTHY else "failover.withheld",
+            why,
+            epoch=self.witness.sighting.lease.epoch if self.witness.sighting else None,
+            acted=False,
+            inputs={"state": state, "on": on, "witness": self._site, "observations": _listed(observations)},
+        )
+
+
+class Watch:
+    """All pairs of one site, each in a thread of its own when there are several."""
+
+    def __init__(self, *, site: SiteName, ports: Ports, begin: Callable[[], None] = lambda: None) -> None:
+        """`begin` is called at the start of each tick (a clock that must be synchronised)."""
+        self._site, self._ports, self._begin = site, ports, begin
+        self._pairs: dict[tuple[str, PolicyVersion], PairWatch] = {}
+
+    def run(self, trigger_time: datetime | None, *, run: str) -> Watched:
+        """`trigger_time` None: somebody pressed the button; it counts as now. Raises Retryable when the policy cannot
+        be read (nothing was watched), BadInput when no policy is active."""
+        self._begin()
+        clock = self._ports.clock
+        now = clock.now()
+        at = trigger_time or now
+        if now - at > STALE:
+            late = f"{(now - at).total_seconds():.0f} s late"
+            log.event("watch.stale", subject=self._site, run=run, because=[f"the tick of {at.isoformat()} came {late}"])
+            return Watched(site=self._site, stale=True)
+        until = clock.monotonic() + (SPAN - max(now - at, timedelta(0))).total_seconds()
+        version, policy = self._ports.policies.active()
+        mine = [pair for pair in policy.pairs if any(member.site == self._site for member in pair.members)]
+        if not mine:
+            log.event("watch.idle", subject=self._site, run=run, because=[f"{self._site} {UNWATCHED}"])
+            return Watched(site=self._site)
+        watches = [self._of(pair, version) for pair in mine]
+        before = sum(watch.rounds for watch in watches)
+        self._run_all(watches, run=run, until=until)
+        return Watched(
+            site=self._site,
+            pairs=tuple(watch.pair.name for watch in watches),
+            rounds=sum(watch.rounds for watch in watches) - before,
+            states=tuple(watch.state.value for watch in watches),
+        )
+
+    def _of(self, pair: Pair, version: PolicyVersion) -> PairWatch:
+        key = (pair.name, version)
+        if key not in self._pairs:
+            self._pairs[key] = PairWatch(pair, site=self._site, policy=version, ports=self._ports)
+        return self._pairs[key]
+
+    @staticmethod
+    def _run_all(watches: list[PairWatch], *, run: str, until: float) -> None:
+        if len(watches) == 1:
+            watches[0].run(run=run, until=until)
+            return
+        with ThreadPoolExecutor(max_workers=len(watches)) as pool:
+            for future in [pool.submit(watch.run, run=run, until=until) for watch in watches]:
+                future.result()
+
+
+def _listed(observations: Iterable[Observation]) -> str:
+    return json.dumps([str(observation) for observation in observations])
+
+
+def _with_seconds(failover: Failover, phase: str, seconds: float) -> Failover:
+    return replace(failover, seconds={**failover.seconds, phase: seconds})

@@ -1,0 +1,230 @@
+"""One witness of one pair: what can be seen from here in one round, as observations with source, place and age.
+
+Keeps its sighting of the lease from round to round, and in a warm function from minute to minute: it rests on this
+machine's monotonic clock, which also counts the time for which the function was frozen.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Final
+
+from shared.domain.detection import Finding, Judgement, Observation, Sight, Source, judge
+from shared.domain.errors import DrError, OutcomeUnknown, Retryable
+from shared.domain.ids import SiteName
+from shared.domain.lease import Lease, LeaseState, Sighting, Terms
+from shared.domain.policy import Member, Pair
+from shared.ports.balancer import Balancer, Health
+from shared.ports.clock import Clock
+from shared.ports.compute import Inventory
+from shared.ports.probes import AgentReport, Agents
+from shared.state.heartbeats import Heartbeats
+from shared.state.leases import Leases
+from shared.usecases.aside import Aside, Run
+
+LOOK_TIMEOUT: Final = timedelta(seconds=1)
+SHORTEST_LOOK: Final = timedelta(milliseconds=200)
+JUST_AFTER: Final = timedelta(milliseconds=10)  # so that a look that ends with the lease ends after it
+FRESH: Final = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    at: float  # monotonic, when the round ended
+    sighting: Sighting | None
+    observations: tuple[Observation, ...]
+    reports: dict[SiteName, AgentReport] = field(default_factory=dict)
+
+    @property
+    def lease(self) -> Lease | None:
+        return self.sighting.lease if self.sighting else None
+
+    def fit(self, site: SiteName) -> bool:
+        """Whether the agent of `site` answered just now and would take over."""
+        report = self.reports.get(site)
+        return report is not None and report.sight is Sight.ANSWERED and report.ready is not False
+
+    def at_work(self, site: SiteName) -> bool:
+        report = self.reports.get(site)
+        return (
+            report is not None and report.active is True and self.lease is not None and report.epoch == self.lease.epoch
+        )
+
+
+class Witness:
+    def __init__(
+        self,
+        *,
+        pair: Pair,
+        site: SiteName,
+        leases: Leases,
+        heartbeats: Heartbeats,
+        agents: Agents,
+        inventory: Inventory,
+        balancer: Balancer | None,
+        clock: Clock,
+        aside: Run,
+    ) -> None:
+        self._pair, self._site = pair, site
+        self._leases, self._heartbeats, self._agents = leases, heartbeats, agents
+        self._inventory, self._balancer, self._clock = inventory, balancer, clock
+        self._terms = Terms.of(pair)
+        self._sighting: Sighting | None = None
+        self._renewed = False  # a renewal was seen with our own eyes
+        self._addresses: dict[SiteName, str] = {}
+        self._servers = Aside(self._normal_servers, run=aside, clock=clock)
+        self.trouble = ""
+
+    @property
+    def sighting(self) -> Sighting | None:
+        return self._sighting
+
+    @property
+    def terms(self) -> Terms:
+        return self._terms
+
+    def member(self, site: SiteName) -> Member:
+        return next(member for member in self._pair.members if member.site == site)
+
+    def other(self, site: SiteName) -> SiteName:
+        return next(member.site for member in self._pair.members if member.site != site)
+
+    def address(self, site: SiteName) -> str | None:
+        return self._addresses.get(site)
+
+    def learn_addresses(self) -> None:
+        """From the inventory; when that cannot be asked, from the agents' heartbeats; else what was known before."""
+        by_instance = {member.instance: member.site for member in self._pair.members}
+        try:
+            for instance in self._inventory.instances(ids=tuple(by_instance)):
+                if instance.private_address:
+                    self._addresses[by_instance[instance.id]] = instance.private_address
+        except DrError as error:
+            self.trouble = f"the inventory cannot be asked: {error}"
+        if len(self._addresses) < len(by_instance):
+            try:
+                beats = self._heartbeats.of(self._pair.name)
+            except DrError:
+                return
+            for site, beat in beats.items():
+                if site in by_instance.values():
+                    self._addresses.setdefault(site, beat.address)
+
+    def read_lease(self) -> Sighting | None:
+        """Raises Retryable when the store cannot be asked, Permanent when the row is damaged."""
+        lease = self._leases.read(self._pair.name)
+        returned = self._clock.monotonic()
+        if lease is None:
+            self._sighting = None
+        elif self._sighting is None:
+            self._sighting = Sighting.first(lease, returned=returned)
+        else:
+            before = self._sighting
+            self._sighting = before.then(lease, returned=returned)
+            self._renewed = self._renewed or self._sighting is not before
+        return self._sighting
+
+    def look(self, *, closer: bool) -> Seen:
+        """One round. `closer`: look at the standby as well."""
+        try:
+            sighting = self.read_lease()
+        except (Retryable, OutcomeUnknown) as error:
+            blind = self._observation(Source.STORE, self._site, Finding.ABSENT, detail=str(error))
+            return Seen(at=self._clock.monotonic(), sighting=None, observations=(blind,))
+        if sighting is None:
+            return Seen(at=self._clock.monotonic(), sighting=None, observations=())
+        active = sighting.lease.owner
+        reports = {active: self.look_at(active, sighting)}
+        if closer or reports[active].active is not True:
+            other = self.other(active)
+            reports[other] = self.look_at(other, None)
+        observations = [self._of_agent(site, report, sighting.lease) for site, report in reports.items()]
+        now = self._clock.monotonic()
+        observations += self._of_balancer(active, now)
+        observations.insert(0, self._of_lease(sighting, now))
+        return Seen(at=now, sighting=sighting, observations=tuple(observations), reports=reports)
+
+    def judge(self, seen: Seen) -> Judgement:
+        active = seen.lease.owner if seen.lease else self._pair.preferred
+        return judge(seen.observations, active=active, standby=self.other(active), witness=self._site, fresh=FRESH)
+
+    def look_at(self, site: SiteName, sighting: Sighting | None) -> AgentReport:
+        """With `sighting`: no longer than until it runs out, so that a silent agent does not delay the decision."""
+        address = self._addresses.get(site)
+        if address is None:
+            return AgentReport(sight=Sight.SILENT, detail="its address is not known")
+        timeout = LOOK_TIMEOUT
+        if sighting is not None:
+            left = timedelta(seconds=sighting.expires_at(self._terms) - self._clock.monotonic())
+            timeout = max(SHORTEST_LOOK, min(LOOK_TIMEOUT, left + JUST_AFTER))
+        return self._agents.look(address, self.member(site).agent_port, timeout=timeout)
+
+    def _of_lease(self, sighting: Sighting, now: float) -> Observation:
+        unchanged = sighting.unchanged_for(now)
+        lease = sighting.lease
+        if sighting.takeable(now, self._terms):
+            finding = Finding.EXPIRED
+        elif not self._renewed:
+            finding = Finding.SEEN
+        elif unchanged <= 2 * self._terms.renew_every + self._pair.watch_every:
+            finding = Finding.ACTIVE
+        else:
+            finding = Finding.ABSENT
+        state = "free, " if lease.state is LeaseState.FREE else ""
+        detail = f"{state}epoch {lease.epoch}, version {lease.version} unchanged for {unchanged.total_seconds():.1f} s"
+        return self._observation(Source.LEASE, lease.owner, finding, detail=detail)
+
+    def _of_agent(self, site: SiteName, report: AgentReport, lease: Lease) -> Observation:
+        if report.sight is not Sight.ANSWERED:
+            finding = Finding.ABSENT
+        elif report.active and report.epoch == lease.epoch:
+            finding = Finding.ACTIVE
+        else:
+            finding = Finding.PASSIVE
+        return self._observation(Source.AGENT, site, finding, sight=report.sight, detail=report.detail)
+
+    def look_aside(self) -> None:
+        """Start the slow looks, whose answers later rounds use while they are fresh."""
+        if self._balancer is not None and self._pair.balancer is not None:
+            self._servers.start()
+
+    def _normal_servers(self) -> dict[str, tuple[int, int]]:
+        """Zone -> (servers that the balancer finds normal, servers it checks)."""
+        assert self._balancer is not None
+        assert self._pair.balancer is not None
+        health = self._balancer.health(self._pair.balancer)
+        zones: dict[str, tuple[int, int]] = {}
+        for server in self._inventory.instances(ids=tuple(health)):
+            if health[server.id] is not Health.UNAVAILABLE:
+                normal, checked = zones.get(server.zone, (0, 0))
+                zones[server.zone] = (normal + (health[server.id] is Health.NORMAL), checked + 1)
+        return zones
+
+    def _of_balancer(self, active: SiteName, now: float) -> list[Observation]:
+        """The balancer's own checks of the servers in the active site's zone: a third pair of eyes."""
+        answer = self._servers.newest()
+        if answer is None:
+            return []
+        began, zones = answer
+        normal, checked = zones.get(self.member(active).zone, (0, 0))
+        if not checked:
+            return []
+        seen = self._observation(
+            Source.BALANCER,
+            active,
+            Finding.SEEN if normal else Finding.ABSENT,
+            detail=f"{normal} of {checked} servers normal",
+        )
+        return [replace(seen, age=timedelta(seconds=now - began))]
+
+    def _observation(
+        self, source: Source, subject: SiteName, finding: Finding, *, sight: Sight | None = None, detail: str = ""
+    ) -> Observation:
+        return Observation(
+            source=source,
+            subject=subject,
+            witness=self._site,
+            finding=finding,
+            age=timedelta(0),
+            sight=sight,
+            detail=detail,
+        )
