@@ -78,7 +78,7 @@ def filling(key: str, size: int) -> bytes:
 
 def digest(log: DiskLog) -> str:
     whole = hashlib.sha256()
-    for key in log.keys():
+    for key in log.names():
         whole.update(key.encode() + b"\0" + (log.get(key) or b"") + b"\n")
     return whole.hexdigest()
 
@@ -116,7 +116,7 @@ def serve(log: DiskLog, instance: str, host: str) -> ThreadingHTTPServer:
                     self._answer(HTTPStatus.OK, value, "application/octet-stream")
             elif path == "/":
                 with lock:
-                    summary = {"instance": instance, "records": len(log.keys()), "digest": digest(log)}
+                    summary = {"instance": instance, "records": len(log.names()), "digest": digest(log)}
                 self._answer(HTTPStatus.OK, json.dumps(summary).encode())
             else:
                 self._answer(HTTPStatus.NOT_FOUND, b'{"error": "no such page"}')
@@ -141,8 +141,9 @@ def serve(log: DiskLog, instance: str, host: str) -> ThreadingHTTPServer:
 
 
 def main() -> None:
-    disk = attached_data_disk(require("GUEST_DISK_URL"))
-    server = serve(DiskLog(disk), require("GUEST_INSTANCE"), require("GUEST_BIND"))
+    given = "the emulator's hypervisor sets it for a guest; this program runs as one"
+    disk = attached_data_disk(require("GUEST_DISK_URL", given))
+    server = serve(DiskLog(disk), require("GUEST_INSTANCE", given), require("GUEST_BIND", given))
     server.serve_forever()
 
 

@@ -37,7 +37,7 @@ class DiskLog:
     def bytes_used(self) -> int:
         return self._end
 
-    def keys(self) -> list[str]:
+    def names(self) -> list[str]:
         return sorted(self._values)
 
     def get(self, key: str) -> bytes | None:

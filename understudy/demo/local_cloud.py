@@ -4,6 +4,7 @@ A dead emulator is reported as such (`CloudDied`), with the end of its log: noth
 """
 
 import contextlib
+import errno
 import http.client
 import json
 import os
@@ -25,6 +26,8 @@ from shared.adapters.environment import whole
 ROOT = Path(__file__).resolve().parents[2]
 ACCESS_KEY = ("understudy-demo", "understudy-demo-secret")
 OTS_INSTANCE = "understudy"
+BALANCER_PORT = 8000
+PREFIX = "understudy-"  # of the functions' names in s.yaml
 WEBHOOK_SECRET = "demo-webhook-secret"  # noqa: S105 - guards nothing but the local demo
 
 
@@ -37,15 +40,13 @@ def free_network() -> int:
 
     Raises OSError where the system has no whole 127.0.0.0/8 (anything but Linux).
     """
-    start = 32 + os.getpid() * 2 % 160
+    start: int = 32 + os.getpid() * 2 % 160
     for net in [*range(start - start % 2, 192, 2), *range(32, start, 2)]:
         with socket.socket() as probe:
             try:
-                probe.bind((f"127.{net}.0.80", 80))
-            except PermissionError:
-                return net  # ports below 1024 need a privilege here; `listener_port` takes another one
+                probe.bind((f"127.{net}.0.80", BALANCER_PORT))
             except OSError as error:
-                if error.errno == 99:
+                if error.errno == errno.EADDRNOTAVAIL:
                     raise OSError("this system has no whole 127.0.0.0/8 loopback network") from error
                 continue
         return net
@@ -62,10 +63,9 @@ class Addresses:
 class LocalCloud:
     """`with LocalCloud(workdir, net=...) as cloud:` starts it and ends it with all its children."""
 
-    def __init__(self, workdir: Path, *, net: int, start: datetime, seed: int, balancer_port: int) -> None:
+    def __init__(self, workdir: Path, *, net: int, start: datetime, seed: int) -> None:
         self.workdir = workdir
         self.net = net
-        self.balancer_port = balancer_port
         self._start = start
         self._seed = seed
         self._process: subprocess.Popen[bytes] | None = None
@@ -76,8 +76,7 @@ class LocalCloud:
         logs = self.workdir / "masters"
         logs.mkdir(parents=True, exist_ok=True)
         key, secret = ACCESS_KEY
-        settings = {"net": str(self.net), "root": str(ROOT), "logs": str(logs), "key": key, "secret": secret,
-                    "balancer_port": str(self.balancer_port)}  # fmt: skip
+        settings = {"net": str(self.net), "root": str(ROOT), "logs": str(logs), "key": key, "secret": secret}
         command = [
             sys.executable, "-m", "emulator", "serve", "--host", "127.0.0.1", "--port", "0",
             "--access-key", f"{key}:{secret}", "--ots-instance", OTS_INSTANCE,
@@ -178,7 +177,7 @@ class LocalCloud:
         self.ask("POST", f"zones/{zone}", {"dark": dark})
 
     def enable(self, function: str, trigger: str, enabled: bool) -> None:
-        self.ask("POST", f"fc/{function}/triggers/{trigger}", {"enable": enabled})
+        self.ask("POST", f"fc/{PREFIX}{function}/triggers/{trigger}", {"enable": enabled})
 
     def _died(self, what: str) -> CloudDied:
         end = self._process.poll() if self._process is not None else None

@@ -50,7 +50,12 @@ class Narrator:
 
     @contextmanager
     def progress(self, text: str, total: int) -> Iterator["Step"]:
-        columns = (TextColumn("  {task.description}"), BarColumn(28), TextColumn("{task.fields[note]}"), TimeElapsedColumn())
+        columns = (
+            TextColumn("  {task.description}"),
+            BarColumn(28),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+        )
         with Progress(*columns, console=self._console, transient=True) as bar:
             task = bar.add_task(text, total=total, note="")
             yield Step(bar, task)
