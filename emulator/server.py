@@ -62,8 +62,8 @@ class Part(Protocol):
 def build_cloud(options: Options) -> Cloud:
     """The models, seeded, without any door."""
     cloud = Cloud(seed=options.random_seed, start=options.start, region=options.region)
-    for id, secret in options.access_keys:
-        cloud.keys.add(id, secret)
+    for key_id, secret in options.access_keys:
+        cloud.keys.add(key_id, secret)
     cloud.ots_instances.add(options.ots_instance)
     if options.seed is not None:
         seed.load(options.seed, cloud, settings=options.settings)
@@ -199,7 +199,7 @@ def _dispatch(cloud: Cloud, tablestore: ModuleType | None) -> Any:
 
 
 def _log(cloud: Cloud, service: str, action: str, request: web.Request, status: int) -> None:
-    key = request.headers.get("x-ots-accesskeyid") or request.headers.get("x-acs-accesskey-id", "")
+    key = request.headers.get("x-ots-accesskeyid") or request.headers.get("x-acs-accesskey-id") or ""
     known = cloud.keys.find(key) if key else None
-    who = (known.role or known.id) if known else key
+    who = (known.role or known.id) if known is not None else key
     cloud.requests.add(Entry(cloud.clock.now(), service, action, who, status))

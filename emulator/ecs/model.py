@@ -38,6 +38,8 @@ class Ecs:
         self.events = SystemEvents(self)
         self.lifecycle = Lifecycle(self)
         self.shelf: Shelf[Instance] = Shelf()
+        self.default_stop_mode = "KeepCharging"
+        """An account can be set so that a stop releases the machine (StopCharging) unless the call says otherwise."""
         self._listeners: list[InstanceListener] = []
         self._waiting_for_light: dict[str, list[Callable[[], None]]] = {}
         cloud.zones.subscribe(self._zone_changed)

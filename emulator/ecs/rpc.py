@@ -1,0 +1,19 @@
+"""Every ECS operation that the HTTP door knows."""
+
+from typing import TYPE_CHECKING
+
+from emulator.ecs.api import disks, events, images, instances, places, snapshots
+from emulator.wire.call import Operation
+
+if TYPE_CHECKING:
+    from emulator.cloud import Cloud
+
+VERSION = "2014-05-26"
+
+
+def operations(cloud: "Cloud") -> dict[tuple[str, str], Operation]:
+    return {
+        (VERSION, action): operation
+        for resource in (disks, snapshots, images, instances, events, places)
+        for action, operation in resource.operations(cloud.ecs).items()
+    }
