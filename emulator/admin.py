@@ -36,6 +36,7 @@ def routes(cloud: "Cloud") -> list[web.RouteDef]:
         web.post("/_emulator/zones/{zone}", door.zone),
         web.post("/_emulator/instances/{id}/fail", door.fail),
         web.get("/_emulator/instances", door.instances),
+        web.get("/_emulator/snapshots", door.snapshots),
         web.post("/_emulator/stock", door.stock),
         web.get("/_emulator/requests", door.requests),
         web.get("/_emulator/events", door.events),
@@ -94,6 +95,23 @@ class _Admin:
             [
                 {"id": i.id, "name": i.name, "state": i.state, "zone": i.zone, "address": i.private_ip}
                 for i in self._cloud.ecs.instances.values()
+            ]
+        )
+
+    async def snapshots(self, request: web.Request) -> web.Response:
+        """Of one disk (`?disk=`) or of all, oldest first, with what the cloud's API does not tell: bytes held."""
+        wanted = request.query.get("disk")
+        kept = [s for s in self._cloud.ecs.snapshots.shelf if wanted in (None, s.disk_id)]
+        return web.json_response(
+            [
+                {
+                    "id": s.id,
+                    "disk": s.disk_id,
+                    "created": s.created.isoformat(),
+                    "changed_bytes": s.changed_bytes,  # when it was taken
+                    "held_bytes": s.layer.bytes_owned,  # now: grows when an older snapshot of the chain goes
+                }
+                for s in sorted(kept, key=lambda s: s.created)
             ]
         )
 

@@ -54,14 +54,14 @@ def _one_hour(stage: Stage, begin: datetime, hour: int) -> None:
         stage.fill(app, f"hour-{hour}", count=HOURLY_FILL[0], size=HOURLY_FILL[1])
     end = begin + timedelta(hours=1) - timedelta(seconds=1)
     if hour == 2 * 24 + 10:  # the ticks of 10:00 and 10:05 never come
-        stage.cloud.enable("schedule", "every-five-minutes", False)
+        stage.cloud.enable("schedule", "every-5-minutes", False)
         stage.cloud.jump_to(begin + timedelta(minutes=8))
-        stage.cloud.enable("schedule", "every-five-minutes", True)
+        stage.cloud.enable("schedule", "every-5-minutes", True)
     elif hour == 4 * 24 + 3:  # nothing comes from 03:00 until 06:00
-        stage.cloud.enable("schedule", "every-five-minutes", False)
+        stage.cloud.enable("schedule", "every-5-minutes", False)
     elif hour == 4 * 24 + 6:
         stage.cloud.jump_to(begin + timedelta(minutes=3))
-        stage.cloud.enable("schedule", "every-five-minutes", True)
+        stage.cloud.enable("schedule", "every-5-minutes", True)
     elif hour == DOUBLED_DAY * 24:
         stage.cloud.ask("POST", "fc/faults", {"kind": "twice", "function": f"{PREFIX}schedule", "count": 24})
     if hour == 20:
