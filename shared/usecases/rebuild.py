@@ -15,8 +15,9 @@ Every step asks the world first, so that it may run any number of times. What de
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import ClassVar, Final
 
 from shared.domain.errors import BadInput, Forbidden, Permanent, QuotaReached
@@ -178,7 +179,7 @@ class _Run:
     def _choose(self) -> Outcome | None:
         """Fixes image, snapshots and everything else once, so that every attempt asks for the same."""
         old = self._instance(self._old)
-        points = tuple(self._own.points.of(self._old, newest=RECENT_POINTS))
+        points = tuple(islice(self._own.points.of(self._old), RECENT_POINTS))
         wanted = sorted({snapshot for point in points for _, snapshot in point.disks})
         plan = choose(
             instance=old,
@@ -200,7 +201,7 @@ class _Run:
         step, now = self._step(FENCE), self._now()
         if step is None or step.state is StepState.FAILED:
             attempt = 1 if step is None else step.attempt + 1
-            step = intended(FENCE, "", now, attempt=attempt, data={"since": codec.moment(now)})
+            step = intended(FENCE, "", now, attempt=attempt)
             self._work.intend(step)
         old = instance_of(self._own.inventory, self._old)
         if old is None:
@@ -208,17 +209,18 @@ class _Run:
         if old.state is InstanceState.STOPPED:
             self._work.learn(done(step, now))
             return None
-        if now - codec.instant(step.data["since"]) > FENCE_LIMIT:
+        # Counted from when a stop was really asked for: a run may die between its intention and the call.
+        since = codec.instant(step.data.get("since", codec.moment(now)))
+        if now - since > FENCE_LIMIT:
             return self.escalate(
                 f"{self._old} was told to stop {int(FENCE_LIMIT.total_seconds())} s ago and still reads {old.state}: "
                 "whether it serves is unknown, so no second one may take its part"
             )
         if old.state is not InstanceState.STOPPING and self._stop_is_due(step, now):
             self._work.may_act()
-            self._work.learn(
-                intended(FENCE, "", step.at, attempt=step.attempt, data={**step.data, "sent": codec.moment(now)})
-            )
             self._own.instances.stop(self._old, force=True)
+            step = replace(step, data={**step.data, "sent": codec.moment(now)})
+        self._work.learn(replace(step, data={**step.data, "since": codec.moment(since)}))
         return Resume(after=POLL, because=f"{self._old} is being stopped by force")
 
     def _drain(self) -> Outcome | None:
