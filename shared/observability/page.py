@@ -1,0 +1,200 @@
+"""The status page: a pure function of the view. One self-contained document, no scripts, no external assets.
+
+Every text is escaped: names and reasons come from tags, events and operators.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from html import escape
+from typing import Final
+
+from shared.observability.view import DiskView, PairView, StatusView
+
+_STYLE: Final = """
+:root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6675;--line:#dde2e8;--card:#fff;--back:#f4f6f8;
+--good:#1a7f4b;--warn:#b26a00;--bad:#c0362c;--tint:#eef3f8}
+@media(prefers-color-scheme:dark){:root{--ink:#e6eaf0;--soft:#9aa6b5;--line:#2c3542;--card:#171d26;--back:#0f141b;
+--good:#4ac287;--warn:#e0a03c;--bad:#ef6a60;--tint:#1d2530}}
+*{box-sizing:border-box}body{margin:0;background:var(--back);color:var(--ink);
+font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
+main{max-width:1080px;margin:0 auto;padding:28px 20px 60px}
+header{display:flex;flex-wrap:wrap;gap:4px 20px;align-items:baseline;margin-bottom:20px}
+h1{font-size:24px;margin:0;letter-spacing:-.01em}h2{font-size:16px;margin:0 0 12px}
+.soft{color:var(--soft)}.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(170px,1fr));gap:12px;margin-bottom:16px}
+.tile,section{background:var(--card);border:1px solid var(--line);border-radius:10px}
+.tile{padding:14px 16px}.tile b{display:block;font-size:26px;line-height:1.2;font-variant-numeric:tabular-nums}
+section{padding:16px 18px;margin-bottom:16px;overflow-x:auto}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+th{font-weight:600;color:var(--soft);font-size:13px;text-align:left;padding:4px 12px 6px 0;
+border-bottom:1px solid var(--line)}
+td{padding:6px 12px 6px 0;border-bottom:1px solid var(--line);vertical-align:top}tr:last-child td{border-bottom:0}
+.n{text-align:right}.good{color:var(--good)}.warn{color:var(--warn)}.bad{color:var(--bad)}
+.note{border-left:4px solid var(--warn);background:var(--tint);padding:8px 12px;border-radius:4px;margin-bottom:12px}
+code{font:13px ui-monospace,SFMono-Regular,Menlo,monospace;overflow-wrap:anywhere}
+"""
+
+
+def render(view: StatusView) -> str:
+    parts = [
+        "<!doctype html><html lang=en><head><meta charset=utf-8>",
+        '<meta name=viewport content="width=device-width,initial-scale=1"><meta http-equiv=refresh content=30>',
+        f"<title>Understudy</title><style>{_STYLE}</style></head><body><main>",
+        _header(view),
+        *(f"<div class=note>{escape(note)}</div>" for note in _notes(view)),
+        _tiles(view),
+        *(_pair(pair) for pair in view.pairs),
+        _disks(view),
+        _slots(view),
+        _skips(view),
+        _operations(view),
+        _prune(view),
+        "</main></body></html>",
+    ]
+    return "".join(parts)
+
+
+def _header(view: StatusView) -> str:
+    policy = "no policy applied" if view.policy is None else f"policy {view.policy}"
+    return f"<header><h1>Understudy</h1><span class=soft>{policy} &middot; {_moment(view.at)}</span></header>"
+
+
+def _notes(view: StatusView) -> tuple[str, ...]:
+    paused = tuple(f"{pause.scope} paused since {_moment(pause.since)}: {pause.because}" for pause in view.pauses)
+    return paused + view.notes
+
+
+def _tiles(view: StatusView) -> str:
+    breached = sum(1 for disk in view.disks if disk.breached)
+    ages = [disk.rpo_now for disk in view.disks if disk.rpo_now is not None]
+    skipped = sum(slots.skipped for slots in view.slots)
+    tiles = (
+        ("disks protected", str(len(view.disks)), ""),
+        ("beyond their RPO target", str(breached), "bad" if breached else "good"),
+        ("oldest newest point", _duration(max(ages)) if ages else "none", ""),
+        ("slots skipped in 7 days", str(skipped), "warn" if skipped else "good"),
+        ("operations under way", str(len(view.operations)), ""),
+    )
+    cells = (
+        f"<div class=tile><b class='{tone}'>{value}</b><span class=soft>{label}</span></div>"
+        for label, value, tone in tiles
+    )
+    return f"<div class=tiles>{''.join(cells)}</div>"
+
+
+def _pair(pair: PairView) -> str:
+    owner = escape(pair.lease_owner or "nobody")
+    epoch = "" if pair.epoch is None else f", epoch {pair.epoch}"
+    rows: list[Sequence[str]] = [
+        ("Lease", f"{owner} ({escape(pair.lease_state)}{epoch})"),
+        ("Failover", f"{escape(pair.failover)} since {_moment(pair.since)}: {escape(pair.because)}"),
+        ("Preferred", escape(pair.preferred)),
+        *(("Agent", escape(agent)) for agent in pair.agents),
+    ]
+    return f"<section><h2>Pair {escape(pair.pair)} <code>{escape(pair.name)}</code></h2>{_table((), rows)}</section>"
+
+
+def _disks(view: StatusView) -> str:
+    rows = [
+        (
+            f"<code>{escape(disk.disk)}</code>",
+            escape(disk.instance),
+            f"<span class=n>{disk.points}</span>",
+            f"<span class={'bad' if disk.breached else 'good'}>{_age(disk.rpo_now)}</span>",
+            _age(disk.rpo_worst),
+            "" if disk.rpo_target is None else _duration(disk.rpo_target),
+        )
+        for disk in sorted(view.disks, key=_worst_first)
+    ]
+    head = ("Disk", "Instance", "Usable points", "RPO now", "Worst in 7 days", "Target")
+    return _section("Disks", head, rows, "No restore point yet.")
+
+
+def _slots(view: StatusView) -> str:
+    rows = [
+        (
+            escape(slots.protection),
+            escape(slots.schedule),
+            str(slots.due),
+            f"<span class=good>{slots.taken}</span>",
+            _tone(slots.late, "warn"),
+            _tone(slots.skipped, "bad"),
+        )
+        for slots in view.slots
+    ]
+    return _section("Slots of the last seven days", ("Protection", "Schedule", "Due", "Taken", "Late", "Skipped"), rows)
+
+
+def _skips(view: StatusView) -> str:
+    if not view.skips:
+        return ""
+    rows = [(_moment(skip.due), escape(skip.subject), escape(skip.because)) for skip in view.skips]
+    return _section("Skipped, because", ("Due", "Subject", "Because"), rows)
+
+
+def _operations(view: StatusView) -> str:
+    rows = [
+        (
+            f"<code>{escape(operation.id)}</code>",
+            _moment(operation.since),
+            escape(operation.because),
+            "<br>".join(escape(step) for step in operation.steps) or "not begun",
+        )
+        for operation in view.operations
+    ]
+    return _section("Operations under way", ("Operation", "Since", "Because", "Steps"), rows, "Nothing is under way.")
+
+
+def _prune(view: StatusView) -> str:
+    if view.prune is None:
+        return _section("Last prune", (), [], "No prune had anything to do yet.")
+    prune = view.prune
+    outcomes = ", ".join(f"{count} {escape(outcome)}" for outcome, count in sorted(prune.outcomes.items()))
+    rows: list[Sequence[str]] = [
+        ("When", _moment(prune.at)),
+        ("State", escape(prune.state)),
+        ("Restore points", outcomes or "none"),
+        ("Drift", f"{prune.orphans} orphans, {prune.missing} missing"),
+        *(("Refused", f"<span class=bad>{escape(reason)}</span>") for reason in prune.refused),
+    ]
+    return f"<section><h2>Last prune</h2>{_table((), rows)}</section>"
+
+
+def _section(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], empty: str = "None.") -> str:
+    body = list(rows)
+    inner = _table(head, body) if body else f"<span class=soft>{escape(empty)}</span>"
+    return f"<section><h2>{escape(title)}</h2>{inner}</section>"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Cells are HTML already; heads are text."""
+    heads = f"<tr>{''.join(f'<th>{escape(cell)}</th>' for cell in head)}</tr>" if head else ""
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table>{heads}{body}</table>"
+
+
+def _tone(count: int, tone: str) -> str:
+    return f"<span class={tone if count else 'soft'}>{count}</span>"
+
+
+def _worst_first(disk: DiskView) -> tuple[bool, str]:
+    return (not disk.breached, disk.disk)
+
+
+def _age(age: timedelta | None) -> str:
+    return "none" if age is None else _duration(age)
+
+
+def _moment(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _duration(length: timedelta) -> str:
+    seconds = max(0, round(length.total_seconds()))
+    days, rest = divmod(seconds, 86_400)
+    hours, rest = divmod(rest, 3_600)
+    minutes, seconds = divmod(rest, 60)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

@@ -1,0 +1,95 @@
+"""How things stand, as values that a page, a JSON answer or a terminal can show. Nothing in here is a secret."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseView:
+    scope: str
+    since: datetime
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskView:
+    disk: str
+    instance: str
+    points: int  # usable ones
+    rpo_now: timedelta | None  # None: nothing could be restored
+    rpo_worst: timedelta | None  # of the last seven days; None: nothing was made in them
+    rpo_target: timedelta | None
+
+    @property
+    def breached(self) -> bool:
+        return self.rpo_now is None or (self.rpo_target is not None and self.rpo_now > self.rpo_target)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotsView:
+    """Of one schedule, over the last seven days, one per instance and due time."""
+
+    protection: str
+    schedule: str
+    due: int
+    taken: int
+    late: int
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkipView:
+    subject: str
+    due: datetime
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationView:
+    id: str
+    kind: str
+    subject: str
+    since: datetime
+    because: str
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairView:
+    pair: str
+    name: str
+    preferred: str
+    lease_owner: str | None
+    lease_state: str
+    epoch: int | None
+    failover: str
+    because: str
+    since: datetime
+    agents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateView:
+    """The last prune that had something to do."""
+
+    at: datetime
+    state: str
+    outcomes: Mapping[str, int]
+    refused: tuple[str, ...]
+    orphans: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusView:
+    at: datetime
+    policy: int | None
+    pauses: tuple[PauseView, ...] = ()
+    disks: tuple[DiskView, ...] = ()
+    slots: tuple[SlotsView, ...] = ()
+    skips: tuple[SkipView, ...] = ()
+    operations: tuple[OperationView, ...] = ()
+    pairs: tuple[PairView, ...] = ()
+    prune: CertificateView | None = None
+    notes: tuple[str, ...] = field(default=())
