@@ -1,0 +1,58 @@
+"""Requests to the `command` function: it writes the intent, and the functions that may act carry it out."""
+
+from rich.markup import escape
+
+from shared.domain.errors import BadInput
+from understudy.cli.connection import Connection
+from understudy.cli.screen import console
+
+PAUSABLE = ("backups", "prune", "rebuilds", "failover", "all")
+
+
+def back_up(protection: str) -> None:
+    connection = Connection()
+    # The moment is part of the operation's id: a request that has to be repeated makes no second point.
+    answer = connection.command("back_up", protection=protection, at=_now(connection))
+    _say(f"asked for a restore point of every instance of {protection}", answer.get("operation"))
+
+
+def image(instance: str, family: str) -> None:
+    connection = Connection()
+    answer = connection.command("image", instance=instance, family=family, at=_now(connection))
+    _say(f"asked for an image of {instance} in family {family}", answer.get("operation"))
+
+
+def pin(instance: str, point: str, *, pinned: bool) -> None:
+    Connection().command("pin" if pinned else "unpin", instance=instance, point=point)
+    console().print(f"{'pinned' if pinned else 'unpinned'} {escape(point)} of {escape(instance)}")
+
+
+def pause(scope: str, because: str) -> None:
+    _known(scope)
+    Connection().command("pause", scope=scope, because=because)
+    console().print(f"[yellow]{scope} paused[/yellow]: {escape(because)}. `understudy resume {scope}` ends it")
+
+
+def resume(scope: str) -> None:
+    _known(scope)
+    answer = Connection().command("resume", scope=scope)
+    was = answer.get("was_paused", True)
+    console().print(f"[green]{scope} goes on[/green]" if was else f"{scope} was not paused")
+
+
+def acknowledge(subject: str) -> None:
+    Connection().command("acknowledge", subject=subject)
+    console().print(f"acknowledged {escape(subject)}: automation may act on it again")
+
+
+def _known(scope: str) -> None:
+    if scope not in PAUSABLE:
+        raise BadInput(f"scope: '{scope}' cannot be paused or resumed. Use one of {', '.join(PAUSABLE)}")
+
+
+def _now(connection: Connection) -> str:
+    return f"{connection.clock.now():%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _say(what: str, operation: object) -> None:
+    console().print(f"{escape(what)} (operation {escape(str(operation))}); `understudy status` shows how it goes")

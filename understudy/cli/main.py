@@ -1,0 +1,180 @@
+"""`understudy`: look at disaster recovery, and ask for it. Reads need only a state store; changes go through the
+`command` function, so that what an operator may do is one role's permissions and one audit trail."""
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shared.domain.errors import DrError
+from understudy.cli import outcome
+
+app = typer.Typer(
+    name="understudy",
+    help="Disaster recovery for Alibaba Cloud ECS: backup, rebuild and failover.",
+    epilog="Exit codes: 0 done, 1 refused, 2 bad input or unreachable, 3 an operator must choose.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+backup = typer.Typer(no_args_is_help=True, help="Take restore points by hand.")
+app.add_typer(backup, name="backup", rich_help_panel="Change")
+
+
+@app.callback()
+def quiet(context: typer.Context) -> None:
+    if context.invoked_subcommand != "agent":
+        # Use cases log their decisions as JSON lines, for functions; here they are shown in words.
+        logging.getLogger("understudy").addHandler(logging.NullHandler())
+        logging.getLogger("understudy").propagate = False
+
+
+POLICY, LOOK, CHANGE, RUN = "Policy", "Look", "Change", "Run"
+
+File = Annotated[Path, typer.Option("--file", "-f", help="The policy file.")]
+Because = Annotated[str, typer.Option("--because", "-b", help="The reason, for whoever finds it.")]
+DEFAULT_FILE = Path("understudy.yaml")
+
+
+@app.command(rich_help_panel=POLICY)
+def check(
+    file: File = DEFAULT_FILE,
+    cloud: Annotated[bool, typer.Option("--cloud", help="Also compare every selection with the instances.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse what is only doubtful.")] = False,
+) -> None:
+    """Check the policy file, without a cloud unless asked."""
+    from understudy.cli import policy
+
+    policy.check(file, cloud=cloud, strict=strict)
+
+
+@app.command(rich_help_panel=POLICY)
+def apply(
+    file: File = DEFAULT_FILE,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse what is only doubtful.")] = False,
+) -> None:
+    """Check the policy file and make it the active version."""
+    from understudy.cli import policy
+
+    policy.apply(file, strict=strict)
+
+
+@app.command(rich_help_panel=LOOK)
+def status(json: Annotated[bool, typer.Option("--json", help="For machines.")] = False) -> None:
+    """Show RPO, unfinished work, who is active, what is paused."""
+    from understudy.cli import standing
+
+    standing.status(as_json=json)
+
+
+@app.command(rich_help_panel=LOOK)
+def explain(
+    scope: Annotated[str, typer.Argument(help="A protection, instance, pair or operation; `policy` or `prune`.")] = "",
+    last: Annotated[int, typer.Option("--last", "-n", min=1, max=1000, help="How many decisions.")] = 20,
+) -> None:
+    """Say what was decided, and why; also decisions not to act."""
+    from understudy.cli import explaining
+
+    explaining.explain(scope, last=last)
+
+
+@app.command(rich_help_panel=CHANGE)
+def prune(
+    apply: Annotated[bool, typer.Option("--apply", help="Let the points go instead of only saying which.")] = False,
+    all: Annotated[bool, typer.Option("--all", help="Also list the points that stay, with their rules.")] = False,
+) -> None:
+    """Show which points would go; let them go with --apply."""
+    from understudy.cli import pruning
+
+    pruning.prune(apply=apply, everything=all)
+
+
+@backup.command("now")
+def backup_now(protection: Annotated[str, typer.Argument(help="Its name in the policy.")]) -> None:
+    """Make a restore point of every instance of a protection."""
+    from understudy.cli import asking
+
+    asking.back_up(protection)
+
+
+@app.command(rich_help_panel=CHANGE)
+def image(
+    instance: Annotated[str, typer.Argument(help="The instance, e.g. i-bp67acfmxazb4ph.")],
+    family: Annotated[str, typer.Argument(help="The image family that rebuilds take their image from.")],
+) -> None:
+    """Make a full image of an instance, for later rebuilds."""
+    from understudy.cli import asking
+
+    asking.image(instance, family)
+
+
+@app.command(rich_help_panel=CHANGE)
+def pin(
+    instance: Annotated[str, typer.Argument(help="The instance.")],
+    point: Annotated[str, typer.Argument(help="The restore point's id.")],
+) -> None:
+    """Keep a restore point whatever the policy says."""
+    from understudy.cli import asking
+
+    asking.pin(instance, point, pinned=True)
+
+
+@app.command(rich_help_panel=CHANGE)
+def unpin(
+    instance: Annotated[str, typer.Argument(help="The instance.")],
+    point: Annotated[str, typer.Argument(help="The restore point's id.")],
+) -> None:
+    """Give a restore point back to the policy."""
+    from understudy.cli import asking
+
+    asking.pin(instance, point, pinned=False)
+
+
+@app.command(rich_help_panel=CHANGE)
+def pause(
+    scope: Annotated[str, typer.Argument(help="backups, prune, rebuilds, failover or all.")],
+    because: Because,
+) -> None:
+    """Stop automation of one kind, or all, until resumed."""
+    from understudy.cli import asking
+
+    asking.pause(scope, because)
+
+
+@app.command(rich_help_panel=CHANGE)
+def resume(scope: Annotated[str, typer.Argument(help="What was paused.")]) -> None:
+    """Let paused automation go on."""
+    from understudy.cli import asking
+
+    asking.resume(scope)
+
+
+@app.command(rich_help_panel=CHANGE)
+def acknowledge(
+    subject: Annotated[str, typer.Argument(help="A pair, an instance or an operation, as `status` names it.")],
+) -> None:
+    """Say that you have seen a block, so that it is lifted."""
+    from understudy.cli import asking
+
+    asking.acknowledge(subject)
+
+
+@app.command(
+    rich_help_panel=RUN,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)
+def agent(context: typer.Context) -> None:
+    """Run the agent beside a region master."""
+    from understudy.agent.process import main as run
+
+    raise typer.Exit(run(context.args))
+
+
+def main() -> None:
+    try:
+        app()
+    except DrError as error:
+        raise SystemExit(outcome.tell(error)) from None
