@@ -10,7 +10,7 @@ Not modelled: the rate of table operations (10 a second), capacity limits, RAM p
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
 from emulator.tablestore import conditions
@@ -27,6 +27,7 @@ MAX_TABLES: Final = 64
 MAX_BATCH_WRITE: Final = 200
 MAX_BATCH_GET: Final = 100
 MAX_RESERVED_UNITS: Final = 100_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 UPDATE_EVERY: Final = timedelta(minutes=2)
 
 Moment = Literal["before", "after"]
@@ -55,7 +56,7 @@ class Tablestore:
         """How long a new table answers OTSTableNotReady (the service: several seconds to a minute)."""
 
     def now_ms(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)
+        return (self._clock.now() - _EPOCH) // timedelta(milliseconds=1)
 
     @contextmanager
     def _call(self, operation: str, table: str = "") -> Iterator[None]:
