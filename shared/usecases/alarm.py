@@ -4,14 +4,14 @@ Nothing is decided here about the world: a lost or doubled notice changes only h
 """
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Final
 
 from shared.domain.decision import Decision
-from shared.domain.errors import BadInput, Forbidden
+from shared.domain.errors import BadInput
 from shared.domain.ids import InstanceId, PolicyVersion
 from shared.domain.inventory import Instance
 from shared.domain.policy import Policy, RebuildRule
@@ -44,6 +44,10 @@ STALE: Final = timedelta(hours=6)
 """Older notices are told as such; they still mean "look now"."""
 
 
+class WrongSecret(BadInput):
+    """Somebody who does not know the secret called the webhook."""
+
+
 class _Reaction(Enum):
     REBUILD = "a rebuild operation looks at it"
     LOOK = "no failure event came with it, so the world is looked at"
@@ -67,9 +71,8 @@ _OVER: Final = frozenset({EventStatus.AVOIDED, EventStatus.CANCELED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What became of the notices; `status` is for the webhook."""
+    """What became of the notices."""
 
-    status: int
     acted: tuple[str, ...] = ()  # operations and functions that were called
     noted: tuple[str, ...] = ()  # why nothing was done about the others
 
@@ -85,7 +88,7 @@ class Alarm:
         decisions: Decisions,
         functions: Functions,
         clock: Clock,
-        secret: str,
+        secret: Callable[[], str],
     ) -> None:
         self._inventory = inventory
         self._policies = policies
@@ -97,7 +100,7 @@ class Alarm:
         self._secret = secret
 
     def run(self, trigger: Trigger, *, run: str) -> Answer:
-        """Raises BadInput for a trigger that is no notice, Forbidden for a webhook call without the secret (and then
+        """Raises BadInput for a trigger that is no notice, WrongSecret for a webhook call without the secret (and then
         nothing was read or done), Retryable when the store or the inventory did not answer (send it again)."""
         if isinstance(trigger, HttpRequest):
             self._check(trigger)
@@ -115,9 +118,12 @@ class Alarm:
 
     def _check(self, request: HttpRequest) -> None:
         """CloudMonitor cannot sign its calls, so the URL carries a secret. Compared in constant time, as bytes."""
-        given = request.query.get("token", "")
-        if not self._secret or not hmac.compare_digest(given.encode("utf-8", "replace"), self._secret.encode()):
-            raise Forbidden("webhook: the token in the query is missing or wrong; nothing was done")
+        given = request.query.get("token", "").encode("utf-8", "replace")
+        if not hmac.compare_digest(given, self._secret().encode()):
+            raise WrongSecret(
+                "webhook: the token in the query is missing or wrong, nothing was done. "
+                "Call it as ?token=, with the value of UNDERSTUDY_WEBHOOK_SECRET in s.yaml."
+            )
 
     def _notice(self, notice: SystemEventNotice, run: str) -> Decision | None:
         reaction, kind = _REACTIONS[notice.kind]
@@ -237,7 +243,6 @@ class Alarm:
     def _together(made: list[Decision | None]) -> Answer:
         told = [one for one in made if one is not None]
         return Answer(
-            status=200,
             acted=tuple(dict.fromkeys(one.inputs["operation"] for one in told if one.acted)),
             noted=tuple(f"{one.subject}: {one.because[0]}" for one in told if not one.acted),
         )

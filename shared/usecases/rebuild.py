@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import ClassVar, Final
+from typing import Final
 
 from shared.domain.errors import BadInput, Forbidden, Permanent, QuotaReached
 from shared.domain.ids import ImageId, InstanceId, LoadBalancerId
@@ -71,11 +71,9 @@ LOOK, CHOOSE, FENCE, DRAIN, CREATE = "look", "choose", "fence", "drain", "create
 BOOT, ANSWER, ATTACH, SERVE, ISOLATE = "boot", "answer", "attach", "serve", "isolate"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class RebuildRecipe:
     """`advance` takes every step that can be taken now and says when to look again."""
-
-    kind: ClassVar[OperationKind] = OperationKind.REBUILD
 
     look: Look
     inventory: Inventory
@@ -87,6 +85,7 @@ class RebuildRecipe:
     points: Points
     policies: Policies
     clock: Clock
+    kind: OperationKind = OperationKind.REBUILD
 
     def advance(self, work: Work) -> Outcome:
         run = _Run(self, work)

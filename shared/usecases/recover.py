@@ -87,8 +87,9 @@ class Recover:
         self._functions = functions
         self._clock = clock
 
-    def one(self, id: OperationId, *, run: str, now: bool = False) -> Recovered:
+    def one(self, id: OperationId, *, run: str, owner: str, now: bool = False) -> Recovered:
         """Take the next steps of one operation, unless it was looked at already and is not due (`now` overrides).
+        `owner` is unique to this execution, `run` names the invocation in records.
 
         An unknown operation is no error: its invocation may have outlived it.
         """
@@ -100,23 +101,23 @@ class Recover:
             return Recovered(looked={id: operation.state.value})
         if not now and not self._due(operation):
             return Recovered(looked={id: "not due yet"})
-        return Recovered(looked={id: self._run(operation, run)})
+        return Recovered(looked={id: self._run(operation, run, owner)})
 
-    def tick(self, *, run: str) -> Recovered:
+    def tick(self, *, run: str, owner: str) -> Recovered:
         """Everything whose own re-invocation got lost, then the fleet."""
         looked: dict[str, str] = {
-            operation.id: self._run(operation, run)
+            operation.id: self._run(operation, run, owner)
             for operation in list(self._journal.open_of(OperationKind.REBUILD))
             if overdue(operation, self._clock.now(), slack=OVERDUE)
         }
         opened, failed = self._look_over(run)
         return Recovered(looked=looked, opened=opened, failed=failed)
 
-    def _run(self, operation: Operation, run: str) -> str:
+    def _run(self, operation: Operation, run: str, owner: str) -> str:
         if not self._hold(operation):
             holder = self._subjects.holder(operation.subject)
-            return self._refuse(operation, f"{holder} already deals with {operation.subject}", run)
-        outcome = self._executor.run(operation.id, {OperationKind.REBUILD: self._recipe}, owner=run)
+            return self._refuse(operation, f"{holder} already deals with {operation.subject}", run, owner)
+        outcome = self._executor.run(operation.id, {OperationKind.REBUILD: self._recipe}, owner=owner)
         match outcome:
             case Resume(after=after, because=because):
                 self._again(operation, after)
@@ -158,8 +159,8 @@ class Recover:
         if operation.state is not OperationState.NEEDS_OPERATOR:
             self._subjects.release(operation.subject, operation.id)
 
-    def _refuse(self, operation: Operation, because: str, run: str) -> str:
-        outcome = self._executor.run(operation.id, {OperationKind.REBUILD: _Refusal(because)}, owner=run)
+    def _refuse(self, operation: Operation, because: str, run: str, owner: str) -> str:
+        outcome = self._executor.run(operation.id, {OperationKind.REBUILD: _Refusal(because)}, owner=owner)
         return because if isinstance(outcome, NotOurs) else self._ended(operation, outcome, run)
 
     def _ended(self, operation: Operation, outcome: Outcome, run: str) -> str:

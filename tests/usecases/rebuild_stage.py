@@ -151,7 +151,7 @@ class Stage:
             decisions=decisions,
             functions=functions,
             clock=self.clock,
-            secret=SECRET,
+            secret=lambda: SECRET,
         )
         look = Look(
             inventory=inventory,
@@ -235,7 +235,7 @@ class Stage:
 
     def tick(self) -> None:
         try:
-            self.recover.tick(run=self._run())
+            self.recover.tick(run="tick", owner=self._run())
         except CallerDied as death:
             self.deaths.append(str(death))
 
@@ -253,7 +253,7 @@ class Stage:
         assert function == "recover"
         request: dict[str, Any] = json.loads(payload)
         try:
-            self.recover.one(request["operation"], run=self._run(), now=request.get("look") == "now")
+            self.recover.one(request["operation"], run="call", owner=self._run(), now=request.get("look") == "now")
         except CallerDied as death:
             self.deaths.append(str(death))
         return b""

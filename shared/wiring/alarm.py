@@ -1,0 +1,35 @@
+"""Function `alarm`: reads the inventory, opens rebuild operations; touches no resource of the cloud."""
+
+from functools import cache
+
+from shared.adapters import environment
+from shared.config.settings import webhook_secret
+from shared.state.decisions import Decisions
+from shared.state.deliveries import Deliveries
+from shared.state.journal import Journal
+from shared.state.policies import Policies
+from shared.state.subjects import Subjects
+from shared.usecases.alarm import Alarm
+from shared.usecases.suspicion import Suspicions
+from shared.wiring.foundation import clock, configuration, credentials, functions, store
+
+
+@cache
+def alarm() -> Alarm:
+    from shared.adapters.ecs import EcsInventory
+    from shared.adapters.sdk import Endpoint
+
+    where = Endpoint(configuration().region, configuration().endpoint)
+    return Alarm(
+        inventory=EcsInventory(endpoint=where, credentials=credentials),
+        policies=Policies(store()),
+        suspicions=Suspicions(
+            journal=Journal(store(), clock()), subjects=Subjects(store()), functions=functions(), clock=clock()
+        ),
+        deliveries=Deliveries(store(), clock()),
+        decisions=Decisions(store()),
+        functions=functions(),
+        clock=clock(),
+        # Only the webhook needs it: its absence must not stop events.
+        secret=lambda: webhook_secret(environment.require),
+    )
