@@ -24,7 +24,7 @@ def tags(
     operation: OperationId,
     policy: PolicyVersion,
     *,
-    instance: InstanceId,
+    instance: InstanceId | None = None,
     protection: str = "",
     schedule: str = "",
     slot: datetime | None = None,
@@ -35,7 +35,7 @@ def tags(
         PROTECTION: protection,
         SCHEDULE: schedule,
         SLOT: "" if slot is None else f"{slot.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        INSTANCE: instance,
+        INSTANCE: instance or "",
         POLICY: str(policy),
     }
     return {key: value for key, value in every.items() if value}
@@ -49,7 +49,8 @@ def operation_tag(operation: OperationId) -> str:
 
 
 def ours(found: Mapping[str, str]) -> bool:
-    return OPERATION in found and INSTANCE in found
+    """Whether these tags say that we made what carries them."""
+    return OPERATION in found
 
 
 def name(*parts: str) -> str:

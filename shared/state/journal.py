@@ -74,14 +74,6 @@ class Journal:
         row = self._store.get(OPERATIONS, (id,))
         return None if row is None else _operation(row)
 
-    def save(self, operation: Operation, *, expected_version: int) -> Operation:
-        """Write the journal if nobody else has since `expected_version`; returns it with its new version.
-
-        Raises Conflict: the claim was lost, stop at once."""
-        saved = replace(operation, version=expected_version + 1)
-        settle.update(self._store, OPERATIONS, _row(saved), condition=Matches({"version": expected_version}))
-        return saved
-
     def record(self, claim: Claim, operation: Operation, *, release: bool = False) -> Operation:
         """Save under a claim, and remember in the claim what now stands; `release` lets go of it by the same write.
 
@@ -92,9 +84,14 @@ class Journal:
         claim.operation = replace(operation, version=claim.operation.version + 1)
         return claim.operation
 
-    def open_of(self, kind: OperationKind) -> Iterator[Operation]:
-        """Unfinished operations of this kind, by id. Sweeps away pointers that a crash left behind."""
-        for pointer in self._store.scan(POINTERS, (kind.value,)):
+    def open_of(self, *kinds: OperationKind) -> Iterator[Operation]:
+        """Unfinished operations of these kinds, by kind and id: one range read, and one read for each.
+
+        Sweeps away pointers that a crash left behind."""
+        wanted = {kind.value for kind in kinds}
+        for pointer in self._store.scan(POINTERS, tuple(wanted) if len(wanted) == 1 else ()):
+            if pointer.key[0] not in wanted:
+                continue
             found = self.find(OperationId(pointer.key[1]))
             if found is not None and found.state is OperationState.OPEN:
                 yield found
@@ -117,20 +114,6 @@ class Journal:
         if stands.state is not OperationState.OPEN or self._held(row, owner):
             return None
         return self._take(stands, owner, for_, started)
-
-    def claim_seen(self, operation: Operation, owner: str, for_: timedelta) -> Claim | None:
-        """As `claim`, for an operation that this very invocation has just opened: nothing to read, one write."""
-        return self._take(operation, owner, for_, self._clock.monotonic())
-
-    def release(self, claim: Claim) -> None:
-        """Let others execute it at once (the end of a run whose operation goes on later). Harmless when lost."""
-        version = claim.operation.version
-        row = Row(key=(claim.operation.id,), columns={"claim_owner": FREE, "version": version + 1})
-        try:
-            settle.update(self._store, OPERATIONS, row, condition=Matches({"version": version}))
-        except Conflict:
-            return
-        claim.operation = replace(claim.operation, version=version + 1)
 
     def close(self, operation: Operation, *, expected_version: int | None = None) -> Operation:
         """Write its end (`state` is no longer OPEN) and take it off the list of open work. Raises Conflict."""

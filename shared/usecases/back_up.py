@@ -23,7 +23,7 @@ from shared.domain.errors import (
     Retryable,
 )
 from shared.domain.ids import DiskId, InstanceId, SnapshotGroupId, SnapshotId
-from shared.domain.inventory import Disk, Snapshot
+from shared.domain.inventory import Disk
 from shared.domain.operation import OperationKind, Step, StepState
 from shared.domain.policy import Protection
 from shared.domain.retention import RestorePoint
@@ -57,6 +57,9 @@ VANISHED_AFTER: Final = timedelta(minutes=10)
 """A snapshot that is not listed this long after its creation was accepted is gone, not just not yet shown."""
 COMPLETE_WITHIN: Final = timedelta(hours=48)
 """A first full snapshot of a large, slow disk takes many hours; beyond this a human looks."""
+
+TAGGED_AT_ONCE: Final = 50
+"""Source: ECS API, TagResources, read 2026-03."""
 
 _GROUP: Final = "group"
 _SNAPSHOTS: Final = "snapshots"
@@ -190,7 +193,7 @@ class BackUp:
 
     def _start(self, work: Work, request: BackUpRequest, step: Step) -> Step:
         instance = InstanceId(step.data["instance"])
-        tags = _tags(work, request, step)
+        tags = _tags(work, request, instance)
         name = provenance.name(request.protection, request.schedule, f"{request.due:%Y%m%dT%H%MZ}", instance)
         if _DISKS not in step.data:
             work.may_act()
@@ -245,6 +248,7 @@ class BackUp:
         seen = {found.id: found for found in self._snapshots.list(ids=wanted)} if wanted else {}
         rows: list[Slot] = []
         made: list[RestorePoint] = []
+        bare: list[SnapshotId] = []
         for step in under_way:
             found = [seen[one] for one in sets.get(step.name, ()) if one in seen]
             whole = bool(found) and len(found) == len(sets[step.name])
@@ -254,7 +258,7 @@ class BackUp:
             point = slot_ends.restore_point(work.operation, request, step, found, gone, now)
             if step.data.get(_TOLD, "") == slot_ends.state(point):
                 continue
-            self._own(work, request, step, found)
+            bare += [snapshot.id for snapshot in found if not provenance.ours(snapshot.tags)]
             made.append(point)
             if _TOLD not in step.data or point.failed:
                 rows.append(slot_ends.end(request, point, now))
@@ -276,15 +280,17 @@ class BackUp:
                 for step in work.operation.steps
                 if _TOLD not in step.data
             ]
+        self._own(work, request, bare)
         self._write(work, rows, made)
         return outcome
 
-    def _own(self, work: Work, request: BackUpRequest, step: Step, found: Sequence[Snapshot]) -> None:
-        """Whether the tags of a group reach its members is not documented; prune touches only what carries them."""
-        bare = [snapshot.id for snapshot in found if not provenance.ours(snapshot.tags)]
-        if bare:
+    def _own(self, work: Work, request: BackUpRequest, bare: Sequence[SnapshotId]) -> None:
+        """The tags of a group stay on the group; prune touches only snapshots that carry them. So before a point
+        counts, its snapshots are marked: one call for the whole operation."""
+        for start in range(0, len(bare), TAGGED_AT_ONCE):
             work.may_act()
-            self._tagger.tag(bare, resource_type="snapshot", tags=_tags(work, request, step))
+            chunk = bare[start : start + TAGGED_AT_ONCE]
+            self._tagger.tag(chunk, resource_type="snapshot", tags=_tags(work, request, None))
 
     def _snapshot_ids(self, steps: Sequence[Step]) -> dict[str, tuple[SnapshotId, ...]]:
         """The snapshots of each step: as journalled, or as its group lists them (asked once, for all in one go)."""
@@ -332,11 +338,11 @@ class BackUp:
             self._store.put_many(writes)
 
 
-def _tags(work: Work, request: BackUpRequest, step: Step) -> dict[str, str]:
+def _tags(work: Work, request: BackUpRequest, instance: InstanceId | None) -> dict[str, str]:
     return provenance.tags(
         work.operation.id,
         work.operation.policy,
-        instance=InstanceId(step.data["instance"]),
+        instance=instance,
         protection=request.protection,
         schedule=request.schedule,
         slot=request.due,

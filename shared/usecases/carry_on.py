@@ -52,14 +52,13 @@ class CarryOn:
         begun = self._clock.monotonic()
         outcomes: list[tuple[OperationId, str]] = []
         left = 0
-        for kind in self._recipes:
-            for operation in self._journal.open_of(kind):
-                if not overdue(operation, self._clock.now(), slack=SLACK):
-                    continue
-                if self._clock.monotonic() - begun > BUDGET.total_seconds():
-                    left += 1
-                    continue
-                outcomes.append((operation.id, self._run(operation.id, owner)))
+        for operation in self._journal.open_of(*self._recipes):
+            if not overdue(operation, self._clock.now(), slack=SLACK):
+                continue
+            if self._clock.monotonic() - begun > BUDGET.total_seconds():
+                left += 1
+                continue
+            outcomes.append((operation.id, self._run(operation.id, owner)))
         return CarriedOn(outcomes=tuple(outcomes), left=left)
 
     def _run(self, operation: OperationId, owner: str) -> str:
