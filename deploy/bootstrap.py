@@ -1,0 +1,146 @@
+"""What an account needs before `s deploy`, as commands of the official `aliyun` CLI.
+
+`python deploy/bootstrap.py --print` writes them to stdout and changes nothing; read them, then pipe them into bash. Every
+command may run again: what exists already is reported by the cloud and passed over. `--policy backup` prints one role's
+policy. What is not covered is listed in bootstrap.md.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:  # run as a script
+    sys.path.insert(0, str(ROOT))
+
+from deploy.s_yaml_check import dotenv  # noqa: E402
+
+POLICIES: Final = ROOT / "deploy" / "ram"
+TRUST: Final = {
+    "Version": "1",
+    "Statement": [
+        {"Action": "sts:AssumeRole", "Effect": "Allow", "Principal": {"Service": ["fc.aliyuncs.com"]}},
+    ],
+}
+REQUIRED: Final = {
+    "ALIBABA_CLOUD_ACCOUNT_ID": "the account's numeric id",
+    "UNDERSTUDY_REGION": "region of the instances, e.g. cn-hangzhou",
+    "UNDERSTUDY_OTS_INSTANCE": "name for the Tablestore instance (3-16 characters)",
+    "UNDERSTUDY_VPC": "id of the VPC in which the masters answer",
+    "UNDERSTUDY_SECURITY_GROUP": "id of a security group of that VPC whose members may reach masters and agents",
+    "UNDERSTUDY_VSWITCH_HZ_H": "id of a vSwitch in the zone of site hz-h",
+    "UNDERSTUDY_VSWITCH_HZ_I": "id of a vSwitch in the zone of site hz-i",
+}
+
+
+class BootstrapError(Exception):
+    """A value is missing; the message names it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    id: str
+    region: str
+    ots_instance: str
+    private_zone: str = "*"  # id of the private zone of the middleware domain name; "*": any of the account
+
+    @classmethod
+    def of(cls, values: Mapping[str, str]) -> "Account":
+        missing = [f"{name} ({why})" for name, why in REQUIRED.items() if not values.get(name)]
+        if missing:
+            raise BootstrapError("set in .env or in the environment: " + "; ".join(missing))
+        return cls(
+            id=values["ALIBABA_CLOUD_ACCOUNT_ID"],
+            region=values["UNDERSTUDY_REGION"],
+            ots_instance=values["UNDERSTUDY_OTS_INSTANCE"],
+            private_zone=values.get("UNDERSTUDY_PRIVATE_ZONE") or "*",
+        )
+
+
+def entries() -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in POLICIES.glob("*.json")))
+
+
+def policy(entry: str, account: Account) -> str:
+    """The RAM policy of one role, with the account's names filled in. At most 6,144 characters (RAM's limit)."""
+    text = (POLICIES / f"{entry}.json").read_text(encoding="utf-8")
+    for mark, value in {
+        "@account@": account.id,
+        "@region@": account.region,
+        "@ots@": account.ots_instance,
+        "@zone@": account.private_zone,
+    }.items():
+        text = text.replace(mark, value)
+    return json.dumps(json.loads(text), separators=(",", ":"))
+
+
+def commands(account: Account) -> Iterator[str]:
+    """Bash. `try` runs a command that may find its result there already."""
+    yield "#!/usr/bin/env bash"
+    yield "set -euo pipefail"
+    yield (
+        'try() { local out; if out="$("$@" 2>&1)"; then echo "done: $*" | cut -c1-100; '
+        "elif grep -qE 'EntityAlreadyExists|AlreadyExist|Attached|AlreadyOpened|ORDER.OPEND' <<<\"$out\"; "
+        'then echo "was there: $*" | cut -c1-100; else echo "$out" >&2; return 1; fi; }'
+    )
+    yield ""
+    yield "# 1. Service-linked roles: for the network interfaces in the VPC, and for event rules that call functions."
+    for service in ("fc.aliyuncs.com", "sendevent-fc.eventbridge.aliyuncs.com"):
+        yield _command("resourcemanager", "CreateServiceLinkedRole", "--ServiceName", service)
+    yield ""
+    yield "# 2. One role and one policy for each function."
+    for entry in entries():
+        name = f"understudy-{entry}"
+        trust = json.dumps(TRUST, separators=(",", ":"))
+        document = policy(entry, account)
+        yield _command("ram", "CreateRole", "--RoleName", name, "--AssumeRolePolicyDocument", trust)
+        yield _command("ram", "CreatePolicy", "--PolicyName", name, "--PolicyDocument", document)
+        # A policy that exists is brought up to date; RAM keeps five versions and drops the oldest when asked to.
+        yield _command(
+            "ram",
+            "CreatePolicyVersion",
+            "--PolicyName",
+            name,
+            "--PolicyDocument",
+            document,
+            "--SetAsDefault",
+            "true",
+            "--RotateStrategy",
+            "DeleteOldestNonDefaultVersionWhenLimitExceeded",
+        )
+        attach = ("--PolicyType", "Custom", "--PolicyName", name, "--RoleName", name)
+        yield _command("ram", "AttachPolicyToRole", *attach)
+    yield ""
+    yield "# 3. The Tablestore instance (VPC access is on by default). Tables: understudy apply makes them."
+    body = json.dumps({"InstanceName": account.ots_instance, "ClusterType": "SSD"}, separators=(",", ":"))
+    yield _command("tablestore", "CreateInstance", "--region", account.region, "--body", body)
+
+
+def _command(*words: str) -> str:
+    return "try aliyun " + " ".join(shlex.quote(word) for word in words)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="deploy/bootstrap.py", description=__doc__)
+    chosen = parser.add_mutually_exclusive_group(required=True)
+    chosen.add_argument("--print", action="store_true", dest="show", help="all commands, as a bash script")
+    chosen.add_argument("--policy", choices=entries(), help="one role's policy")
+    asked = parser.parse_args(arguments)
+    try:
+        account = Account.of({**dotenv(ROOT / ".env"), **os.environ})  # noqa: TID251 (as s deploy reads them)
+    except BootstrapError as error:
+        sys.stderr.write(f"bootstrap: {error}\n")
+        return 2
+    lines = commands(account) if asked.show else iter((policy(asked.policy, account),))
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
