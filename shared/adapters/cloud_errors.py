@@ -19,7 +19,7 @@ from shared.domain.errors import (
     Permanent,
     QuotaReached,
 )
-from shared.domain.errors import Retryable as RetryableError
+from shared.domain.errors import Retryable as Retryable
 
 Make = Callable[[str], DrError]
 
@@ -27,18 +27,19 @@ CODES: Final[tuple[tuple[str, Make, str], ...]] = (
     # pattern, error, source
     (
         "*Throttling*",
-        RetryableError,
+        Retryable,
         "common gateway codes; spelling varies (Throttling.User, .Api, Rejected.Throttling)",
     ),
-    ("ServiceUnavailable*", RetryableError, "common gateway codes, 503: refused before any effect"),
-    ("LimitedOperation.ServiceUnavailable", RetryableError, "StopInstance, 503"),
-    ("SignatureNonceUsed", RetryableError, "a lost answer was resent by a proxy: sign anew"),
+    ("ServiceUnavailable*", Retryable, "common gateway codes, 503: refused before any effect"),
+    ("LimitedOperation.ServiceUnavailable", Retryable, "StopInstance, 503"),
+    ("SignatureNonceUsed", Retryable, "a lost answer was resent by a proxy: sign anew"),
     ("OperationDenied.NoStock", QuotaReached, "RunInstances, StartInstance: a later attempt needs a new token"),
     ("*NoStock*", QuotaReached, "RunInstances (PublicIpAddressNoStock, ...)"),
     ("QuotaExceed*", QuotaReached, "all services: QuotaExceed.*, QuotaExceeded.*"),
     ("*QuotaExceed*", QuotaReached, "ImageQuotaExceed.*, ImageFamilyQuotaExceed"),
     ("*LimitExceed*", QuotaReached, "SecurityGroupInstanceLimitExceed, InstanceDiskLimitExceeded, ..."),
     ("BackendServer.Limit*", QuotaReached, "AddBackendServers"),
+    ("OverQuota", QuotaReached, "AddBackendServers: the pool is full"),
     ("*NotEnoughBalance*", QuotaReached, "money: an operator must pay"),
     ("InsufficientBalance", QuotaReached, "money"),
     ("Account.Arrearage", QuotaReached, "money"),
@@ -61,16 +62,23 @@ CODES: Final[tuple[tuple[str, Make, str], ...]] = (
     ("*NotExist*", NotFound, "PrivateZone: Zone.NotExists; Function Compute: FunctionNotFound is below"),
     ("FunctionNotFound", NotFound, "Function Compute"),
     ("ServiceNotFound", NotFound, "Function Compute 2.0"),
-    ("IdempotentProcessing", RetryableError, "the first call with this token is still running"),
-    ("LastTokenProcessing", RetryableError, "CreateDisk: the same"),
-    ("OperationConflict", RetryableError, "409: another change is under way; nothing was done"),
-    ("Operation.Conflict", RetryableError, "DeleteSnapshot: retry later"),
-    ("InvalidOperation.Conflict", RetryableError, "CopySnapshot, CopyImage, 409: retry later"),
-    ("InvalidOperation.RelatedSnapshotNotFinished", RetryableError, "DeleteSnapshot: a copy of it still runs"),
-    ("IncorrectDiskStatus.CreatingSnapshot", RetryableError, "CreateSnapshot, DeleteSnapshot: wait and retry"),
-    ("DISK_HAS_CREATING_SNAPSHOT", RetryableError, "CreateSnapshot: the same"),
-    ("IncorrectDiskStatus.TooManyCreatingSnapshots", RetryableError, "CreateSnapshotGroup: the same"),
-    ("IncorrectInstanceStatus.Initializing", RetryableError, "DeleteInstance: retry"),
+    ("System.Busy", Retryable, "PrivateZone: the official Terraform provider retries it"),
+    ("SystemBusy", Retryable, "SLB, 449: the same"),
+    ("OperationBusy", Retryable, "SLB: the same"),
+    ("ServiceIsConfiguring", Retryable, "SLB: the same; another change of the balancer is under way"),
+    ("ServiceIsStopping", Retryable, "SLB, 409: the same"),
+    ("BackendServer.configuring", Retryable, "SLB, 409: the same"),
+    ("VServerGroupProcessing", Retryable, "SLB: the same"),
+    ("IdempotentProcessing", Retryable, "the first call with this token is still running"),
+    ("LastTokenProcessing", Retryable, "CreateDisk: the same"),
+    ("OperationConflict", Retryable, "409: another change is under way; nothing was done"),
+    ("Operation.Conflict", Retryable, "DeleteSnapshot: retry later"),
+    ("InvalidOperation.Conflict", Retryable, "CopySnapshot, CopyImage, 409: retry later"),
+    ("InvalidOperation.RelatedSnapshotNotFinished", Retryable, "DeleteSnapshot: a copy of it still runs"),
+    ("IncorrectDiskStatus.CreatingSnapshot", Retryable, "CreateSnapshot, DeleteSnapshot: wait and retry"),
+    ("DISK_HAS_CREATING_SNAPSHOT", Retryable, "CreateSnapshot: the same"),
+    ("IncorrectDiskStatus.TooManyCreatingSnapshots", Retryable, "CreateSnapshotGroup: the same"),
+    ("IncorrectInstanceStatus.Initializing", Retryable, "DeleteInstance: retry"),
     ("IdempotentParameterMismatch", Conflict, "the same token with other parameters: somebody else's call"),
     ("IdempotenceParamNotMatch", Conflict, "CreateImage: the same"),
     ("InvalidParamter.Conflict", Conflict, "CreateImage: the same (the cloud's spelling)"),
@@ -95,14 +103,14 @@ def translate(
     """
     text = f"{what}: {code or 'no answer'}: {message}"
     if code is None or code == "None":
-        return OutcomeUnknown(text) if changes else RetryableError(text)
+        return OutcomeUnknown(text) if changes else Retryable(text)
     if code in RETRY_BUSY:
-        return RetryableError(text, retry_after=retry_after)
+        return Retryable(text, retry_after=retry_after)
     for pattern, make, _ in CODES:
         if fnmatchcase(code, pattern):
-            return RetryableError(text, retry_after=retry_after) if make is RetryableError else make(text)
+            return Retryable(text, retry_after=retry_after) if make is Retryable else make(text)
     if status is not None and status >= 500:
-        return OutcomeUnknown(text) if changes else RetryableError(text, retry_after=retry_after)
+        return OutcomeUnknown(text) if changes else Retryable(text, retry_after=retry_after)
     if status == 429:
-        return RetryableError(text, retry_after=retry_after)
+        return Retryable(text, retry_after=retry_after)
     return Permanent(text)

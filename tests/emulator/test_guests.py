@@ -68,10 +68,12 @@ vswitches:
   - {id: vsw-h, zone: cn-hangzhou-h, cidr: "127.${net}.1.0/24", gateway: "127.${net}.1.1"}
 security_groups: [{id: sg-1}]
 images:
-  - {id: m-1, name: guest, family: app, system_disk_gib: 20, guest: {command: ["{python}", "${script}"], ports: [8080], env: {COLOUR: blue}}}
+  - {id: m-1, name: guest, family: app, system_disk_gib: 20,
+     guest: {command: ["{python}", "${script}"], ports: [8080], env: {COLOUR: blue}}}
 instances:
   - {id: i-1, name: one, image: m-1, vswitch: vsw-h, address: "127.${net}.1.11", type: ecs.g7.large, state: Running,
-     system_disk: {id: d-1s, size_gib: 20, category: cloud_essd}, data_disks: [{id: d-1d, size_gib: 40, category: cloud_essd}]}
+     system_disk: {id: d-1s, size_gib: 20, category: cloud_essd},
+     data_disks: [{id: d-1d, size_gib: 40, category: cloud_essd}]}
 """
 
 

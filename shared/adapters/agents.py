@@ -1,0 +1,118 @@
+"""The masters' agents over HTTP. What could not be seen is a sight of its own, never an exception.
+
+The whole exchange has one deadline: an agent that trickles bytes must not hold up a failover.
+"""
+
+import http.client
+import io
+import json
+import socket
+from datetime import timedelta
+from typing import Any, Final
+
+from shared.adapters.clock import SystemClock
+from shared.domain.ids import Epoch
+from shared.ports.clock import Clock
+from shared.ports.probes import AgentReport, Sight
+
+LARGEST_ANSWER: Final = 64 * 1024
+
+
+class HttpAgents:
+    """Agents port. Safe to share between threads: it keeps nothing between calls."""
+
+    def __init__(self, *, clock: Clock | None = None) -> None:
+        self._clock: Clock = clock or SystemClock()
+
+    def look(self, address: str, port: int, *, timeout: timedelta) -> AgentReport:
+        return self._ask("GET", "/status", None, address, port, timeout)
+
+    def promote(self, address: str, port: int, *, epoch: Epoch, timeout: timedelta) -> AgentReport:
+        return self._ask("POST", "/promote", {"epoch": epoch}, address, port, timeout)
+
+    def demote(self, address: str, port: int, *, timeout: timedelta) -> AgentReport:
+        return self._ask("POST", "/demote", {}, address, port, timeout)
+
+    def _ask(
+        self, method: str, path: str, body: dict[str, Any] | None, address: str, port: int, timeout: timedelta
+    ) -> AgentReport:
+        content = b"" if body is None else json.dumps(body).encode()
+        head = (
+            f"{method} {path} HTTP/1.1\r\nHost: {address}:{port}\r\nConnection: close\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+        )
+        try:
+            status, answer = self._exchange(head.encode() + content, address, port, timeout)
+        except TimeoutError:
+            return AgentReport(sight=Sight.SILENT, detail=f"no answer within {timeout.total_seconds():g} s")
+        except ConnectionError as error:
+            # Refused, reset or hung up: the host is there, the process is not, or not any more.
+            return AgentReport(sight=Sight.REFUSED, detail=str(error) or type(error).__name__)
+        except OSError as error:
+            # No route, no such host: nobody said no.
+            return AgentReport(sight=Sight.SILENT, detail=str(error) or type(error).__name__)
+        except http.client.HTTPException as error:
+            return AgentReport(sight=Sight.ANSWERED, detail=f"not an agent: {error!r}")
+        return _report(status, answer)
+
+    def _exchange(self, request: bytes, address: str, port: int, timeout: timedelta) -> tuple[int, bytes]:
+        deadline = self._clock.monotonic() + timeout.total_seconds()
+        with socket.create_connection((address, port), timeout=max(timeout.total_seconds(), 0.001)) as connection:
+            timed = _Timed(connection, deadline, self._clock)
+            timed.send(request)
+            response = http.client.HTTPResponse(timed)  # type: ignore[arg-type]  # it only ever calls makefile
+            try:
+                response.begin()
+                return response.status, response.read(LARGEST_ANSWER)
+            finally:
+                response.close()
+
+
+class _Timed(io.RawIOBase):
+    """A connection whose every wait ends at one deadline."""
+
+    def __init__(self, connection: socket.socket, deadline: float, clock: Clock) -> None:
+        super().__init__()
+        self._connection = connection
+        self._deadline = deadline
+        self._clock = clock
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._await()
+        return self._connection.recv_into(buffer)
+
+    def send(self, request: bytes) -> None:
+        self._await()
+        self._connection.sendall(request)
+
+    def _await(self) -> None:
+        left = self._deadline - self._clock.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._connection.settimeout(left)
+
+
+def _report(status: int, answer: bytes) -> AgentReport:
+    try:
+        body = json.loads(answer)
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        return AgentReport(sight=Sight.ANSWERED, detail=f"HTTP {status}, not an agent's JSON: {answer[:80]!r}")
+    active, epoch, site = body.get("active"), body.get("epoch"), body.get("site")
+    detail = str(body.get("detail") or body.get("error") or "")
+    if status >= http.client.BAD_REQUEST:
+        detail = f"HTTP {status}: {detail}".rstrip(": ")
+    return AgentReport(
+        sight=Sight.ANSWERED,
+        active=active if isinstance(active, bool) else None,
+        epoch=Epoch(epoch) if isinstance(epoch, int) and not isinstance(epoch, bool) else None,
+        site=site if isinstance(site, str) else None,
+        detail=detail,
+    )

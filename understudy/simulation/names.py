@@ -1,0 +1,51 @@
+"""Names port straight onto the emulator's PrivateZone, without HTTP."""
+
+from emulator.cloud import Cloud
+from emulator.pvtz.model import ENABLE
+from shared.domain.errors import NotFound, Permanent
+from shared.ports.names import NameRecord
+from understudy.simulation.refusals import in_our_words
+
+
+class InProcessNames:
+    def __init__(self, cloud: Cloud) -> None:
+        self._pvtz = cloud.pvtz
+
+    def records(self, *, zone: str, host: str, type: str) -> tuple[NameRecord, ...]:
+        named = [z for z in self._pvtz.zones.values() if z.name == zone.lower()]
+        if not named:
+            raise NotFound(f"no private zone is called {zone}")
+        if len(named) > 1:
+            raise Permanent(f"{len(named)} private zones are called {zone}; keep one for the failover")
+        return tuple(
+            NameRecord(
+                record_id=str(record.id),
+                zone=zone,
+                host=record.rr,
+                type=record.type,
+                value=record.value,
+                ttl_seconds=record.ttl,
+                enabled=record.status == ENABLE,
+                remark=record.remark,
+            )
+            for record in self._pvtz.find_records(named[0].id, keyword=host)
+            if record.type == type
+        )
+
+    def rebind(self, record: NameRecord, *, value: str) -> None:
+        with in_our_words(f"rebind {record.host}.{record.zone}", changes=True):
+            standing = self._pvtz.record(int(record.record_id))
+            self._pvtz.update_record(
+                standing.id,
+                rr=record.host,
+                type=record.type,
+                value=value,
+                ttl=record.ttl_seconds,
+                priority=standing.priority,
+                weight=standing.weight,
+                line=standing.line,
+            )
+
+    def remark(self, record: NameRecord, *, text: str) -> None:
+        with in_our_words(f"remark {record.host}.{record.zone}", changes=True):
+            self._pvtz.set_remark(int(record.record_id), text)
