@@ -28,7 +28,7 @@ class Policies:
         version = self.active_version()
         if version is None:
             raise BadInput(
-                "no policy is active in the state store: run `understudy apply understudy.yaml` against this region"
+                "no policy is active in the state store: run `understudy apply` against this region"
             )
         return version, self.at(version)
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
@@ -84,6 +85,12 @@ class Stage:
         finally:
             connection.close()
 
+    def serves(self, instance: str) -> bool:
+        try:
+            return self.guest(self.address(instance), 8080, "GET", "/health", patience=1)[0] == HTTPStatus.OK
+        except OSError:
+            return False
+
     def fill(self, instance: str, prefix: str, *, count: int, size: int) -> None:
         """Let an application server write `count` records of `size` bytes to its data disk."""
         path = f"/fill?prefix={prefix}&count={count}&size={size}"
@@ -129,14 +136,16 @@ class Stage:
         """
         for function in WATCHES:
             self.cloud.enable(function, "every-minute", False)
-        command = [sys.executable, "-m", "understudy", "apply", str(ROOT / "understudy.yaml"), "--yes"]
+        for app in APPS:
+            self.wait_for(f"{app} to boot", partial(self.serves, app), seconds=20)
+        command = [sys.executable, "-m", "understudy", "apply", "--file", str(ROOT / "understudy.yaml")]
         done = subprocess.run(
             command, cwd=ROOT, env=dict(self.cloud.operator_environment), capture_output=True, text=True, timeout=60,
             check=False,
         )  # fmt: skip
         if done.returncode != 0:
             raise NotInTime(f"`understudy apply` ended with {done.returncode}: {(done.stderr or done.stdout).strip()}")
-        self.narrator.say("[dim]$ understudy apply understudy.yaml[/]")
+        self.narrator.say("[dim]$ understudy apply --file understudy.yaml[/]")
         for line in done.stdout.strip().splitlines()[-3:]:
             self.narrator.say(line)
 
