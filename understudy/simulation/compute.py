@@ -1,0 +1,289 @@
+"""Instances, disks, snapshots and images straight onto the emulator's ECS models: no HTTP, the same promises.
+
+Refusals pass through the same table of cloud codes as the SDK's, so both doors raise the same errors.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+from emulator.cloud import Cloud
+from emulator.ecs import disks as disk_models
+from emulator.ecs import groups as group_models
+from emulator.ecs import images as image_models
+from emulator.ecs import instances as instance_models
+from emulator.ecs import snapshots as snapshot_models
+from emulator.ecs.model import Ecs
+from emulator.ecs.shelf import Resource
+from emulator.ecs.tagging import Tagging
+from emulator.wire.call import ApiError
+from shared.adapters.cloud_errors import translate
+from shared.domain.errors import NotFound
+from shared.domain.ids import DiskId, ImageId, InstanceId, SnapshotGroupId, SnapshotId
+from shared.domain.inventory import (
+    Disk,
+    DiskKind,
+    Image,
+    ImageState,
+    Instance,
+    InstanceState,
+    Snapshot,
+    SnapshotGroup,
+    SnapshotState,
+    SystemEvent,
+)
+from shared.ports.compute import InstanceRequest
+
+IMAGE_STATES = {
+    "Waiting": ImageState.CREATING,
+    "Creating": ImageState.CREATING,
+    "Available": ImageState.AVAILABLE,
+    "UnAvailable": ImageState.FAILED,
+    "CreateFailed": ImageState.FAILED,
+    "Deprecated": ImageState.DEPRECATED,
+}
+
+
+F = TypeVar("F", bound=Resource)
+V = TypeVar("V")
+
+
+def _chosen(
+    shelf: dict[str, F], ids: Sequence[str] | None, tags: Mapping[str, str] | None, read: Callable[[F], V]
+) -> Iterator[V]:
+    """Newest first, as the cloud lists; what comes or goes between two items is not seen."""
+    found = (
+        list(reversed(shelf.values())) if ids is None else [shelf[one] for one in dict.fromkeys(ids) if one in shelf]
+    )
+    for item in found:
+        if not tags or all(item.tags.get(key) == value for key, value in tags.items()):
+            yield read(item)
+
+
+@contextmanager
+def refusals(action: str, *, changes: bool) -> Iterator[None]:
+    """The cloud's refusals in our words."""
+    try:
+        yield
+    except ApiError as error:
+        raise translate(
+            f"ecs {action}", code=error.code, status=error.status, message=error.message, changes=changes
+        ) from error
+
+
+class _InProcess:
+    """Belongs to the thread that owns `cloud`."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    @property
+    def _ecs(self) -> Ecs:
+        return self._cloud.ecs
+
+
+class InProcessInventory(_InProcess):
+    """Implements `shared.ports.compute.Inventory`."""
+
+    def instances(
+        self, *, ids: Sequence[InstanceId] | None = None, tags: Mapping[str, str] | None = None
+    ) -> Iterator[Instance]:
+        yield from _chosen(self._ecs.shelf.by_id, ids, tags, instance)
+
+    def disks(
+        self,
+        *,
+        ids: Sequence[DiskId] | None = None,
+        instance: InstanceId | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Iterator[Disk]:
+        for found in _chosen(self._ecs.disks.shelf.by_id, ids, tags, disk):
+            if instance is None or found.instance == instance:
+                yield found
+
+    def system_events(self, instance: InstanceId) -> Iterator[SystemEvent]:
+        for event in self._ecs.events.of(instance):
+            yield SystemEvent(
+                id=event.id,
+                instance=InstanceId(event.instance_id),
+                type=event.type,
+                status=event.status.lower(),
+                published=event.published.replace(microsecond=0),
+                finished=None if event.finished is None else event.finished.replace(microsecond=0),
+            )
+
+
+class InProcessSnapshots(_InProcess):
+    """Implements `shared.ports.compute.Snapshots`."""
+
+    def create(self, disk: DiskId, *, name: str, tags: Mapping[str, str], token: str) -> SnapshotId:
+        with refusals("CreateSnapshot", changes=True):
+            return SnapshotId(self._ecs.snapshots.create(disk, name=name, tags=tags, token=token).id)
+
+    def create_group(self, instance: InstanceId, *, name: str, tags: Mapping[str, str], token: str) -> SnapshotGroupId:
+        with refusals("CreateSnapshotGroup", changes=True):
+            return SnapshotGroupId(self._ecs.groups.create(instance_id=instance, name=name, tags=tags, token=token).id)
+
+    def groups(
+        self, *, ids: Sequence[SnapshotGroupId] | None = None, tags: Mapping[str, str] | None = None
+    ) -> Iterator[SnapshotGroup]:
+        yield from _chosen(self._ecs.groups.shelf.by_id, ids, tags, snapshot_group)
+
+    def list(
+        self,
+        *,
+        ids: Sequence[SnapshotId] | None = None,
+        disk: DiskId | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Iterator[Snapshot]:
+        now = self._cloud.clock.now()
+        snapshots = self._ecs.snapshots
+        source = snapshots.shelf.by_id if disk is None else snapshots.by_disk.get(disk, {})
+        yield from _chosen(source, ids, tags, lambda found: snapshot(found, found.progress(now)))
+
+    def delete(self, snapshot: SnapshotId) -> None:
+        try:
+            with refusals("DeleteSnapshot", changes=True):
+                self._ecs.snapshots.delete(snapshot)
+        except NotFound:
+            return
+
+
+class InProcessImages(_InProcess):
+    """Implements `shared.ports.compute.Images`."""
+
+    def create_from_instance(
+        self, instance: InstanceId, *, name: str, family: str, tags: Mapping[str, str], token: str
+    ) -> ImageId:
+        with refusals("CreateImage", changes=True):
+            made = self._ecs.images.create(instance_id=instance, name=name, family=family, tags=tags, token=token)
+            return ImageId(made.id)
+
+    def list(
+        self,
+        *,
+        ids: Sequence[ImageId] | None = None,
+        family: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Iterator[Image]:
+        for found in _chosen(self._ecs.images.shelf.by_id, ids, tags, image):
+            if family is None or found.family == family:
+                yield found
+
+
+class InProcessInstances(_InProcess):
+    """Implements `shared.ports.compute.Instances`."""
+
+    def run(self, request: InstanceRequest, *, token: str) -> InstanceId:
+        order = instance_models.Order(
+            image_id=request.image,
+            instance_type=request.instance_type,
+            vswitch_id=request.vswitch,
+            security_group_ids=request.security_groups,
+            name=request.name,
+            zone=request.zone,
+            private_address=request.private_address,
+            system_category=request.system_disk_category,
+            data_disks=tuple(
+                instance_models.DataDisk(
+                    category=wanted.category,
+                    snapshot_id=wanted.snapshot,
+                    device=wanted.device.replace("/dev/xvd", "/dev/vd") or None,
+                    delete_with_instance=wanted.delete_with_instance,
+                )
+                for wanted in request.data_disks
+            ),
+            user_data=request.user_data.encode(),
+            host_name=request.host_name,
+            key_pair=request.key_pair,
+            tags=tuple(sorted(request.tags.items())),
+        )
+        with refusals("RunInstances", changes=True):
+            return InstanceId(self._ecs.lifecycle.run(order, token=token)[0].id)
+
+    def stop(self, instance: InstanceId, *, force: bool) -> None:
+        with refusals("StopInstance", changes=True):
+            self._ecs.lifecycle.stop(self._ecs.find_instance(instance), force=force, mode="KeepCharging")
+
+    def start(self, instance: InstanceId) -> None:
+        with refusals("StartInstance", changes=True):
+            self._ecs.lifecycle.start(self._ecs.find_instance(instance))
+
+    def tag(self, ids: Sequence[str], *, resource_type: str, tags: Mapping[str, str]) -> None:
+        with refusals("TagResources", changes=True):
+            if ids:
+                Tagging(self._ecs).tag(resource_type, ids, tags)
+
+
+def instance(found: instance_models.Instance) -> Instance:
+    return Instance(
+        id=InstanceId(found.id),
+        name=found.name,
+        state=InstanceState(found.state.lower()),
+        zone=found.zone,
+        image=ImageId(found.image_id),
+        instance_type=found.instance_type,
+        private_address=found.private_ip,
+        vswitch=found.vswitch_id,
+        vpc=found.vpc_id,
+        security_groups=found.security_group_ids,
+        created=found.created.replace(second=0, microsecond=0),  # the API shows minutes
+        tags=dict(found.tags),
+        host_name=found.host_name,
+        key_pair=found.key_pair,
+    )
+
+
+def disk(found: disk_models.Disk) -> Disk:
+    return Disk(
+        id=DiskId(found.id),
+        kind=DiskKind(found.kind),
+        zone=found.zone,
+        size_gib=found.size_gib,
+        category=found.category,
+        state=found.state.lower(),
+        instance=None if found.instance_id is None else InstanceId(found.instance_id),
+        device=found.device.replace("/dev/vd", "/dev/xvd"),
+        name=found.name,
+        delete_with_instance=found.delete_with_instance,
+        tags=dict(found.tags),
+    )
+
+
+def snapshot(found: snapshot_models.Snapshot, progress: int) -> Snapshot:
+    return Snapshot(
+        id=SnapshotId(found.id),
+        disk=DiskId(found.disk_id),
+        disk_kind=DiskKind(found.disk_kind),
+        state=SnapshotState(found.status),
+        usable=found.available,
+        created=found.created.replace(microsecond=0),
+        size_gib=found.size_gib,
+        usage=found.usage,
+        progress_percent=progress,
+        tags=dict(found.tags),
+        name=found.name,
+    )
+
+
+def snapshot_group(found: group_models.SnapshotGroup) -> SnapshotGroup:
+    return SnapshotGroup(
+        id=SnapshotGroupId(found.id),
+        instance=InstanceId(found.instance_id) if found.instance_id else None,
+        state=found.status,
+        created=found.created.replace(microsecond=0),
+        members=tuple(SnapshotId(member.id) for member in found.members),
+        tags=dict(found.tags),
+    )
+
+
+def image(found: image_models.Image) -> Image:
+    return Image(
+        id=ImageId(found.id),
+        name=found.name,
+        family=found.family,
+        state=IMAGE_STATES[found.status],
+        created=found.created.replace(microsecond=0),
+        snapshots=tuple(SnapshotId(m.snapshot.id) for m in found.mappings if m.snapshot is not None),
+        tags=dict(found.tags),
+    )
