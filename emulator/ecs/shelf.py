@@ -67,14 +67,17 @@ class Shelf(Generic[R]):
         size: int,
         token: str | None,
         ids: list[str] | None = None,
+        at_most: int | None = None,
     ) -> Page[R]:
-        """At most `size` matching items after the token. `ids` narrows to these (unknown ones are left out)."""
+        """At most `size` matching items after the token. `ids` narrows to these (unknown ones are left out);
+        `at_most` ends the whole listing after so many items, silently."""
         if ids is not None:
-            start = int(_decoded(token)) if token else 0
+            start = _decoded(token)[0] if token else 0
             wanted = [item for one in dict.fromkeys(ids) if (item := self._by_id.get(one)) and matches(item)]
             more = len(wanted) > start + size
-            return Page(wanted[start : start + size], _encoded(start + size) if more else "")
-        before = _decoded(token) if token else self._next
+            return Page(wanted[start : start + size], _encoded(start + size, 0) if more else "")
+        before, shown = _decoded(token) if token else (self._next, 0)
+        size = size if at_most is None else max(0, min(size, at_most - shown))
         position = bisect_left(self._places, before, key=lambda place: place[0])
         found: list[R] = []
         last = before
@@ -84,7 +87,8 @@ class Shelf(Generic[R]):
             if not self._here(item) or not matches(item):
                 continue
             if len(found) == size:
-                return Page(found, _encoded(last))
+                shown += size
+                return Page(found, "" if shown == at_most else _encoded(last, shown))
             found.append(item)
             last = number
         return Page(found, "")
@@ -100,16 +104,14 @@ def carries(tags: Mapping[str, str], wanted: list[tuple[str, str | None]]) -> bo
     return all(key in tags and (value is None or tags[key] == value) for key, value in wanted)
 
 
-def _encoded(position: int) -> str:
-    return urlsafe_b64encode(f"p{position}".encode()).decode()
+def _encoded(position: int, shown: int) -> str:
+    return urlsafe_b64encode(f"{position}.{shown}".encode()).decode()
 
 
-def _decoded(token: str) -> int:
+def _decoded(token: str) -> tuple[int, int]:
     try:
-        text = urlsafe_b64decode(token.encode()).decode()
-        if text[:1] != "p":
-            raise ValueError(token)
-        return int(text[1:])
+        position, _, shown = urlsafe_b64decode(token.encode()).decode().partition(".")
+        return int(position), int(shown)
     except ValueError:
         raise ApiError(
             "InvalidParameter.NextToken", f"The NextToken {token!r} is not one that was given out."

@@ -14,6 +14,8 @@ from emulator.wire.call import ApiError, Call
 R = TypeVar("R", bound=Resource)
 
 DEFAULT = 10
+TAGGED_AT_MOST = 1000
+"""A tag filter shows no more resources than this; the rest is silently missing."""
 PAGING = ("NextToken", "MaxResults", "PageNumber", "PageSize", "DryRun")
 TAGS = ("Tag.N.Key", "Tag.N.Value")
 
@@ -35,7 +37,10 @@ def listed(
     size = params.integer(call.params, "MaxResults", DEFAULT)
     low = DEFAULT if clamp_low else 1
     size = max(low, min(size, cap))
-    page = shelf.page(matches, size=size, token=params.text(call.params, "NextToken") or None, ids=ids)
+    token = params.text(call.params, "NextToken") or None
+    page = shelf.page(
+        matches, size=size, token=token, ids=ids, at_most=TAGGED_AT_MOST if "Tag.1.Key" in call.params else None
+    )
     items = [render(item) for item in page.items]
     return items, {"NextToken": page.next_token, "TotalCount": 0, "PageNumber": 0, "PageSize": 0}
 
