@@ -1,0 +1,186 @@
+"""The lease between two sites in a `World`: real agents, real masters' role reader, takers on the real lease values."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from shared.domain.errors import Conflict, DrError, OutcomeUnknown, Retryable
+from shared.domain.ids import PairName, SiteName
+from shared.domain.lease import Grant, Sighting, Terms
+from shared.state.leases import Leases
+from tests.simulation.world import Machine, Process, ProcessClock, ProcessStore, Rows, World, tokens
+from understudy.agent.client import Role, RoleReader
+from understudy.agent.holder import Holder
+
+PAIR = PairName("control")
+H, I = SiteName("hz-h"), SiteName("hz-i")  # noqa: E741
+TERMS = Terms(lease=timedelta(seconds=5), margin=timedelta(seconds=1), renew_every=timedelta(seconds=1))
+
+
+class MemoryBoard:
+    """The role file of one machine."""
+
+    def __init__(self, site: SiteName) -> None:
+        self._site = site
+        self.content = b""
+
+    def publish(self, grant: Grant) -> None:
+        self.content = Role(PAIR, self._site, int(grant.epoch), grant.until, "boot").encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """One accepted command: the site was active at some instant of [`since`, `until`] (true seconds)."""
+
+    site: str
+    epoch: int
+    since: float
+    until: float
+
+
+@dataclass
+class Defects:
+    """Deliberate breakages of one guard each; a test plants them and sees them caught."""
+
+    holder: type[Holder] = Holder
+    leases: type[Leases] = Leases
+    second_look: bool = True
+    taker_waits: float = 1.0  # of the lease
+    since_start_of_read: bool = False
+    counts_suspension: bool = True
+    terms: Terms = TERMS
+
+
+@dataclass
+class PairWorld:
+    world: World
+    rows: Rows = field(default_factory=Rows)
+    accepted: list[Accepted] = field(default_factory=list)
+    refused: int = 0
+    withdrawn: int = 0
+    take_overs: int = 0
+    defects: Defects = field(default_factory=Defects)
+    machines: dict[SiteName, Machine] = field(default_factory=dict)
+    boards: dict[SiteName, MemoryBoard] = field(default_factory=dict)
+    holders: dict[SiteName, Holder] = field(default_factory=dict)
+
+    def build(self, *, takers: int = 2) -> "PairWorld":
+        for site in (H, I):
+            self.machines[site] = self.world.machine(site)
+            self.boards[site] = MemoryBoard(site)
+            self.world.spawn(f"agent-{site[-1]}", self.machines[site], self._agent(site))
+            self.world.spawn(f"master-{site[-1]}", self.machines[site], self._master(site))
+        for number in range(takers):
+            self.world.spawn(f"taker-{number}", self.world.machine(f"fc-{number}"), self._taker())
+        return self
+
+    def leases(self, process: Process) -> Leases:
+        return self.defects.leases(ProcessStore(self.world, process, self.rows), tokens=tokens(self.world))
+
+    def _agent(self, site: SiteName) -> Callable[[Process], None]:
+        def live(process: Process) -> None:
+            world, chance = self.world, self.world.chance
+            clock = ProcessClock(world, process, counts_suspension=self.defects.counts_suspension)
+            while True:  # one turn is one life of the agent process
+                holder = self.holders[site] = self.defects.holder(
+                    pair=PAIR,
+                    site=site,
+                    preferred=site == H,
+                    terms=self.defects.terms,
+                    leases=self.leases(process),
+                    clock=clock,
+                    board=self.boards[site],
+                    ready=lambda: True,
+                    never_active=lambda: True,
+                )
+                while chance.random() > 0.01:
+                    if chance.random() < 0.01:
+                        holder.give_up("told to")
+                        world.say(process.name, f"gave up epoch {holder.grant.epoch}")
+                    well = holder.step()
+                    clock.sleep(self.defects.terms.renew_every if well else timedelta(seconds=0.2))
+                world.say(process.name, "restarted")
+
+        return live
+
+    def _master(self, site: SiteName) -> Callable[[Process], None]:
+        def live(process: Process) -> None:
+            world = self.world
+            clock = ProcessClock(world, process, counts_suspension=self.defects.counts_suspension)
+            read_at = 0.0
+
+            def read() -> bytes:
+                nonlocal read_at
+                read_at = world.now
+                return self.boards[site].content
+
+            role = RoleReader("unused", clock=clock.monotonic, boot="boot", read=read)
+            while True:
+                clock.sleep(timedelta(seconds=world.chance.uniform(0.1, 0.6)))
+                first = role.look()
+                if not first.active:
+                    self.refused += 1
+                    continue
+                clock.sleep(timedelta(seconds=world.chance.uniform(0, 0.05)))  # the work, and its record
+                if not self.defects.second_look:
+                    self._accept(site, first.epoch, world.now, world.now)
+                    continue
+                second = role.confirm(first)
+                if second.active:
+                    self._accept(site, second.epoch, process.machine.at(second.at), read_at)
+                else:
+                    self.withdrawn += 1
+
+        return live
+
+    def _accept(self, site: SiteName, epoch: int, since: float, until: float) -> None:
+        self.accepted.append(Accepted(site, epoch, min(since, until), until))
+
+    def _taker(self) -> Callable[[Process], None]:
+        def live(process: Process) -> None:
+            world, clock = self.world, ProcessClock(self.world, process)
+            leases = self.leases(process)
+            sighting: Sighting | None = None
+            terms = Terms(
+                lease=TERMS.lease * self.defects.taker_waits,
+                margin=TERMS.margin * self.defects.taker_waits,
+                renew_every=TERMS.renew_every * self.defects.taker_waits,
+            )
+            while True:
+                clock.sleep(timedelta(seconds=world.chance.uniform(0.2, 1)))
+                try:
+                    started = clock.monotonic()
+                    lease = leases.read(PAIR)
+                    returned = started if self.defects.since_start_of_read else clock.monotonic()
+                    if lease is None:
+                        continue
+                    sighting = (
+                        sighting.then(lease, returned=returned)
+                        if sighting
+                        else Sighting.first(lease, returned=returned)
+                    )
+                    if sighting.takeable(clock.monotonic(), terms):
+                        target = I if lease.owner == H else H
+                        taken = leases.take(sighting.lease, target, length=terms.lease)
+                        self.take_overs += 1
+                        world.say(process.name, f"gave epoch {taken.epoch} to {target}")
+                except (Conflict, Retryable, OutcomeUnknown) as error:
+                    world.say(process.name, f"{type(error).__name__}")
+                except DrError as error:
+                    raise AssertionError(str(error)) from error
+
+        return live
+
+    def overlap(self) -> str:
+        """Empty when no command of one epoch was accepted after one of a later epoch."""
+        epochs = sorted({one.epoch for one in self.accepted})
+        for epoch in epochs:
+            sites = {one.site for one in self.accepted if one.epoch == epoch}
+            if len(sites) > 1:
+                return f"epoch {epoch} was used by {sorted(sites)}"
+        for earlier, later in ((a, b) for a in epochs for b in epochs if a < b):
+            last = max((one for one in self.accepted if one.epoch == earlier), key=lambda one: one.until)
+            first = min((one for one in self.accepted if one.epoch == later), key=lambda one: one.since)
+            if last.until >= first.since:
+                return f"{last} overlaps {first}"
+        return ""
