@@ -1,0 +1,76 @@
+"""Function `watch-<site>`: reads ECS and the load balancer, takes leases, moves the one name; creates nothing.
+
+Its store client is its own: one call that hangs must not outlast the rounds that a lease is judged by.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import cache
+from typing import Final
+
+from shared.adapters import chance, environment
+from shared.config import settings
+from shared.domain.ids import SiteName
+from shared.ports.store import Store
+from shared.state.controls import Controls
+from shared.state.decisions import Decisions
+from shared.state.failovers import Failovers, SwitchOrders
+from shared.state.heartbeats import Heartbeats
+from shared.state.leases import Leases
+from shared.state.policies import Policies
+from shared.usecases.watch import Ports, Watch
+from shared.wiring.foundation import clock, configuration, credentials
+
+STORE_TIMEOUT: Final = timedelta(seconds=1)
+
+
+@cache
+def watch_store() -> Store:
+    from shared.adapters.ots import OtsStore
+
+    configured = configuration()
+    return OtsStore(
+        endpoint=configured.ots_endpoint,
+        instance=configured.ots_instance,
+        credentials=credentials,
+        region=configured.region,
+        timeout=STORE_TIMEOUT,
+    )
+
+
+@cache
+def watch() -> Watch:
+    from shared.adapters.agents import HttpAgents
+    from shared.adapters.ecs import EcsInventory
+    from shared.adapters.pvtz import PvtzNames
+    from shared.adapters.sdk import Endpoint
+    from shared.adapters.slb import SlbBalancer
+
+    where = Endpoint(configuration().region, configuration().endpoint)
+    store = watch_store()
+    # Threads, not processes that outlive the call: what is still under way at its end is frozen with the instance, and
+    # its answer is too old to count when it is thawed.
+    pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="aside")
+
+    def aside(look: Callable[[], None]) -> None:
+        pool.submit(look)
+
+    return Watch(
+        site=SiteName(settings.site(environment.require)),
+        ports=Ports(
+            leases=Leases(store, tokens=chance.token),
+            failovers=Failovers(store),
+            orders=SwitchOrders(store),
+            heartbeats=Heartbeats(store),
+            decisions=Decisions(store),
+            controls=Controls(store),
+            policies=Policies(store),
+            agents=HttpAgents(),
+            names=PvtzNames(endpoint=where, credentials=credentials),
+            inventory=EcsInventory(endpoint=where, credentials=credentials),
+            balancer=SlbBalancer(endpoint=where, credentials=credentials),
+            clock=clock(),
+            aside=aside,
+        ),
+    )
