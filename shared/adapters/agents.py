@@ -105,7 +105,7 @@ def _report(status: int, answer: bytes) -> AgentReport:
         body = None
     if not isinstance(body, dict):
         return AgentReport(sight=Sight.ANSWERED, detail=f"HTTP {status}, not an agent's JSON: {answer[:80]!r}")
-    active, epoch, site = body.get("active"), body.get("epoch"), body.get("site")
+    active, epoch, site, ready = body.get("active"), body.get("epoch"), body.get("site"), body.get("ready")
     detail = str(body.get("detail") or body.get("error") or "")
     if status >= http.client.BAD_REQUEST:
         detail = f"HTTP {status}: {detail}".rstrip(": ")
@@ -114,5 +114,6 @@ def _report(status: int, answer: bytes) -> AgentReport:
         active=active if isinstance(active, bool) else None,
         epoch=Epoch(epoch) if isinstance(epoch, int) and not isinstance(epoch, bool) else None,
         site=site if isinstance(site, str) else None,
+        ready=ready if isinstance(ready, bool) else None,
         detail=detail,
     )
