@@ -3,14 +3,24 @@
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from emulator.testing import Local, mock_aliyun
 from shared.wiring import foundation
+from shared.wiring import prune as wired_prune
+from shared.wiring import status as wired_status
 from understudy.cli.main import main
 
-CACHED = (foundation.configuration, foundation.clock, foundation.store, foundation.functions)
+CACHED = (
+    foundation.configuration,
+    foundation.clock,
+    foundation.store,
+    foundation.functions,
+    wired_prune.prune,
+    wired_status.status,
+)
 PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
 OURS = (
     "UNDERSTUDY_REGION",
@@ -57,9 +67,31 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     return call
 
 
-@pytest.fixture(scope="session")
-def local() -> Iterator[Local]:
-    with mock_aliyun() as cloud:
+FLEET = """
+region: cn-hangzhou
+zones: [cn-hangzhou-h, cn-hangzhou-i]
+vpc: {id: vpc-1, cidr: 10.0.0.0/16}
+vswitches:
+  - {id: vsw-h, zone: cn-hangzhou-h, cidr: 10.0.1.0/24}
+  - {id: vsw-i, zone: cn-hangzhou-i, cidr: 10.0.2.0/24}
+security_groups: [{id: sg-1}]
+images: [{id: m-1, name: base, family: app, system_disk_gib: 20}]
+instances:
+  - {id: i-app-h1, name: app-h1, image: m-1, vswitch: vsw-h, address: 10.0.1.11, type: t, state: Running,
+     tags: {role: app}, system_disk: {id: d-app-h1, size_gib: 20, category: cloud_essd}}
+  - {id: i-master-h, name: master-h, image: m-1, vswitch: vsw-h, address: 10.0.1.21, type: t, state: Running,
+     tags: {role: master}, system_disk: {id: d-master-h, size_gib: 20, category: cloud_essd}}
+  - {id: i-master-i, name: master-i, image: m-1, vswitch: vsw-i, address: 10.0.2.21, type: t, state: Running,
+     tags: {role: master}, system_disk: {id: d-master-i, size_gib: 20, category: cloud_essd}}
+"""
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Iterator[Local]:
+    """The example's instances, without guests."""
+    seed = tmp_path / "fleet.yaml"
+    seed.write_text(FLEET)
+    with mock_aliyun(seed=seed) as cloud:
         yield cloud
 
 

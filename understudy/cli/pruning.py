@@ -32,7 +32,7 @@ def prune(*, apply: bool, everything: bool) -> None:
         console().print(f"[green]nothing to prune[/green] under policy {version}: {len(plan.keep)} points stay")
         return
     console().print(f"{len(plan.expire)} of {len(points)} points are let go by policy {version}")
-    _guarded()
+    _guarded(apply=apply)
     if not apply:
         console().print("Nothing was deleted. `understudy prune --apply` asks for it")
         return
@@ -42,13 +42,15 @@ def prune(*, apply: bool, everything: bool) -> None:
     )
 
 
-def _guarded() -> None:
+def _guarded(*, apply: bool) -> None:
     """What the guardrails say, against the cloud as it is now. Raises Permanent when they refuse the run."""
     from shared.wiring.prune import prune as wired
 
     found = wired().run(run="cli", dry=True)
+    if found.stopped and apply:
+        raise Permanent(f"prune is {found.stopped}. `understudy resume prune` ends that")
     if found.stopped:
-        raise Permanent(f"prune is {found.stopped}")
+        console().print(f"[yellow]prune is {escape(found.stopped)}[/yellow]")
     if found.refused:
         raise Permanent("\n".join(found.refused))
     for one in found.spared:

@@ -1,0 +1,120 @@
+"""`status`: how things stand, on a terminal. The same view as the page's."""
+
+import sys
+from datetime import timedelta
+
+from rich.console import Console
+from rich.markup import escape
+
+from shared.observability.view import DiskView, StatusView
+from understudy.cli.connection import Connection
+from understudy.cli.screen import console, duration, moment, table
+
+
+def status(*, as_json: bool) -> None:
+    connection = Connection()
+    assert connection.clock, "synchronised before anything is read"
+    from shared.wiring.status import status as wired
+
+    view = wired().view()
+    if as_json:
+        from shared.state import codec
+
+        sys.stdout.write(codec.dump(view) + "\n")
+        return
+    screen = console()
+    _head(screen, view)
+    _pairs(screen, view)
+    _disks(screen, view)
+    _slots(screen, view)
+    _operations(screen, view)
+    _prune(screen, view)
+
+
+def _head(screen: Console, view: StatusView) -> None:
+    if view.policy is None:
+        screen.print("[red]no policy is active[/red]: `understudy apply` makes one so")
+    else:
+        screen.print(f"policy version [bold]{view.policy}[/bold], seen {moment(view.at)}")
+    for pause in view.pauses:
+        screen.print(
+            f"[yellow]{escape(pause.scope)} paused[/yellow] since {moment(pause.since)}: {escape(pause.because)}"
+        )
+
+
+def _pairs(screen: Console, view: StatusView) -> None:
+    for pair in view.pairs:
+        # Who holds the lease, not who is active: that is measured from the masters' own logs.
+        holder = "nobody holds the lease" if pair.lease_owner is None else f"lease: [bold]{pair.lease_owner}[/bold]"
+        epoch = "" if pair.epoch is None else f", epoch {pair.epoch}"
+        screen.print(
+            f"pair [bold]{escape(pair.pair)}[/bold] ({escape(pair.name)}): {holder} ({pair.lease_state}{epoch})"
+        )
+        screen.print(f"  failover {escape(pair.failover)}: {escape(pair.because)}")
+        for agent in pair.agents:
+            screen.print(f"  {escape(agent)}")
+
+
+def _disks(screen: Console, view: StatusView) -> None:
+    if not view.disks:
+        screen.print("no disk has a restore point yet")
+        return
+    shown = table("disk", "instance", "points", "RPO now", "worst in 7 days", "target")
+    for disk in view.disks:
+        shown.add_row(
+            escape(disk.disk),
+            escape(disk.instance),
+            str(disk.points),
+            _judged(disk, disk.rpo_now),
+            _judged(disk, disk.rpo_worst),
+            duration(disk.rpo_target),
+        )
+    screen.print(shown)
+
+
+def _judged(disk: DiskView, age: timedelta | None) -> str:
+    if age is None:
+        return "[red]none[/red]"
+    missed = disk.rpo_target is not None and age > disk.rpo_target
+    return f"[red]{duration(age)}[/red]" if missed else f"[green]{duration(age)}[/green]"
+
+
+def _slots(screen: Console, view: StatusView) -> None:
+    if not view.slots:
+        return
+    shown = table("protection", "schedule", "due in 7 days", "taken", "late", "skipped")
+    for one in view.slots:
+        late = f"[yellow]{one.late}[/yellow]" if one.late else "0"
+        skipped = f"[yellow]{one.skipped}[/yellow]" if one.skipped else "0"
+        shown.add_row(escape(one.protection), escape(one.schedule), str(one.due), str(one.taken), late, skipped)
+    screen.print(shown)
+    for skip in view.skips[:5]:
+        screen.print(f"  skipped {moment(skip.due)} {escape(skip.subject)}: {escape(skip.because)}", soft_wrap=True)
+    if len(view.skips) > 5:
+        screen.print("  ... `--json` shows more of them")
+
+
+def _operations(screen: Console, view: StatusView) -> None:
+    if not view.operations:
+        screen.print("no operation is under way")
+        return
+    shown = table("operation", "since", "because", "last step")
+    for one in view.operations:
+        last = one.steps[-1] if one.steps else "not begun"
+        shown.add_row(escape(one.id), moment(one.since), escape(one.because), escape(last))
+    screen.print(shown)
+
+
+def _prune(screen: Console, view: StatusView) -> None:
+    if view.prune is None:
+        return
+    outcomes = (
+        ", ".join(f"{count} {outcome}" for outcome, count in sorted(view.prune.outcomes.items())) or "nothing to do"
+    )
+    screen.print(f"last prune {moment(view.prune.at)}: {escape(view.prune.state)}, {escape(outcomes)}")
+    for one in view.prune.refused:
+        screen.print(f"  [red]refused[/red] {escape(one)}", soft_wrap=True)
+    if view.prune.orphans or view.prune.missing:
+        screen.print(
+            f"  {view.prune.orphans} snapshots of ours without a point, {view.prune.missing} points without them"
+        )
