@@ -240,15 +240,18 @@ class BackUp:
     # -- look how far it is ----------------------------------------------------------------------------------------
 
     def _look(self, work: Work, request: BackUpRequest) -> Outcome:
-        """One batched look; write what became usable, complete or failed since the last one."""
+        """One batched look; write what became usable, complete or failed since the last one.
+
+        The journal learns that something was told only after it was: a call that fails in between is repeated."""
         now = self._clock.now()
         under_way = [step for step in work.steps(StepState.DONE) if step.data.get(_TOLD) not in slot_ends.ENDS]
         sets = self._snapshot_ids(under_way)
         wanted = [one for members in sets.values() for one in members]
         seen = {found.id: found for found in self._snapshots.list(ids=wanted)} if wanted else {}
-        rows: list[Slot] = []
+        ends: list[Slot] = []
         made: list[RestorePoint] = []
         bare: list[SnapshotId] = []
+        told: list[Step] = []
         for step in under_way:
             found = [seen[one] for one in sets.get(step.name, ()) if one in seen]
             whole = bool(found) and len(found) == len(sets[step.name])
@@ -261,28 +264,29 @@ class BackUp:
             bare += [snapshot.id for snapshot in found if not provenance.ours(snapshot.tags)]
             made.append(point)
             if _TOLD not in step.data or point.failed:
-                rows.append(slot_ends.end(request, point, now))
-            usable = codec.moment(point.usable_since) if point.usable_since else ""
-            snapshots = json.dumps(dict(point.disks))
-            told = {_TOLD: slot_ends.state(point), slot_ends.USABLE: usable, _SNAPSHOTS: snapshots}
-            work.learn(done(step, step.at, **told))
+                ends.append(slot_ends.end(request, point, now))
+            told.append(_told(step, point))
         for step in work.steps(StepState.FAILED):
             if _TOLD not in step.data:
                 if step.data.get(_SNAPSHOTS):
                     made.append(slot_ends.abandoned(work.operation, request, step, json.loads(step.data[_SNAPSHOTS])))
-                rows.append(slot_ends.skipped(request, step.data["instance"], now, step.data["because"]))
-                work.learn(replace(step, data={**step.data, _TOLD: slot_ends.FAILED}))
-        outcome = self._outcome(work, now)
-        if isinstance(outcome, Escalated):
+                ends.append(slot_ends.skipped(request, step.data["instance"], now, step.data["because"]))
+                told.append(replace(step, data={**step.data, _TOLD: slot_ends.FAILED}))
+        if self._overdue(work, now):
+            open_ended = {step.name for step in work.operation.steps if _TOLD not in step.data}
+            open_ended -= {step.name for step in told}
             because = f"not usable within {COMPLETE_WITHIN}; a human looks"
-            rows += [
-                slot_ends.skipped(request, step.data["instance"], now, because)
-                for step in work.operation.steps
-                if _TOLD not in step.data
+            ends += [
+                slot_ends.skipped(request, work.step(name).data["instance"], now, because)
+                for name in sorted(open_ended)
             ]
         self._own(work, request, bare)
-        self._write(work, rows, made)
-        return outcome
+        self._write(work, ends, made)
+        work.learn(*told)
+        return self._outcome(work, now)
+
+    def _overdue(self, work: Work, now: datetime) -> bool:
+        return now - work.operation.created > COMPLETE_WITHIN
 
     def _own(self, work: Work, request: BackUpRequest, bare: Sequence[SnapshotId]) -> None:
         """The tags of a group stay on the group; prune touches only snapshots that carry them. So before a point
@@ -308,21 +312,20 @@ class BackUp:
         return sets
 
     def _outcome(self, work: Work, now: datetime) -> Outcome:
-        states = Counter(step.data.get(_TOLD, "") for step in work.operation.steps)
-        unfinished = states.total() - states[slot_ends.COMPLETE] - states[slot_ends.FAILED]
-        if not unfinished:
-            return Done(result={"complete": str(states[slot_ends.COMPLETE]), "failed": str(states[slot_ends.FAILED])})
-        age = now - work.operation.created
-        if age > COMPLETE_WITHIN:
+        under_way = [step for step in work.operation.steps if step.data.get(_TOLD) not in slot_ends.ENDS]
+        if not under_way:
+            states = Counter(step.data[_TOLD] for step in work.operation.steps)
+            return Done(result={state: str(states[state]) for state in slot_ends.ENDS})
+        if self._overdue(work, now):
             return Escalated(
-                because=f"{unfinished} restore points are not complete after {COMPLETE_WITHIN}",
+                because=f"{len(under_way)} restore points are not complete after {COMPLETE_WITHIN}",
                 runbook="backup-does-not-complete",
-                evidence=tuple(
-                    step.name for step in work.operation.steps if step.data.get(_TOLD) not in slot_ends.ENDS
-                ),
+                evidence=tuple(step.name for step in under_way),
             )
+        youngest = now - max(step.at for step in under_way)
         return Resume(
-            after=min(max(age / 2, FIRST_LOOK), LONGEST_PAUSE), because=f"{unfinished} restore points are under way"
+            after=min(max(youngest / 2, FIRST_LOOK), LONGEST_PAUSE),
+            because=f"{len(under_way)} restore points are under way",
         )
 
     # -- what is remembered ----------------------------------------------------------------------------------------
@@ -336,6 +339,12 @@ class BackUp:
         writes = [*points.writes(made), *slots.writes(ends), *decisions.rows(work.operation.subject, kept)]
         if writes:
             self._store.put_many(writes)
+
+
+def _told(step: Step, point: RestorePoint) -> Step:
+    usable = codec.moment(point.usable_since) if point.usable_since else ""
+    snapshots = json.dumps(dict(point.disks))
+    return done(step, step.at, **{_TOLD: slot_ends.state(point), slot_ends.USABLE: usable, _SNAPSHOTS: snapshots})
 
 
 def _tags(work: Work, request: BackUpRequest, instance: InstanceId | None) -> dict[str, str]:

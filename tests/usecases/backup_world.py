@@ -1,0 +1,281 @@
+"""The backup side of Understudy on an emulated cloud, in one process: real use cases, real models, jumped time.
+
+Two application servers with two ESSD disks each, and one master whose single disk is of an older kind (one snapshot at
+a time, usable only when complete).
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from emulator import seed
+from emulator.clock import Clock as Calendar
+from emulator.cloud import Cloud
+from shared.domain.errors import DrError
+from shared.domain.ids import InstanceId, OperationId
+from shared.domain.policy import Policy, Protection, PruneLimits, Retention, Schedule, Selection
+from shared.state.certificates import Certificates
+from shared.state.controls import Controls
+from shared.state.decisions import Decisions
+from shared.state.journal import Journal
+from shared.state.points import Points
+from shared.state.policies import Policies
+from shared.state.slots import Slot, Slots
+from shared.usecases.apply_policy import ApplyPolicy
+from shared.usecases.back_up import BackUp
+from shared.usecases.carry_on import CarryOn
+from shared.usecases.command import Command
+from shared.usecases.image import TakeImage
+from shared.usecases.prune import Prune, Pruned
+from shared.usecases.schedule_backups import ScheduleBackups
+from understudy.simulation.compute import InProcessImages, InProcessInstances, InProcessInventory, InProcessSnapshots
+from understudy.simulation.functions import InProcessFunctions
+from understudy.simulation.store import InProcessStore, create_tables
+
+START = datetime(2026, 3, 2, tzinfo=UTC)
+A, B, M = InstanceId("i-app-a"), InstanceId("i-app-b"), InstanceId("i-master")
+
+SEED = """
+zones: [cn-hangzhou-h]
+vpc: {id: vpc-test, cidr: 10.0.0.0/16}
+vswitches: [{id: vsw-h, zone: cn-hangzhou-h, cidr: 10.0.1.0/24, gateway: 10.0.1.1}]
+security_groups: [{id: sg-test, vpc: vpc-test}]
+images: [{id: m-base, name: base, family: app, system_disk_gib: 20}]
+instances:
+  - {id: i-app-a, name: app-a, image: m-base, vswitch: vsw-h, address: 10.0.1.11, type: ecs.g7.large, tags: {role: app},
+     system_disk: {id: d-a-sys, size_gib: 20, category: cloud_essd},
+     data_disks: [{id: d-a-data, size_gib: 40, category: cloud_essd}], state: Running}
+  - {id: i-app-b, name: app-b, image: m-base, vswitch: vsw-h, address: 10.0.1.12, type: ecs.g7.large, tags: {role: app},
+     system_disk: {id: d-b-sys, size_gib: 20, category: cloud_essd},
+     data_disks: [{id: d-b-data, size_gib: 40, category: cloud_essd}], state: Running}
+  - {id: i-master, name: master, image: m-base, vswitch: vsw-h, address: 10.0.1.21, type: ecs.g7.large,
+     tags: {role: master}, system_disk: {id: d-m-sys, size_gib: 20, category: cloud_efficiency}, state: Running}
+"""
+
+EVERY_HOUR = Schedule(name="hourly", hours=tuple(range(24)), weekdays=(1, 2, 3, 4, 5, 6, 7), zone="UTC")
+APPLICATIONS = Protection(
+    name="applications",
+    select=Selection(tags={"role": "app"}),
+    schedules=(EVERY_HOUR,),
+    keep=Retention(hourly=4),
+    rpo_target=timedelta(minutes=75),
+)
+MASTERS = Protection(
+    name="masters",
+    select=Selection(tags={"role": "master"}),
+    schedules=(EVERY_HOUR,),
+    keep=Retention(last=2),
+    rpo_target=timedelta(minutes=75),
+)
+
+
+def a_policy(*protections: Protection, prune: PruneLimits | None = None) -> Policy:
+    return Policy(
+        region="cn-hangzhou",
+        protections=protections or (APPLICATIONS, MASTERS),
+        rebuilds=(),
+        pairs=(),
+        prune=prune or PruneLimits(max_items=100, max_percent=100),
+    )
+
+
+class Died(BaseException):
+    """The process ended here. Not an Exception: nothing under test may catch it."""
+
+
+class Wire:
+    """Every call of a port passes here; `trouble(number, label, after)` may raise in its place or behind it."""
+
+    def __init__(self) -> None:
+        self.labels: list[str] = []
+        self.trouble: Callable[[int, str, bool], None] = lambda number, label, after: None
+
+    def through(self, port: Any, name: str) -> Any:
+        return _Wired(port, name, self)
+
+
+class _Wired:
+    def __init__(self, port: Any, name: str, wire: Wire) -> None:
+        self._port, self._name, self._wire = port, name, wire
+
+    def __getattr__(self, method: str) -> Any:
+        real = getattr(self._port, method)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            label = f"{self._name}.{method}"
+            number = len(self._wire.labels)
+            self._wire.labels.append(label)
+            self._wire.trouble(number, label, False)
+            answer = real(*args, **kwargs)
+            if isinstance(answer, Iterator):
+                answer = iter(list(answer))
+            self._wire.trouble(number, label, True)
+            return answer
+
+        return call
+
+
+class EmulatedClock:
+    """The calendar as a port. `behind` makes the monotonic clock of one frozen executor lag or lead."""
+
+    def __init__(self, calendar: Calendar) -> None:
+        self._calendar = calendar
+
+    def now(self) -> datetime:
+        return self._calendar.now()
+
+    def monotonic(self) -> float:
+        return (self._calendar.now() - START).total_seconds()
+
+    def sleep(self, duration: timedelta) -> None:
+        raise AssertionError("a handler must not sleep")
+
+
+class World:
+    def __init__(self, policy: Policy | None = None) -> None:
+        self.cloud = Cloud(start=START)
+        seed.load_text(SEED, self.cloud, where="test", settings={})
+        create_tables(self.cloud, "understudy")
+        self.clock = EmulatedClock(self.cloud.clock)
+        self.wire = Wire()
+        self.store = self.wire.through(InProcessStore(self.cloud, "understudy"), "store")
+        self.snapshots = self.wire.through(InProcessSnapshots(self.cloud), "snapshots")
+        self.inventory = self.wire.through(InProcessInventory(self.cloud), "inventory")
+        self.instances = self.wire.through(InProcessInstances(self.cloud), "instances")
+        self.images = self.wire.through(InProcessImages(self.cloud), "images")
+        # The queue retries nothing here: what is lost must be found by the timers.
+        self._queue = InProcessFunctions(self._dispatch, clock=self.cloud.clock, retries=0)
+        self.functions = self.wire.through(self._queue, "functions")
+        self.journal = Journal(self.store, self.clock)
+        self.policies = Policies(self.store)
+        self.runs = 0
+        self.died = 0
+        self.pruned: list[Pruned] = []
+        ApplyPolicy(
+            policies=self.policies, controls=Controls(self.store), decisions=Decisions(self.store), clock=self.clock
+        ).run(policy or a_policy(), by="test")
+
+    # the functions, each invocation a fresh executor
+
+    def schedule(self) -> Any:
+        return ScheduleBackups(
+            policies=Policies(self.store),
+            controls=Controls(self.store),
+            journal=Journal(self.store, self.clock),
+            decisions=Decisions(self.store),
+            functions=self.functions,
+            clock=self.clock,
+        ).run(run=self._run())
+
+    def carry_on(self) -> CarryOn:
+        return CarryOn(
+            journal=Journal(self.store, self.clock),
+            recipes=(
+                BackUp(
+                    inventory=self.inventory,
+                    snapshots=self.snapshots,
+                    tagger=self.instances,
+                    store=self.store,
+                    policies=Policies(self.store),
+                    clock=self.clock,
+                ),
+                TakeImage(images=self.images, clock=self.clock),
+            ),
+            functions=self.functions,
+            function="backup",
+            clock=self.clock,
+        )
+
+    def backup(self, operation: str | None = None) -> Any:
+        if operation is None:
+            return self.carry_on().forgotten(owner=self._run())
+        return self.carry_on().one(OperationId(operation), owner=self._run())
+
+    def prune(self, **how: bool) -> Pruned:
+        pruned = Prune(
+            snapshots=self.snapshots,
+            policies=Policies(self.store),
+            controls=Controls(self.store),
+            points=Points(self.store),
+            certificates=Certificates(self.store),
+            decisions=Decisions(self.store),
+            journal=Journal(self.store, self.clock),
+            clock=self.clock,
+        ).run(run=self._run(), **how)
+        self.pruned.append(pruned)
+        return pruned
+
+    def command(self, **arguments: object) -> dict[str, object]:
+        return Command(
+            policies=Policies(self.store),
+            controls=Controls(self.store),
+            journal=Journal(self.store, self.clock),
+            points=Points(self.store),
+            decisions=Decisions(self.store),
+            functions=self.functions,
+            clock=self.clock,
+        ).run(arguments, run=self._run())
+
+    # time
+
+    def advance(self, **by: float) -> None:
+        self.cloud.clock.advance(timedelta(**by))
+
+    def timers(self, *, until: datetime, prune: bool = True) -> None:
+        """The functions' timers, as in the deployment, from now on: what an invocation raises is its own end."""
+        self._every(timedelta(minutes=5), until, self.schedule)
+        self._every(timedelta(minutes=10), until, self.backup)
+        if prune:
+            self._every(timedelta(hours=1), until, self.prune, first=timedelta(minutes=30))
+
+    def run_for(self, *, prune: bool = True, **by: float) -> None:
+        self.timers(until=self.clock.now() + timedelta(**by), prune=prune)
+        self.advance(**by)
+
+    # what came out
+
+    def slots(self) -> list[Slot]:
+        return list(Slots(InProcessStore(self.cloud, "understudy")).all())
+
+    def points(self) -> list[Any]:
+        return list(Points(InProcessStore(self.cloud, "understudy")).all())
+
+    def in_cloud(self) -> list[Any]:
+        return list(InProcessSnapshots(self.cloud).list())
+
+    def open_operations(self) -> int:
+        return sum(1 for _ in InProcessStore(self.cloud, "understudy").scan("open_operations", ()))
+
+    def _every(
+        self, interval: timedelta, until: datetime, run: Callable[[], Any], first: timedelta | None = None
+    ) -> None:
+        at = self.clock.now() + (interval if first is None else first)
+        while at <= until:
+            self.cloud.clock.call_at(at, lambda: self.invoke(run))
+            at += interval
+
+    def invoke(self, run: Callable[[], Any]) -> Any:
+        """One invocation: it may die, or fail in a way that the platform records."""
+        try:
+            return run()
+        except Died:
+            self.died += 1
+        except DrError as error:
+            logging.getLogger("test").info("invocation failed: %s", error)
+        return None
+
+    def _dispatch(self, function: str, payload: bytes) -> bytes:
+        asked = json.loads(payload)
+        if function == "backup":
+            self.invoke(lambda: self.backup(asked["operation"]))
+        elif function == "prune":
+            self.invoke(self.prune)
+        else:
+            raise KeyError(function)
+        return b""
+
+    def _run(self) -> str:
+        self.runs += 1
+        return f"run-{self.runs}"

@@ -1,0 +1,290 @@
+"""Backups as stories: what every due slot of every instance comes to, whatever the triggers and the cloud do."""
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.errors import BadInput, OutcomeUnknown, QuotaReached, Retryable
+from shared.domain.policy import Protection, Retention, Selection
+from shared.ports.store import Anything
+from shared.state.slots import SlotState
+from tests.usecases.backup_world import APPLICATIONS, EVERY_HOUR, A, B, M, World, a_policy
+
+
+def ends(world: World, subject: str) -> list[str]:
+    """State of each slot of one instance, in time order."""
+    return [slot.state.value for slot in world.slots() if slot.subject == subject]
+
+
+def snapshots_per_slot(world: World) -> Counter[tuple[str, str]]:
+    """How many snapshots each disk has of each slot."""
+    return Counter((one.disk, one.tags["understudy:slot"]) for one in world.in_cloud())
+
+
+def at_most_one_snapshot_per_disk_and_slot(world: World) -> None:
+    assert set(snapshots_per_slot(world).values()) <= {1}
+
+
+def test_each_due_slot_gives_one_restore_point_per_instance() -> None:
+    world = World()
+
+    world.run_for(hours=3, minutes=10, prune=False)
+
+    assert {subject: ends(world, subject) for subject in (A, B, M)} == {
+        A: ["taken"] * 3,
+        B: ["taken"] * 3,
+        M: ["taken"] * 3,
+    }
+    assert len(world.in_cloud()) == 3 * 5
+    assert world.open_operations() == 0
+    at_most_one_snapshot_per_disk_and_slot(world)
+
+
+def test_disks_of_one_instance_share_one_instant_where_the_cloud_allows() -> None:
+    world = World()
+
+    world.run_for(hours=1, minutes=10, prune=False)
+
+    assert world.wire.labels.count("snapshots.create_group") == 2  # the two ESSD instances
+    assert world.wire.labels.count("snapshots.create") == 1  # the master's older disk
+    for point in world.points():
+        assert point.usable
+        assert point.complete
+
+
+def test_a_doubled_and_a_parallel_tick_make_one_snapshot_per_disk() -> None:
+    world = World()
+    world.advance(hours=1)
+
+    for _ in range(3):
+        world.schedule()
+    world.advance(minutes=10)
+
+    assert len(world.in_cloud()) == 5
+    assert ends(world, A) == ["taken"]
+    at_most_one_snapshot_per_disk_and_slot(world)
+
+
+def test_a_tick_with_nothing_due_is_one_range_read() -> None:
+    world = World()
+    world.schedule()  # reads the policy once per instance of the function
+    before = len(world.wire.labels)
+
+    world.schedule()
+
+    assert world.wire.labels[before:] == ["store.scan", "store.get"]  # the second: this fresh executor's policy
+
+
+def test_a_lost_hour_is_caught_up_once_and_its_slots_say_why() -> None:
+    world = World()
+    world.advance(hours=3, minutes=40)  # no tick came for 01:00, 02:00, 03:00
+
+    world.run_for(minutes=15, prune=False)
+
+    assert ends(world, A) == ["skipped", "skipped", "late"]
+    assert len(world.in_cloud()) == 5
+    assert all("stands in" in slot.because for slot in world.slots() if slot.state is SlotState.SKIPPED)
+
+
+def test_a_two_day_outage_is_caught_up_by_one_point_and_every_slot_is_accounted_for() -> None:
+    world = World()
+    world.run_for(hours=2, minutes=10, prune=False)
+    world.advance(days=2)
+
+    world.run_for(minutes=30, prune=False)
+
+    counts = Counter(ends(world, A))
+    assert counts == {"taken": 3, "skipped": 47}  # 01:00 and 02:00; then the newest, punctual, for 48 hours
+    assert sum(counts.values()) == 50
+    at_most_one_snapshot_per_disk_and_slot(world)
+
+
+def test_what_fell_due_in_a_pause_is_skipped_because_of_the_pause() -> None:
+    world = World()
+    world.run_for(hours=1, minutes=10, prune=False)
+    world.command(command="pause", scope="backups", because="storage migration", by="li")
+    world.run_for(hours=3, minutes=10, prune=False)
+    assert ends(world, A) == ["taken"]
+
+    world.command(command="resume", scope="backups", by="li")
+    world.run_for(hours=1, prune=False)
+
+    slots = [slot for slot in world.slots() if slot.subject == A]
+    assert [slot.state.value for slot in slots] == ["taken", "skipped", "skipped", "late", "taken"]
+    assert all("storage migration (li)" in slot.because for slot in slots[1:3])
+
+
+def test_one_instance_whose_snapshot_is_refused_does_not_stop_the_others() -> None:
+    world = World()
+
+    def full(number: int, label: str, after: bool) -> None:
+        if label == "snapshots.create" and not after:
+            raise QuotaReached("CreateSnapshot d-m-sys: QuotaExceed.Snapshot: 256 manual snapshots")
+
+    world.wire.trouble = full
+    world.run_for(hours=1, minutes=10, prune=False)
+
+    assert (ends(world, A), ends(world, B), ends(world, M)) == (["taken"], ["taken"], ["skipped"])
+    (skipped,) = [slot for slot in world.slots() if slot.subject == M]
+    assert "256 manual snapshots" in skipped.because
+    assert world.open_operations() == 0
+
+
+def test_a_throttled_cloud_delays_a_slot_and_does_not_lose_it() -> None:
+    world = World()
+    patience = [6]
+
+    def throttled(number: int, label: str, after: bool) -> None:
+        if label.startswith("snapshots.create") and not after and patience[0]:
+            patience[0] -= 1
+            raise Retryable("CreateSnapshotGroup: Throttling.User", retry_after=timedelta(seconds=20))
+
+    world.wire.trouble = throttled
+    world.run_for(hours=1, minutes=20, prune=False)
+
+    assert (ends(world, A), ends(world, B), ends(world, M)) == (["taken"], ["taken"], ["taken"])
+    at_most_one_snapshot_per_disk_and_slot(world)
+
+
+def test_a_cloud_that_throttles_for_hours_ends_as_a_skipped_slot_with_its_reason() -> None:
+    world = World(a_policy(APPLICATIONS))
+
+    def throttled(number: int, label: str, after: bool) -> None:
+        if label == "snapshots.create_group" and not after:
+            raise Retryable("CreateSnapshotGroup: Throttling.User")
+
+    world.wire.trouble = throttled
+    world.run_for(hours=2, minutes=50, prune=False)
+
+    slots = [slot for slot in world.slots() if slot.subject == A]
+    assert slots[0].state is SlotState.SKIPPED
+    assert "Throttling.User" in slots[0].because
+    assert world.in_cloud() == []
+
+
+@pytest.mark.parametrize("label", ["snapshots.create_group", "snapshots.create"])
+def test_a_create_without_an_answer_is_looked_for_before_it_is_sent_again(label: str) -> None:
+    world = World()
+    lost: list[int] = []
+
+    def no_answer(number: int, seen: str, after: bool) -> None:
+        if seen == label and after and not lost:
+            lost.append(number)
+            raise OutcomeUnknown(f"{label}: no answer")
+
+    world.wire.trouble = no_answer
+    world.run_for(hours=1, minutes=10, prune=False)
+
+    assert lost
+    assert len(world.in_cloud()) == 5
+    assert {slot.state for slot in world.slots()} == {SlotState.TAKEN}
+    at_most_one_snapshot_per_disk_and_slot(world)
+
+
+def test_a_lost_invocation_is_found_by_the_timer() -> None:
+    world = World()
+
+    def queue_is_down(number: int, label: str, after: bool) -> None:
+        if label == "functions.invoke_async" and not after:
+            raise Retryable("InvokeFunction: 503")
+
+    world.wire.trouble = queue_is_down
+    world.run_for(hours=1, minutes=40, prune=False)
+
+    assert ends(world, A) == ["taken"]
+    assert world.open_operations() == 0
+
+
+def test_a_frozen_executor_that_thaws_after_another_finished_does_no_harm() -> None:
+    """The first executor freezes in the middle of its creates, past its claim. A second one finishes the operation.
+    Thawed, the first sends nothing more and its journal is refused."""
+    world = World()
+    world.advance(hours=1)
+    frozen: list[int] = []
+    others: list[int] = []
+
+    def freeze(number: int, label: str, after: bool) -> None:
+        if label == "snapshots.create_group" and after and not frozen:
+            frozen.append(number)
+            world.run_for(minutes=25, prune=False)  # the world goes on while this executor stands still
+            others.append(world.wire.labels.count("snapshots.create_group"))
+
+    world.wire.trouble = freeze
+    world.schedule()
+    world.advance(minutes=1)
+
+    assert frozen
+    assert others == [world.wire.labels.count("snapshots.create_group")]  # nothing was sent after the thaw
+    assert len(world.in_cloud()) == 5
+    assert {slot.state for slot in world.slots()} <= {SlotState.TAKEN, SlotState.LATE}
+    at_most_one_snapshot_per_disk_and_slot(world)
+    assert world.open_operations() == 0
+
+
+def test_a_selection_that_matches_nothing_is_refused_with_its_remedy() -> None:
+    nothing = Protection(
+        name="ghosts",
+        select=Selection(tags={"role": "ghost"}),
+        schedules=(EVERY_HOUR,),
+        keep=Retention(last=1),
+        rpo_target=timedelta(hours=2),
+    )
+    world = World(a_policy(nothing))
+
+    world.run_for(hours=1, minutes=10, prune=False)
+
+    (slot,) = world.slots()
+    assert slot.subject == "ghosts"
+    assert "ecs:DescribeInstances" in slot.because
+    assert world.open_operations() == 0
+
+
+def test_no_policy_is_refused_with_the_command_that_mends_it() -> None:
+    world = World()
+    world.store.delete("controls", ("policy",), condition=Anything())
+
+    with pytest.raises(BadInput, match="understudy apply"):
+        world.schedule()
+
+
+def test_a_backup_asked_for_by_hand_is_taken_once_however_often_it_is_asked_for() -> None:
+    world = World()
+    world.advance(minutes=7)
+    at = "2026-03-02T00:07:00Z"
+
+    first = world.command(command="back_up", protection="applications", at=at, by="li")
+    again = world.command(command="back_up", protection="applications", at=at, by="li")
+    world.advance(minutes=5)
+
+    assert first == again
+    assert len(world.in_cloud()) == 4
+    assert {slot.schedule for slot in world.slots()} == {"on-demand"}
+
+
+def test_an_image_asked_for_is_made_and_its_operation_ends() -> None:
+    world = World()
+
+    asked = world.command(command="image", instance=A, family="app", by="li")
+    world.advance(minutes=30)
+
+    done = world.journal.load(str(asked["operation"]))  # type: ignore[arg-type]
+    assert done.state.value == "done"
+    assert done.result["image"].startswith("m-")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"command": "fly"}, "not one of: acknowledge"),
+        ({"command": "back_up", "protection": "web"}, "it has: applications, masters"),
+        ({"command": "back_up"}, "argument protection is None"),
+        ({"command": "pause", "scope": "everything", "because": "x"}, "one of: backups, prune"),
+        ({"command": "image", "instance": "i-1"}, "argument family is None"),
+        ({"command": "pin", "instance": A, "point": "nope"}, "no restore point 'nope'"),
+        ({"command": "back_up", "protection": "masters", "at": "yesterday"}, "write it as 2026-"),
+    ],
+)
+def test_a_wrong_command_is_refused_by_name_and_remedy(arguments: dict[str, object], words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        World().command(**arguments)
