@@ -31,6 +31,14 @@ PREFIX = "understudy-"  # of the functions' names in s.yaml
 WEBHOOK_SECRET = "demo-webhook-secret"  # noqa: S105 - guards nothing but the local demo
 
 
+FUNCTION_ENVIRONMENT = {  # what differs from a deployment; the emulator puts its address in place of {url}
+    "UNDERSTUDY_ENDPOINT": "{url}",
+    "UNDERSTUDY_OTS_ENDPOINT": "{url}",
+    "UNDERSTUDY_CLOCK": "{url}/_emulator/clock",
+    "UNDERSTUDY_WEBHOOK_SECRET": WEBHOOK_SECRET,
+}
+
+
 class CloudDied(Exception):
     """The local cloud ended or stopped answering; the message carries the end of its log."""
 
@@ -85,7 +93,7 @@ class LocalCloud:
             "--start", self._start.isoformat(), "--rate", "0", "--random-seed", str(self._seed),
             "--fc", str(ROOT / "s.yaml"), "--fc-code", f"{ROOT / 'functions'}{os.pathsep}{ROOT}",
             "--fc-workdir", str(self.workdir / "fc"),
-            "--fc-env", f"UNDERSTUDY_WEBHOOK_SECRET={WEBHOOK_SECRET}",
+            *(part for pair in FUNCTION_ENVIRONMENT.items() for part in ("--fc-env", "=".join(pair))),
         ]  # fmt: skip
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
