@@ -70,6 +70,16 @@ _OVER: Final = frozenset({EventStatus.AVOIDED, EventStatus.CANCELED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Heard:
+    """What one notice says, whatever its shape."""
+
+    key: str
+    subject: str
+    told: str
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What became of the notices."""
 
@@ -88,7 +98,7 @@ class Alarm:
         decisions: Decisions,
         functions: Functions,
         clock: Clock,
-        secret: Callable[[], str],
+        secret: Callable[[], str | None],
     ) -> None:
         self._inventory = inventory
         self._policies = policies
@@ -118,90 +128,71 @@ class Alarm:
 
     def _check(self, request: HttpRequest) -> None:
         """CloudMonitor cannot sign its calls, so the URL carries a secret. Compared in constant time, as bytes."""
-        given = request.query.get("token", "").encode("utf-8", "replace")
-        if not hmac.compare_digest(given, self._secret().encode()):
+        given, secret = request.query.get("token", "").encode("utf-8", "replace"), self._secret()
+        if not secret:
+            raise WrongSecret(
+                "webhook: UNDERSTUDY_WEBHOOK_SECRET is not set, so every call is refused; set it in s.yaml"
+            )
+        if not hmac.compare_digest(given, secret.encode()):
             raise WrongSecret(
                 "webhook: the token in the query is missing or wrong, nothing was done. "
                 "Call it as ?token=, with the value of UNDERSTUDY_WEBHOOK_SECRET in s.yaml."
             )
 
     def _notice(self, notice: SystemEventNotice, run: str) -> Decision | None:
+        if self._deliveries.seen(notice.logical_key):
+            return None
         reaction, kind = _REACTIONS[notice.kind]
-        if notice.kind is EventKind.SNAPSHOT:
-            return self._backup(notice, run)
-        if notice.status in _OVER or reaction is _Reaction.NOTE:
-            return self._note(notice, run, f"{kind}; {notice.status or notice.outcome or notice.type}: nothing to do")
-        if notice.instance is None:
-            return self._note(notice, run, "names no instance")
-        at = notice.started or notice.at
-        if reaction is _Reaction.REBUILD:
-            event = notice.event_id or self._slot(at)
-        elif reaction is _Reaction.ASK:
-            known = self._known_failure(notice.instance)
-            if known is None:
-                return self._note(notice, run, f"{kind}, and the API knows of no failure")
-            event = known
-        else:
-            event = self._known_failure(notice.instance) or self._slot(at)
         told = f"{notice.type} {notice.status or notice.outcome}".strip()
-        return self._follow(notice.instance, event, at, notice.status.rank, notice.logical_key, f"{kind}: {told}", run)
+        subject = notice.instance or notice.disk or notice.snapshot or notice.product
+        heard = _Heard(key=notice.logical_key, subject=subject, told=f"{kind}: {told}", at=notice.started or notice.at)
+        if reaction is _Reaction.BACKUP:
+            hand_over(self._functions, "backup", {"look": "now"})
+            return self._tell(heard, run, "unfinished backups go on", operation="backup")
+        if notice.status in _OVER or reaction is _Reaction.NOTE:
+            return self._tell(heard, run, "nothing to do")
+        if notice.instance is None:
+            return self._tell(heard, run, "it names no instance")
+        event = notice.event_id if reaction is _Reaction.REBUILD else ""
+        return self._follow(heard, notice.instance, run, event=event, rank=notice.status.rank, reaction=reaction)
 
     def _threshold(self, alarm: ThresholdAlarm, run: str) -> Decision | None:
+        if self._deliveries.seen(alarm.logical_key):
+            return None
         told = f"threshold alarm {alarm.name or alarm.rule}: {alarm.metric} is {alarm.value} ({alarm.state})"
-        if alarm.state is not AlarmState.ALERT or alarm.instance is None:
-            why = "names no instance" if alarm.state is AlarmState.ALERT else "not an alert"
-            return self._tell("alarm.noted", alarm.instance or alarm.rule, (why, told), alarm.logical_key, run)
-        event = self._known_failure(alarm.instance) or self._slot(alarm.at)
-        return self._follow(alarm.instance, event, alarm.at, 0, alarm.logical_key, told, run)
+        heard = _Heard(key=alarm.logical_key, subject=alarm.instance or alarm.rule, told=told, at=alarm.at)
+        if alarm.state is not AlarmState.ALERT:
+            return self._tell(heard, run, "not an alert")
+        if alarm.instance is None:
+            return self._tell(heard, run, "it names no instance")
+        return self._follow(heard, alarm.instance, run, event="", rank=0, reaction=_Reaction.LOOK)
 
     def _follow(
-        self, instance: InstanceId, event: str, at: datetime | None, rank: int, key: str, told: str, run: str
-    ) -> Decision | None:
+        self, heard: _Heard, instance: InstanceId, run: str, *, event: str, rank: int, reaction: _Reaction
+    ) -> Decision:
         version, policy = self._policies.active()
         found = instance_of(self._inventory, instance)
         rule = None if found is None else _rule_for(policy, found)
-        if found is None or rule is None:
-            return self._tell("alarm.not_ours", instance, (_why_not(policy, instance, found), told), key, run, version)
-        if self._deliveries.seen(key):
-            return None
+        if rule is None:
+            return self._tell(heard, run, _why_not(policy, instance, found), event="alarm.not_ours", policy=version)
+        named = event or self._known_failure(instance)
+        if not named and reaction is _Reaction.ASK:
+            return self._tell(heard, run, "the API knows of no failure, so it may be meant", policy=version)
         suspicion = Suspicion(
-            instance=instance, event=event, because=told, failed_at=at or self._clock.now(), rank=rank
+            instance=instance,
+            event=named or self._slot(heard.at),
+            because=heard.told,
+            failed_at=heard.at or self._clock.now(),
+            rank=rank,
         )
         opened = self._suspicions.follow(suspicion, rule, version)
-        because = (opened.because, told) if opened.because != told else (told,)
-        made = self._tell(
-            "alarm.followed" if opened.operation else "alarm.noted",
-            instance,
-            because,
-            key,
-            run,
-            version,
-            operation=opened.operation,
-            at=at,
-        )
-        # Last, so that a crash before this leaves a notice that is looked at again: looking twice is harmless.
-        self._deliveries.first_time(key)
-        return made
+        return self._tell(heard, run, opened.because, operation=opened.operation, policy=version)
 
-    def _backup(self, notice: SystemEventNotice, run: str) -> Decision | None:
-        if not self._deliveries.first_time(notice.logical_key):
-            return None
-        hand_over(self._functions, "backup", {"look": "now"})
-        because = (f"snapshot {notice.snapshot}: {notice.type} {notice.outcome}".strip(),)
-        return self._tell(
-            "alarm.followed", notice.snapshot or "", because, notice.logical_key, run, operation="backup", store=False
-        )
-
-    def _note(self, notice: SystemEventNotice, run: str, because: str) -> Decision:
-        subject = notice.instance or notice.disk or notice.snapshot or notice.product
-        told = f"{notice.type} {notice.status or notice.outcome}".strip()
-        return self._tell("alarm.noted", subject, (because, told), notice.logical_key, run)
-
-    def _known_failure(self, instance: InstanceId) -> str | None:
-        """The id of its present failure as the API has it, so that an alarm and the event are one trouble."""
+    def _known_failure(self, instance: InstanceId) -> str:
+        """The id of its present failure as the API has it, so that an alarm and the event are one trouble; else ""."""
         events = tuple(self._inventory.system_events(instance))
         failure = unplanned(events, since=self._clock.now() - RECENT)
-        return failure.id if failure else None
+        return failure.id if failure else ""
 
     def _slot(self, at: datetime | None) -> str:
         moment = at or self._clock.now()
@@ -210,33 +201,33 @@ class Alarm:
 
     def _tell(
         self,
-        event: str,
-        subject: str,
-        because: tuple[str, ...],
-        key: str,
+        heard: _Heard,
         run: str,
-        policy: PolicyVersion | None = None,
+        because: str,
         *,
+        event: str = "",
         operation: str | None = None,
-        at: datetime | None = None,
-        store: bool = True,
+        policy: PolicyVersion | None = None,
     ) -> Decision:
+        """Log it, keep it, and only then call the notice seen: a crash before that has it looked at again, which is
+        harmless, and a crash after that loses nothing."""
         now = self._clock.now()
-        age = now - at if at else timedelta(0)
-        stale = (f"the notice is {int(age.total_seconds())} s old",) if age > STALE else ()
+        reasons = [because] if because == heard.told else [because, heard.told]
+        if heard.at is not None and now - heard.at > STALE:
+            reasons.append(f"the notice is {int((now - heard.at).total_seconds())} s old")
         made = Decision(
-            event=event,
+            event=event or ("alarm.followed" if operation else "alarm.noted"),
             at=now,
-            subject=subject,
-            because=(*because, *stale),
-            inputs={"key": key} | ({"operation": operation} if operation else {}),
+            subject=heard.subject,
+            because=tuple(reasons),
+            inputs={"key": heard.key} | ({"operation": operation} if operation else {}),
             policy=policy,
             acted=operation is not None,
             run=run,
         )
         log.decision(made)
-        if store:
-            self._decisions.record(subject, made)
+        self._decisions.record(heard.subject, made)
+        self._deliveries.first_time(heard.key)
         return made
 
     @staticmethod
