@@ -191,7 +191,7 @@ def _dispatch(cloud: Cloud, tablestore: ModuleType | None) -> Any:
         except web.HTTPNotFound:
             logger.warning("path not modelled: %s %s", request.method, path)
             raise
-        if "logged" not in request:
+        if "X-Fc-Request-Id" not in response.headers:  # Function Compute keeps its own entry
             _log(cloud, "fc", f"{request.method} {path}", request, response.status)
         return response
 

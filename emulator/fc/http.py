@@ -22,6 +22,7 @@ from emulator.wire.log import Entry
 V3 = "/2023-03-30"
 V2 = "/2016-08-15"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+REQUEST_ID = web.RequestKey("request_id", str)
 LARGEST_SYNC = 32 * 1024 * 1024
 
 
@@ -48,7 +49,7 @@ def routes(cloud: Cloud) -> list[web.RouteDef]:
 def admin_routes(cloud: Cloud) -> list[web.RouteDef]:
     """Below /_emulator: unsigned, for tests and operators of the emulator."""
     admin = _Admin(cloud)
-    return [
+    routes = [
         web.get("/_emulator/fc/functions", admin.functions),
         web.get("/_emulator/fc/invocations", admin.invocations),
         web.post("/_emulator/fc/{name}/triggers/{trigger}", admin.enable),
@@ -56,6 +57,20 @@ def admin_routes(cloud: Cloud) -> list[web.RouteDef]:
         web.post("/_emulator/fc/faults", admin.add_fault),
         web.delete("/_emulator/fc/faults", admin.clear_faults),
     ]
+    return [web.route(r.method, r.path, _told(r.handler)) for r in routes]
+
+
+def _told(handler: Any) -> Handler:
+    """What the service refuses, as an answer of the admin door."""
+
+    async def told(request: web.Request) -> web.StreamResponse:
+        try:
+            response: web.StreamResponse = await handler(request)
+        except Refused as error:
+            return answer({"Code": error.code, "Message": error.message}, status=error.status)
+        return response
+
+    return told
 
 
 def service(cloud: Cloud) -> FunctionCompute:
@@ -111,7 +126,7 @@ class _Door:
         keys: tuple[str, str],
     ) -> web.StreamResponse:
         request_id = service(self._cloud).request_id() if self._cloud.fc else self._cloud.chance.request_id()
-        request["request_id"] = request_id
+        request[REQUEST_ID] = request_id
         who, status, code = "", 200, ""
         try:
             caller = authenticate(await request.read())
@@ -124,7 +139,6 @@ class _Door:
             told = {keys[0]: error.code, keys[1]: error.message, "RequestId": request_id}
             response = answer(told, status=error.status)
         response.headers["X-Fc-Request-Id"] = request_id
-        request["logged"] = True
         self._cloud.requests.add(Entry(self._cloud.clock.now(), "fc", action, who, status, code))
         return response
 
@@ -150,7 +164,7 @@ class _Door:
         fc = service(self._cloud)
         payload = await request.read()
         kind = request.headers.get("x-fc-invocation-type", "Sync").lower()
-        request_id = request["request_id"]
+        request_id = request[REQUEST_ID]
         if kind == "async":
             delay = self._delay(request)
             fc.invoke_async(name, payload, delay=delay, task=task, request_id=request_id)
@@ -267,7 +281,7 @@ class _Door:
             )
         except (ApiError, Refused) as error:
             return answer({"Code": error.code, "Message": error.message}, status=error.status)
-        response = _http_reply(outcome)
+        response = http_reply(outcome)
         response.headers["X-Fc-Request-Id"] = request_id
         return response
 
@@ -317,7 +331,7 @@ def _plain(outcome: Outcome) -> web.Response:
     return web.Response(body=outcome.body, headers=headers, content_type="application/octet-stream")
 
 
-def _http_reply(outcome: Outcome) -> web.Response:
+def http_reply(outcome: Outcome) -> web.Response:
     """`{"statusCode": ...}` is mapped; all else is the body of a 200. A function error answers 500 (assumption)."""
     if outcome.error:
         headers = {"X-Fc-Error-Type": outcome.error}
@@ -386,13 +400,10 @@ class _Admin:
         return answer({"invocations": wanted[-int(request.query.get("limit", "1000")) :]})
 
     async def enable(self, request: web.Request) -> web.StreamResponse:
-        try:
-            body = await read_object(request)
-            service(self._cloud).enable(
-                request.match_info["name"], request.match_info["trigger"], bool(body.get("enable", True))
-            )
-        except Refused as error:
-            return answer({"Code": error.code, "Message": error.message}, status=error.status)
+        on = (await read_object(request)).get("enable")
+        if not isinstance(on, bool):
+            raise Refused(400, "InvalidArgument", 'give {"enable": true} or {"enable": false}')
+        service(self._cloud).enable(request.match_info["name"], request.match_info["trigger"], on)
         return answer({})
 
     async def kill(self, request: web.Request) -> web.StreamResponse:

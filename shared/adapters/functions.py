@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from shared.adapters.cloud_errors import translate
 from shared.adapters.credentials import Credentials
 from shared.adapters.sdk import CONNECT_TIMEOUT_MS, READ_TIMEOUT_MS, Clients, Endpoint, call
-from shared.domain.errors import BadInput, Permanent
+from shared.domain.errors import BadInput, Forbidden, Permanent
 
 RAM_ACTIONS: Final = ("fc:InvokeFunction",)
 LONGEST_DELAY: Final = timedelta(seconds=3600)  # FC documentation: x-fc-async-delay
@@ -140,13 +140,16 @@ class Fc2Functions:
                 return b""
             if error.status_code == 200:
                 raise Permanent(f"{function} failed: {_told(error.message)}") from error
-            raise translate(
+            told = translate(
                 what,
                 code=error.err_code or f"HTTP {error.status_code}",
                 status=error.status_code,
                 message=_told(error.message),
                 changes=True,
-            ) from error
+            )
+            if type(told) is Permanent and error.status_code in (401, 403):
+                told = Forbidden(str(told))  # codes of 2.0 are not all in the table; 403 means no permission (FC docs)
+            raise told from error
         except (requests.exceptions.RequestException, ValueError) as error:
             # ValueError: an error page that is not JSON escapes from the SDK as a decoding error.
             raise translate(what, code=None, status=None, message=str(error)[:300], changes=True) from error

@@ -5,25 +5,26 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 STARTED = {"requests": 0, "initialized": 0}
 
 
-def initialize(context):
+def initialize(context: Any) -> None:
     STARTED["initialized"] += 1
 
 
-def broken_initialize(context):
+def broken_initialize(context: Any) -> None:
     raise RuntimeError("no connection")
 
 
-def note(event, context):
+def note(event: bytes, context: Any) -> None:
     path = Path(os.environ["NOTES"])
     with path.open("a") as notes:
         notes.write(json.dumps({"fn": context.function.name, "id": context.request_id, "event": event.decode()}) + "\n")
 
 
-def handler(event, context):
+def handler(event: bytes, context: Any) -> Any:
     """Does what the event says."""
     STARTED["requests"] += 1
     note(event, context)
