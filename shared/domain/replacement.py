@@ -73,13 +73,11 @@ def choose(
     own = tuple(disks)
     system = next((disk for disk in own if disk.kind is DiskKind.SYSTEM), None)
     data = sorted((disk for disk in own if disk.kind is DiskKind.DATA), key=lambda disk: (disk.device, disk.id))
-    image = newest_image(images, family=family)
+    image = newest_image(images, family=family, data_disks=len(data))
     restored = _restore(data, points, {snapshot.id: snapshot for snapshot in snapshots}, now)
     problems = []
     if image is None:
-        problems.append(
-            f"image family {family} has no available image of a system disk alone: make one of a healthy instance"
-        )
+        problems.append(f"image family {family} has no available image that fits: make one of a healthy instance")
     if system is None:
         problems.append("its system disk is not in the inventory, so the new one's category is unknown")
     problems += [f"data disk {disk.id} has no usable restore point" for disk in data if disk.id not in restored]
@@ -111,16 +109,16 @@ def choose(
     )
 
 
-def newest_image(images: Iterable[Image], *, family: str) -> Image | None:
-    """Available, of the family, newest first.
+def newest_image(images: Iterable[Image], *, family: str, data_disks: int) -> Image | None:
+    """Available, of the family, newest first; without more data disks than the instance had.
 
-    Only images of one disk count: an image that also holds data disks creates those too, beside the ones from the
-    restore point, and with older bytes.
+    An image's own data disks are created too, unless the request has one for the same device, which then takes its
+    place (assumption; so the disks of what was created are counted before it is given traffic).
     """
     usable = [
         image
         for image in images
-        if image.family == family and image.state is ImageState.AVAILABLE and len(image.snapshots) <= 1
+        if image.family == family and image.state is ImageState.AVAILABLE and len(image.snapshots) <= 1 + data_disks
     ]
     return max(usable, key=lambda image: (image.created, image.id), default=None)
 

@@ -20,9 +20,9 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
 
-from shared.domain.errors import BadInput, Forbidden, Permanent, QuotaReached
+from shared.domain.errors import BadInput, Forbidden, NotFound, Permanent, QuotaReached
 from shared.domain.ids import ImageId, InstanceId, LoadBalancerId
-from shared.domain.inventory import Instance, InstanceState
+from shared.domain.inventory import DiskKind, Instance, InstanceState
 from shared.domain.objectives import REBUILD_PHASES, Phases
 from shared.domain.operation import Operation, OperationKind, Step, StepState
 from shared.domain.policy import Policy, RebuildRule
@@ -215,9 +215,7 @@ class _Run:
                 f"{self._old} was told to stop {int(FENCE_LIMIT.total_seconds())} s ago and still reads {old.state}: "
                 "whether it serves is unknown, so no second one may take its part"
             )
-        if old.state is not InstanceState.STOPPING and self._stop_is_due(step, now):
-            self._work.may_act()
-            self._own.instances.stop(self._old, force=True)
+        if self._stop_is_due(step, now) and self._stop():
             step = replace(step, data={**step.data, "sent": codec.moment(now)})
         self._work.learn(replace(step, data={**step.data, "since": codec.moment(since)}))
         return Resume(after=POLL, because=f"{self._old} is being stopped by force")
@@ -270,6 +268,9 @@ class _Run:
     def _boot(self) -> Outcome | None:
         new = instance_of(self._own.inventory, self._replacement())
         if new is not None and new.state is InstanceState.RUNNING and new.private_address:
+            data = sum(disk.kind is DiskKind.DATA for disk in self._own.inventory.disks(instance=new.id))
+            if data != len(self._plan().data_disks):
+                return self.escalate(f"{new.id} has {data} data disks, {len(self._plan().data_disks)} were asked for")
             self._work.learn(self._new(BOOT, address=new.private_address))
             return None
         state = new.state.value if new else "not listed yet"
@@ -316,6 +317,18 @@ class _Run:
         return None
 
     # smaller parts
+
+    def _stop(self) -> bool:
+        """Ask, also one that reads Stopping: the platform's own restart of a failed host looks like that. False when
+        the cloud says that now is not the moment (it is starting, or a stop is under way): ask again soon."""
+        self._work.may_act()
+        try:
+            self._own.instances.stop(self._old, force=True)
+        except (Forbidden, NotFound, QuotaReached):
+            raise
+        except Permanent:
+            return False
+        return True
 
     def _fence_again(self, old: Instance) -> Outcome:
         step = self._step(FENCE)

@@ -154,19 +154,20 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
     assert "d-c" in found.because[2]
 
 
-def test_the_newest_available_image_of_a_system_disk_alone_is_taken() -> None:
+@pytest.mark.parametrize(("data_disks", "expected"), [(0, "m-2"), (1, "m-whole"), (2, "m-whole")])
+def test_the_newest_available_image_without_disks_too_many_is_taken(data_disks: int, expected: str) -> None:
     images = [
         IMAGE,
         replace(IMAGE, id=ImageId("m-2"), created=NOW, snapshots=(SnapshotId("s-1"),)),
         replace(IMAGE, id=ImageId("m-whole"), created=NOW + HOUR, snapshots=(SnapshotId("s-1"), SnapshotId("s-2"))),
-        replace(IMAGE, id=ImageId("m-creating"), created=NOW + HOUR, state=ImageState.CREATING),
-        replace(IMAGE, id=ImageId("m-foreign"), created=NOW + HOUR, family="db"),
+        replace(IMAGE, id=ImageId("m-creating"), created=NOW + 2 * HOUR, state=ImageState.CREATING),
+        replace(IMAGE, id=ImageId("m-foreign"), created=NOW + 2 * HOUR, family="db"),
     ]
 
-    found = newest_image(images, family="app")
+    found = newest_image(images, family="app", data_disks=data_disks)
 
     assert found is not None
-    assert found.id == "m-2"
+    assert found.id == expected
 
 
 def test_a_successor_takes_over_the_tags_but_not_the_clouds_nor_our_earlier_ones() -> None:

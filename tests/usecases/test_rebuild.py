@@ -191,7 +191,7 @@ def test_no_image_needs_an_operator_before_anything_is_touched() -> None:
     stage = Stage()
     stage.fleet.images = [replace(stage.fleet.images[0], state=ImageState.DEPRECATED)]
     stage.fleet.image("m-creating", state=ImageState.CREATING)
-    stage.fleet.image("m-whole", disks=2)
+    stage.fleet.image("m-of-a-larger-one", disks=3)
     stage.fleet.fail(H1)
     stage.notice()
     stage.pass_time(LATER)
