@@ -1,8 +1,8 @@
 """What an account needs before `s deploy`, as commands of the official `aliyun` CLI.
 
 `python deploy/bootstrap.py --print` writes them to stdout and changes nothing; read them, then pipe them into bash.
-Each command may run again: what exists already is reported by the cloud and passed over. `--policy backup` prints one role's
-policy. What is not covered is listed in bootstrap.md.
+Each command may run again: what exists already is reported by the cloud and passed over. `--policy backup` prints one
+role's policy. What is not covered is listed in bootstrap.md.
 """
 
 import argparse

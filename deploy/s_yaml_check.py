@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -232,13 +233,18 @@ def roles(deployment: Deployment) -> Iterator[str]:
 
 
 def shadowing(deployment: Deployment) -> Iterator[str]:
-    taken = set(sys.stdlib_module_names) | set(importlib.metadata.packages_distributions()) | {"shared"}
+    taken = set(sys.stdlib_module_names) | _installed() | {"shared"}
     packaged = deployment.package / "python"
     if packaged.is_dir():
         taken |= {path.stem for path in packaged.iterdir()}
     for entry in sorted((deployment.root / "functions").glob("*.py")):
         if entry.stem in taken:
             yield f"functions/{entry.name}: the name shadows a module that others import: rename it"
+
+
+@cache
+def _installed() -> frozenset[str]:
+    return frozenset(importlib.metadata.packages_distributions())
 
 
 def contents(deployment: Deployment) -> Iterator[str]:
