@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-BENCHES = ("store",)
+BENCHES = ("store", "retention")
 
 
 def main() -> int:

@@ -16,8 +16,10 @@ Decisions on what other tools disagree about, all in one place:
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from operator import attrgetter
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from shared.domain.ids import DiskId, InstanceId, PolicyVersion, SnapshotId
@@ -32,6 +34,9 @@ PINNED = "pinned"
 IN_PROGRESS = "in progress"
 FUTURE = "dated in the future"
 FOR_EVER = "for ever"
+
+_BEGINNING: Final = datetime(1, 1, 3, tzinfo=UTC)  # local time of every zone exists from here on
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,13 +93,13 @@ def plan_prune(points: Sequence[RestorePoint], keep: Retention, *, zone: str, no
         by_subject[point.subject].append(point)
     kept: list[Kept] = []
     expire: list[RestorePoint] = []
-    for own in by_subject.values():
-        _judge(own, keep, ZoneInfo(zone), now, kept, expire)
-    # Turned round they are nearly in order, which is what makes sorting cheap.
-    kept.reverse()
-    expire.reverse()
-    kept.sort(key=lambda one: _fleet_order(one.point))
-    expire.sort(key=_fleet_order)
+    for subject in sorted(by_subject):
+        own_kept, own_expire = _judge(by_subject[subject], keep, ZoneInfo(zone), now)
+        kept += reversed(own_kept)
+        expire += reversed(own_expire)
+    # Sorting is stable, so instances with equal stamps stay in the order of their ids.
+    kept.sort(key=lambda one: one.point.taken)
+    expire.sort(key=_taken)
     return PrunePlan(keep=tuple(kept), expire=tuple(expire))
 
 
@@ -125,6 +130,7 @@ def describe(keep: Retention) -> str:
     return ", ".join(rules)
 
 
+_taken: Callable[[RestorePoint], datetime] = attrgetter("taken")
 _age_order: Callable[[RestorePoint], tuple[datetime, str]] = attrgetter("taken", "id")
 _fleet_order: Callable[[RestorePoint], tuple[datetime, str, str]] = attrgetter("taken", "subject", "id")
 
@@ -135,43 +141,66 @@ def keeps_all(keep: Retention) -> bool:
     return keep.forever or (keep.days is None and not any(rules))
 
 
-class _Bucket:
-    """Newest point of each of the last `left` calendar buckets that have one. Fed from the newest point backwards."""
+class _Rule:
+    """Saves the newest point of each of the last `left` calendar buckets that have one. Fed from the newest backwards.
 
-    __slots__ = ("_cut", "_last", "_name", "left")
+    `since` is the UTC instant at which the newest bucket met so far begins: an older point opens another bucket. So
+    only the few points that open one are converted to local time.
+    """
 
-    def __init__(self, name: str, left: int, cut: Callable[[datetime], str]) -> None:
-        self._name, self.left, self._cut, self._last = name, left, cut, ""
+    __slots__ = ("_begins", "_kind", "_shown", "left", "since")
 
-    def saves(self, local: datetime) -> str:
-        bucket = self._cut(local)
-        if bucket == self._last:
+    def __init__(self, kind: str, left: int, begins: Callable[[datetime], datetime], shown: str) -> None:
+        self._kind, self.left, self._begins, self._shown = kind, left, begins, shown
+        self.since = datetime.max.replace(tzinfo=UTC)
+
+    def saves(self, taken: datetime, local: datetime) -> str:
+        if taken >= self.since:
             return ""
-        self._last = bucket
+        begin = self._begins(local)
+        self.since = begin.astimezone(UTC)
         self.left -= 1
-        return f"{self._name} {bucket}"
+        return f"{self._kind} {begin.strftime(self._shown)}"
 
 
-def _hour(local: datetime) -> str:
-    # With the offset, because in one night of the year the same hour comes twice.
-    return local.strftime("%Y-%m-%d %H:00%z")
+def _rules(keep: Retention) -> list[_Rule]:
+    rules = (
+        _Rule("hourly", keep.hourly, _hour, "%Y-%m-%d %H:00%z"),
+        _Rule("daily", keep.daily, _day, "%Y-%m-%d"),
+        _Rule("weekly", keep.weekly, _week, "%G-W%V"),
+        _Rule("monthly", keep.monthly, _month, "%Y-%m"),
+        _Rule("yearly", keep.yearly, _year, "%Y"),
+    )
+    return [rule for rule in rules if rule.left]
 
 
-def _day(local: datetime) -> str:
-    return local.date().isoformat()
+def _hour(local: datetime) -> datetime:
+    # In real time and so with its own offset: in one night of the year the same hour comes twice.
+    past = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+    return (local.astimezone(UTC) - past).astimezone(local.tzinfo)
 
 
-def _week(local: datetime) -> str:
-    year, week, _ = local.isocalendar()
-    return f"{year}-W{week:02}"
+def _day(local: datetime) -> datetime:
+    # fold=0: where midnight itself comes twice, the day begins with the first.
+    return local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
 
 
-def _month(local: datetime) -> str:
-    return f"{local.year:04}-{local.month:02}"
+def _week(local: datetime) -> datetime:
+    return _day(local - timedelta(days=local.weekday()))
 
 
-def _year(local: datetime) -> str:
-    return f"{local.year:04}"
+def _month(local: datetime) -> datetime:
+    return _day(local.replace(day=1))
+
+
+def _year(local: datetime) -> datetime:
+    return _day(local.replace(month=1, day=1))
+
+
+def _newest_first(points: list[RestorePoint]) -> None:
+    points.sort(key=_taken, reverse=True)
+    if any(newer.taken == older.taken for newer, older in pairwise(points)):
+        points.sort(key=_age_order, reverse=True)
 
 
 def _judge(
@@ -179,58 +208,47 @@ def _judge(
     keep: Retention,
     zone: ZoneInfo,
     now: datetime,
-    kept: list[Kept],
-    expire: list[RestorePoint],
-) -> None:
-    points.sort(key=_age_order, reverse=True)
-    rules = [
-        _Bucket(name, count, cut)
-        for name, count, cut in (
-            ("hourly", keep.hourly, _hour),
-            ("daily", keep.daily, _day),
-            ("weekly", keep.weekly, _week),
-            ("monthly", keep.monthly, _month),
-            ("yearly", keep.yearly, _year),
-        )
-        if count
-    ]
+) -> tuple[list[Kept], list[RestorePoint]]:
+    """Share out the points of one instance; both lists come newest first."""
+    kept: list[Kept] = []
+    expire: list[RestorePoint] = []
+    _newest_first(points)
+    rules = _rules(keep)
+    # A point that is not older than this opens no bucket of any rule.
+    settled = max((rule.since for rule in rules), default=_NEVER)
     for_ever = keeps_all(keep)
-    age = None if keep.days is None else timedelta(days=keep.days)
+    # Beyond the calendar nothing is old enough.
+    young = _NEVER if keep.days is None else now - min(timedelta(days=keep.days), now - _BEGINNING)
     last = 0
     safe: set[DiskId] = set()  # disks whose newest usable point has been met
     failed: list[RestorePoint] = []
     for point in points:
-        because: list[str] = []
-        if point.pinned:
-            because.append(PINNED)
-        if for_ever:
-            because.append(FOR_EVER)
-        if point.taken > now:
-            because.append(FUTURE)
-        elif point.failed or (point.usable and not point.disks):
+        taken = point.taken
+        because: tuple[str, ...] = ()
+        if for_ever or point.pinned or not point.usable or taken > now or point.failed or not point.disks:
+            because = _apart(point, now, for_ever=for_ever)
+        if point.failed or (point.usable and not point.disks):
             if not because:
                 failed.append(point)
                 continue
-        elif not point.usable:
-            because.append(IN_PROGRESS)
-        else:
+        elif point.usable and taken <= now:
             for disk, _ in point.disks:
                 if disk not in safe:
                     safe.add(disk)
-                    because.append(f"last usable point of disk {disk}")
+                    because = (*because, f"last usable point of disk {disk}")
             if last < keep.last:
                 last += 1
-                because.append(f"last {last} of {keep.last}")
-            if age is not None and now - point.taken <= age:
-                because.append(f"within {keep.days} days")
-            if rules:
-                local = point.taken.astimezone(zone)
-                because += [reason for rule in rules if (reason := rule.saves(local))]
-                if not all(rule.left for rule in rules):
-                    # A rule that is satisfied asks no more, so a long history costs little.
-                    rules = [rule for rule in rules if rule.left]
+                because = (*because, f"last {last} of {keep.last}")
+            if young is not _NEVER and taken >= young:
+                because = (*because, f"within {keep.days} days")
+            if taken < settled:
+                local = taken.astimezone(zone)
+                because = (*because, *(reason for rule in rules if (reason := rule.saves(taken, local))))
+                # A rule that is satisfied asks no more, so a long history costs little.
+                rules = [rule for rule in rules if rule.left]
+                settled = max((rule.since for rule in rules), default=_NEVER)
         if because:
-            kept.append(Kept(point=point, because=tuple(because)))
+            kept.append(Kept(point=point, because=because))
         else:
             expire.append(point)
     for point in failed:
@@ -239,3 +257,19 @@ def _judge(
             kept.append(Kept(point=point, because=(f"disk {bare[0]} has no usable point yet",)))
         else:
             expire.append(point)
+    if failed:
+        kept.sort(key=lambda one: _age_order(one.point), reverse=True)
+        expire.sort(key=_age_order, reverse=True)
+    return kept, expire
+
+
+def _apart(point: RestorePoint, now: datetime, *, for_ever: bool) -> tuple[str, ...]:
+    """Why a point stays that no rule of the calendar needs to look at."""
+    because = [PINNED] if point.pinned else []
+    if for_ever:
+        because.append(FOR_EVER)
+    if point.taken > now:
+        because.append(FUTURE)
+    elif not point.usable and not point.failed:
+        because.append(IN_PROGRESS)
+    return tuple(because)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,11 +52,11 @@ def histories(draw: st.DrawFn) -> list[RestorePoint]:
     ]
 
 
-def oracle(points: Sequence[RestorePoint], keep: Retention, zone: str) -> set[str]:
+def oracle(points: Sequence[RestorePoint], keep: Retention, zone: str, now: datetime = NOW) -> set[str]:
     """The ids that stay: one plain pass for each rule, straight from the rules' words."""
     order = sorted(points, key=lambda one: (one.taken, one.id), reverse=True)
-    stay = {one.id for one in order if one.pinned or one.taken > NOW or not (one.usable or one.failed)}
-    good = [one for one in order if one.usable and not one.failed and one.taken <= NOW]
+    stay = {one.id for one in order if one.pinned or one.taken > now or not (one.usable or one.failed)}
+    good = [one for one in order if one.usable and not one.failed and one.taken <= now]
     nothing_asked = keep.days is None and not (
         keep.hourly or keep.daily or keep.weekly or keep.monthly or keep.yearly or keep.last
     )
@@ -63,7 +64,7 @@ def oracle(points: Sequence[RestorePoint], keep: Retention, zone: str) -> set[st
         return {one.id for one in order}
     stay |= {one.id for one in good[: keep.last]}
     if keep.days is not None:
-        stay |= {one.id for one in good if (NOW - one.taken).total_seconds() <= keep.days * 86_400}
+        stay |= {one.id for one in good if (now - one.taken).total_seconds() <= keep.days * 86_400}
     for count, cut in (
         (keep.hourly, "%Y-%m-%d %H %z"),
         (keep.daily, "%Y-%m-%d"),
@@ -164,3 +165,25 @@ def test_forged_future_points_never_displace_a_real_one(
     ]
 
     assert kept_ids(points, keep, zone) <= kept_ids(points + forged, keep, zone)
+
+
+NIGHTS = [
+    pytest.param("America/Santiago", datetime(2026, 4, 5, 6, tzinfo=UTC), id="Santiago repeats its last hour of a day"),
+    pytest.param("America/Santiago", datetime(2026, 9, 6, 9, tzinfo=UTC), id="Santiago skips a midnight"),
+    pytest.param("America/Havana", datetime(2026, 11, 1, 9, tzinfo=UTC), id="Havana has a midnight twice"),
+    pytest.param("America/Havana", datetime(2026, 3, 8, 9, tzinfo=UTC), id="Havana skips a midnight"),
+    pytest.param("Europe/Berlin", datetime(2026, 10, 25, 4, tzinfo=UTC), id="Berlin repeats an hour"),
+    pytest.param("Pacific/Apia", datetime(2012, 1, 2, tzinfo=UTC), id="Samoa skips a day"),
+]
+
+
+@pytest.mark.parametrize(("zone", "now"), NIGHTS)
+@pytest.mark.parametrize("step", [20, 60, 97])
+def test_buckets_agree_with_the_oracle_over_nights_that_are_not_24_hours_long(
+    zone: str, now: datetime, step: int
+) -> None:
+    points = [point(now - timedelta(minutes=step * at), id=f"rp-{at:03}") for at in range(200)]
+
+    for keep in (Retention(hourly=5), Retention(hourly=30), *(Retention(daily=days) for days in range(1, 6))):
+        kept = {one.point.id for one in plan_prune(points, keep, zone=zone, now=now).keep}
+        assert kept == oracle(points, keep, zone, now)
