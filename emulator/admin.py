@@ -39,6 +39,7 @@ def routes(cloud: "Cloud") -> list[web.RouteDef]:
         web.get("/_emulator/snapshots", door.snapshots),
         web.post("/_emulator/stock", door.stock),
         web.get("/_emulator/requests", door.requests),
+        web.get("/_emulator/requests/totals", door.totals),
         web.get("/_emulator/events", door.events),
     ]
 
@@ -123,6 +124,10 @@ class _Admin:
                 return web.json_response({"zone": zone, "type": kind, "count": count})
             case body:
                 return refuse(f'stock: give {{"zone": text, "type": text, "count": number or null}}, not {body}')
+
+    async def totals(self, _: web.Request) -> web.Response:
+        """Calls since the start, by service and action."""
+        return web.json_response(dict(self._cloud.requests.totals.most_common()))
 
     async def requests(self, request: web.Request) -> web.Response:
         """The log, oldest first; `?action=` and `?service=` filter."""

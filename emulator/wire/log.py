@@ -1,6 +1,6 @@
 """What was asked of the emulator: one line per call, bounded, for tests and the admin door."""
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,9 +20,11 @@ class Entry:
 class RequestLog:
     def __init__(self) -> None:
         self.entries: deque[Entry] = deque(maxlen=KEPT)
+        self.totals: Counter[str] = Counter()  # since the start, by `service.action`
 
     def add(self, entry: Entry) -> None:
         self.entries.append(entry)
+        self.totals[f"{entry.service}.{entry.action}"] += 1
 
     def count(self, action: str) -> int:
         return sum(1 for entry in self.entries if entry.action == action)

@@ -122,6 +122,7 @@ def _tell(stage: Stage, week: Week) -> None:
         "pruned_points": deleted,
         "certificates": len(certificates),
         "worst_rpo_seconds": worst,
+        "api_calls": stage.cloud.ask("GET", "requests/totals"),
     }
 
 
