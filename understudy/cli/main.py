@@ -64,7 +64,7 @@ def apply(
 
 @app.command(rich_help_panel=LOOK)
 def status(json: Annotated[bool, typer.Option("--json", help="For machines.")] = False) -> None:
-    """Show RPO, unfinished work, who is active, what is paused."""
+    """Show RPO, unfinished work, lease holders, what is paused."""
     from understudy.cli import standing
 
     standing.status(as_json=json)
