@@ -125,7 +125,8 @@ class Server:
             self._parts.append(dns)
             self.dns = f"{dns.address[0]}:{dns.address[1]}"
         if module := plug_in("emulator.network.hypervisor"):
-            self.cloud.hypervisor = module.Hypervisor(self.cloud)
+            work_dir = None if self.options.fc_workdir is None else self.options.fc_workdir / "guests"
+            self.cloud.hypervisor = module.Hypervisor(self.cloud, work_dir=work_dir)
             await self._start_part(cast(Part, self.cloud.hypervisor))
         if module := plug_in("emulator.slb.service"):
             await self._start_part(module.LoadBalancing(self.cloud))
