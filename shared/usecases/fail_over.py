@@ -18,7 +18,7 @@ from typing import Final
 from shared.domain.decision import Decision
 from shared.domain.detection import Sight
 from shared.domain.dns_plan import A_RECORD, NameRecord, Rebind, RefuseRebind, Settled, plan_name, remark_of
-from shared.domain.errors import Conflict, DrError, OutcomeUnknown, Retryable
+from shared.domain.errors import Conflict, CredentialsRejected, DrError, OutcomeUnknown, Retryable
 from shared.domain.failover_fsm import IN_HAND, Do, On, State, step
 from shared.domain.ids import Epoch, PolicyVersion, SiteName
 from shared.domain.lease import LeaseState, Sighting
@@ -142,7 +142,7 @@ class FailOver:
         try:
             self._decisions.record(self._pair.name, made)
         except (Retryable, OutcomeUnknown) as error:
-            log.event("decision.lost", subject=self._pair.name, because=str(error))
+            log.event("decision.lost", subject=self._pair.name, because=[str(error)])
 
     def mark(self, state: State, at: float) -> None:
         """`state` began at `at` (monotonic): its phase is measured from there."""
@@ -167,7 +167,7 @@ class FailOver:
                 failover = self._failovers.of(self._pair.name, now=self._clock.now())
                 continue
             except (Retryable, OutcomeUnknown) as error:
-                log.event("failover.not_recorded", subject=self._pair.name, because=str(error))
+                log.event("failover.not_recorded", subject=self._pair.name, because=[str(error)])
                 self._clock.sleep(TRY_AGAIN)
                 continue
             if on is On.CONFIRMED:
@@ -190,6 +190,8 @@ class FailOver:
                     return self._rebind(failover, failover.to_site)
                 case _:
                     return self._confirm(failover, failover.to_site)
+        except CredentialsRejected:
+            raise
         except DrError as error:
             refused = not isinstance(error, Retryable | OutcomeUnknown) and failover.state is State.REBINDING
             return On.REBIND_REFUSED if refused else _WAITS_IN[failover.state], (str(error),), {}
@@ -269,7 +271,7 @@ class FailOver:
                 try:
                     self._names.rebind(record, value=address)
                 except OutcomeUnknown as error:
-                    log.event("name.unanswered", subject=self._pair.name, because=str(error))
+                    log.event("name.unanswered", subject=self._pair.name, because=[str(error)])
                 again = plan_name(self.records(), name=self.name, type=A_RECORD, value=address, epoch=epoch)
                 if not isinstance(again, Settled):
                     return On.REBIND_WAITS, (f"reads back as: {again.because}",), {}
@@ -287,7 +289,7 @@ class FailOver:
         try:
             self._names.remark(record, text=text)
         except (Retryable, OutcomeUnknown) as error:
-            log.event("name.remark_lost", subject=self._pair.name, because=str(error))
+            log.event("name.remark_lost", subject=self._pair.name, because=[str(error)])
 
     def _confirm(self, failover: Failover, target: SiteName) -> tuple[On, tuple[str, ...], Mapping[str, object]]:
         """From a client's point of view: the address that the record gives now is one where the epoch is active."""

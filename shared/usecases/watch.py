@@ -18,7 +18,7 @@ from typing import Final
 
 from shared.domain.detection import Judgement, Observation, Verdict
 from shared.domain.dns_plan import A_RECORD, NameRecord, RefuseRebind, Settled, plan_name
-from shared.domain.errors import Conflict, DrError, OutcomeUnknown, Permanent, Retryable
+from shared.domain.errors import Conflict, CredentialsRejected, DrError, OutcomeUnknown, Permanent, Retryable
 from shared.domain.failover_fsm import IN_HAND, Do, On, State, step
 from shared.domain.ids import PolicyVersion, SiteName
 from shared.domain.lease import LeaseState
@@ -40,6 +40,7 @@ from shared.usecases.fail_over import FailOver
 from shared.usecases.witness import Seen, Witness
 
 SPAN: Final = timedelta(seconds=62)  # from the trigger's time: two seconds into the next tick's minute
+FINISH: Final = timedelta(seconds=60)  # a failover in hand may outlast its tick by this: the function's time-out does
 STALE: Final = timedelta(seconds=60)
 CALM_EVERY: Final = 5  # rounds between looks at controls, standby, balancer and name
 SHORTEST_WAIT: Final = timedelta(milliseconds=20)
@@ -166,6 +167,8 @@ class PairWatch:
         except (Retryable, OutcomeUnknown) as error:
             self._note(State.WATCHING, On.BLIND, (f"the state store cannot be read from here: {error}",), ())
             return
+        except CredentialsRejected:
+            raise
         except Permanent as error:
             self._note(State.WATCHING, On.UNKNOWN, (str(error),), ())
             return
@@ -181,7 +184,7 @@ class PairWatch:
             self._failover = None  # the other site's watch moved it: read it again in the next round
         except (Retryable, OutcomeUnknown) as error:
             self._failover = None
-            log.event("watch.store_failed", subject=self.pair.name, because=str(error))
+            log.event("watch.store_failed", subject=self.pair.name, because=[str(error)])
 
     def _read_standing(self) -> None:
         self._failover = self._ports.failovers.of(self.pair.name, now=self._clock.now())
@@ -194,8 +197,7 @@ class PairWatch:
         if failover is None:
             failover = self._failover = self._ports.failovers.of(self.pair.name, now=self._clock.now())
         if failover.state in IN_HAND:
-            self._failover = self._over.drive(failover, until=until)
-            self._records.forget()
+            self._drive(failover, until=until)
             return
         on, why, target = self._event(failover, seen, judgement)
         row = step(failover.state, on)
@@ -209,9 +211,12 @@ class PairWatch:
             self._noted = (row.next, on)
             return
         self._failover = self._begin(failover, on, seen, reasons, target)
-        self._noted = (row.next, on)
-        self._failover = self._over.drive(self._failover, until=until)
+        self._drive(self._failover, until=until)
+
+    def _drive(self, failover: Failover, *, until: float) -> None:
+        self._failover = self._over.drive(failover, until=until + FINISH.total_seconds())
         self._records.forget()
+        self._noted = (self._failover.state, On.HEALTHY)  # its end is recorded; a healthy round adds nothing
 
     def _begin(
         self, failover: Failover, on: On, seen: Seen, reasons: tuple[str, ...], target: SiteName | None
@@ -335,8 +340,10 @@ class PairWatch:
             if fresh is None or fresh.lease.epoch != lease.epoch:
                 return
             on, why, _ = self._over.bind(address, lease.epoch)
+        except CredentialsRejected:
+            raise
         except DrError as error:
-            log.event("name.not_asserted", subject=self.pair.name, because=str(error))
+            log.event("name.not_asserted", subject=self.pair.name, because=[str(error)])
             return
         self._name_trouble = "; ".join(why) if on is On.REBIND_REFUSED else ""
         self._name_settled = on is On.REBOUND

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Final
 
 from shared.domain.detection import Finding, Judgement, Observation, Sight, Source, judge
-from shared.domain.errors import DrError, OutcomeUnknown, Retryable
+from shared.domain.errors import CredentialsRejected, DrError, OutcomeUnknown, Retryable
 from shared.domain.ids import SiteName
 from shared.domain.lease import Lease, LeaseState, Sighting, Terms
 from shared.domain.policy import Member, Pair
@@ -98,6 +98,8 @@ class Witness:
             for instance in self._inventory.instances(ids=tuple(by_instance)):
                 if instance.private_address:
                     self._addresses[by_instance[instance.id]] = instance.private_address
+        except CredentialsRejected:
+            raise
         except DrError as error:
             self.trouble = f"the inventory cannot be asked: {error}"
         if len(self._addresses) < len(by_instance):

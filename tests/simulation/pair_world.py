@@ -60,6 +60,7 @@ class PairWorld:
     withdrawn: int = 0
     take_overs: int = 0
     defects: Defects = field(default_factory=Defects)
+    restarts: float = 0.01  # per step, as often as orders to give up
     machines: dict[SiteName, Machine] = field(default_factory=dict)
     boards: dict[SiteName, MemoryBoard] = field(default_factory=dict)
     holders: dict[SiteName, Holder] = field(default_factory=dict)
@@ -75,13 +76,26 @@ class PairWorld:
         return self
 
     def leases(self, process: Process) -> Leases:
-        return self.defects.leases(ProcessStore(self.world, process, self.rows), tokens=tokens(self.world))
+        return self.defects.leases(self.store_of(process), tokens=tokens(self.world))
+
+    def store_of(self, process: Process) -> ProcessStore:
+        return ProcessStore(self.world, process, self.rows)
+
+    def ready(self, site: SiteName) -> bool:
+        return True
+
+    def gone(self, site: SiteName) -> bool:
+        """Whether the agent process of this site is dead."""
+        return False
 
     def _agent(self, site: SiteName) -> Callable[[Process], None]:
         def live(process: Process) -> None:
             world, chance = self.world, self.world.chance
             clock = ProcessClock(world, process, counts_suspension=self.defects.counts_suspension)
             while True:  # one turn is one life of the agent process
+                if self.gone(site):
+                    world.wait(process, 0.5)
+                    continue
                 holder = self.holders[site] = self.defects.holder(
                     pair=PAIR,
                     site=site,
@@ -90,11 +104,11 @@ class PairWorld:
                     leases=self.leases(process),
                     clock=clock,
                     board=self.boards[site],
-                    ready=lambda: True,
+                    ready=lambda: self.ready(site),
                     never_active=lambda: True,
                 )
-                while chance.random() > 0.01:
-                    if chance.random() < 0.01:
+                while chance.random() >= self.restarts and not self.gone(site):
+                    if chance.random() < self.restarts:
                         holder.give_up("told to")
                         world.say(process.name, f"gave up epoch {holder.grant.epoch}")
                     well = holder.step()

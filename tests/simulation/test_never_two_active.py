@@ -45,9 +45,7 @@ def test_no_seed_shows_two_sites_active_at_once() -> None:
 
 def test_without_faults_the_preferred_site_is_active_and_stays_so() -> None:
     world = World(1, Faults.none())
-    pair = PairWorld(world)
-    world.chance.random = lambda: 0.9  # type: ignore[method-assign]
-    pair.build()
+    pair = PairWorld(world, restarts=0.0).build()
     try:
         world.run(30)
     finally:
