@@ -195,7 +195,7 @@ def identify(config: AgentConfig, store: Store, *, pause: Callable[[float], obje
         try:
             _, policy = Policies(store).active()
             return identity_in(policy, config.instance)
-        except (Retryable, BadInput) as error:
+        except (Retryable, BadInput, NotFound) as error:
             if str(error) != told:
                 told = str(error)
                 log.warning("agent.waits", extra={"because": told})
