@@ -22,6 +22,7 @@ def copy(tmp_path: Path) -> Path:
     shutil.copyfile(S_YAML, tmp_path / "s.yaml")
     shutil.copytree(ROOT / "functions", tmp_path / "functions", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "deploy" / "ram", tmp_path / "deploy" / "ram")
+    shutil.copyfile(ROOT / "deploy" / "fc3.schema.json", tmp_path / "deploy" / "fc3.schema.json")
     return tmp_path
 
 
@@ -218,11 +219,15 @@ def test_the_file_as_it_stands_is_fine(copy: Path) -> None:
     assert found(copy) == []
 
 
-def test_the_command_line_says_what_is_wrong_and_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "s.yaml").write_text("edition: 1.0.0\nresources: {}\n")
-    assert s_yaml_check.main([str(tmp_path / "s.yaml")]) == 2
+def test_the_command_line_says_what_is_wrong_and_where(
+    copy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s_yaml_check, "ROOT", copy)
+    assert s_yaml_check.main([str(copy / "s.yaml")]) == 0
+    assert capsys.readouterr().out == "s.yaml: fine\n"
+    (copy / "s.yaml").write_text("edition: 1.0.0\nresources: {}\n")
+    assert s_yaml_check.main([str(copy / "s.yaml")]) == 2
     assert "edition: want 3.0.0" in capsys.readouterr().err
-    assert s_yaml_check.main([]) == 0
 
 
 def test_a_dotenv_file_is_read_as_the_deployment_tool_reads_it(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -428,6 +430,43 @@ def test_chaos_kills_a_working_instance_and_the_event_is_tried_again(tmp_path: P
         assert world.outcomes("f") == ["UnhandledInvocationError", "ok"]
 
     tell(tmp_path, story, props("f"))
+
+
+def test_no_instance_outlives_an_emulator_that_is_killed(tmp_path: Path) -> None:
+    script = f"""
+import asyncio, sys
+from pathlib import Path
+from tests.emulator.fc_projects import props, running
+
+async def main():
+    async with running(Path({str(tmp_path)!r}), props("f")) as world:
+        await world.fc.invoke("f", b"idle, so suspended")
+        asyncio.ensure_future(world.fc.invoke("f", b'{{"sleep": 60}}'))
+        asyncio.ensure_future(world.fc.invoke("f", b'{{"sleep": 60}}'))
+        while len(world.notes()) < 3:
+            await asyncio.sleep(0.02)
+        print(*(i.pid for i in world.fc.instances()), flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+    root = Path(__file__).resolve().parents[2]
+    with subprocess.Popen([sys.executable, "-c", script], cwd=root, stdout=subprocess.PIPE, text=True) as emulator:
+        assert emulator.stdout is not None
+        pids = [int(pid) for pid in emulator.stdout.readline().split()]
+        emulator.kill()
+    assert len(pids) == 2
+    until = time.monotonic() + 5
+    while any(alive(pid) for pid in pids) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not [pid for pid in pids if alive(pid)]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_an_idle_instance_gets_no_processor_time_and_none_survives_the_end(tmp_path: Path) -> None:
