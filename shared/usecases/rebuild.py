@@ -29,6 +29,7 @@ from shared.domain.policy import Policy, RebuildRule
 from shared.domain.provenance import OPERATION, operation_tag, token
 from shared.domain.rebuild import (
     ISOLATED,
+    REPLACES,
     HandOver,
     NotOurs,
     Rebuild,
@@ -178,6 +179,9 @@ class _Run:
     def _choose(self) -> Outcome | None:
         """Fixes image, snapshots and everything else once, so that every attempt asks for the same."""
         old = self._instance(self._old)
+        left = [one.id for one in self._own.inventory.instances(tags={REPLACES: self._old}) if not self._made(one)]
+        if left:
+            return self.escalate(f"{', '.join(left)} of an earlier attempt is still there, a second would be too many")
         points = tuple(islice(self._own.points.of(self._old), RECENT_POINTS))
         wanted = sorted({snapshot for point in points for _, snapshot in point.disks})
         plan = choose(
@@ -329,6 +333,9 @@ class _Run:
         except Permanent:
             return False
         return True
+
+    def _made(self, instance: Instance) -> bool:
+        return instance.tags.get(OPERATION) == operation_tag(self._work.operation.id)
 
     def _fence_again(self, old: Instance) -> Outcome:
         step = self._step(FENCE)

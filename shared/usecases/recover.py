@@ -40,7 +40,7 @@ from shared.usecases.operations import (
     Resume,
     overdue,
 )
-from shared.usecases.suspicion import Suspicion, Suspicions
+from shared.usecases.suspicion import Suspicion, Suspicions, waits
 
 EARLY: Final = timedelta(seconds=5)
 """Delays of the queue are imprecise: a look that comes this much too early is taken as the one that was meant."""
@@ -149,7 +149,7 @@ class Recover:
         held = self._journal.find(holder) if holder else None
         if holder is None or held is None or held.state is OperationState.OPEN:
             return False
-        if held.state is OperationState.NEEDS_OPERATOR and self._controls.acknowledged(held.id) is None:
+        if waits(held, self._controls):
             return False
         self._subjects.release(operation.subject, holder)
         return self._subjects.take(operation.subject, operation.id)

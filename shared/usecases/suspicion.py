@@ -20,6 +20,7 @@ from shared.observability import log
 from shared.ports.clock import Clock
 from shared.ports.functions import Functions
 from shared.state import codec
+from shared.state.controls import Controls
 from shared.state.journal import Journal
 from shared.state.subjects import Subjects
 
@@ -47,8 +48,11 @@ class Opened:
 
 
 class Suspicions:
-    def __init__(self, *, journal: Journal, subjects: Subjects, functions: Functions, clock: Clock) -> None:
+    def __init__(
+        self, *, journal: Journal, subjects: Subjects, controls: Controls, functions: Functions, clock: Clock
+    ) -> None:
         self._journal = journal
+        self._controls = controls
         self._subjects = subjects
         self._functions = functions
         self._clock = clock
@@ -65,7 +69,7 @@ class Suspicions:
         held = self._journal.find(holder) if holder else None
         if held is not None and held.state is OperationState.OPEN:
             return Opened(operation=held.id, because=f"{held.id} already deals with it")
-        if held is not None and held.state is OperationState.NEEDS_OPERATOR:
+        if held is not None and waits(held, self._controls):
             return Opened(operation=None, because=f"{held.id} waits for an operator")
         for look in range(1, MOST_LOOKS + 1):
             name = operation_id(suspicion.instance, suspicion.event, look)
@@ -78,7 +82,9 @@ class Suspicions:
             if "replacement" in found.result:
                 return Opened(operation=None, because=f"{name} already replaced it by {found.result['replacement']}")
             if found.state is OperationState.NEEDS_OPERATOR:
-                return Opened(operation=None, because=f"{name} waits for an operator")
+                if waits(found, self._controls):
+                    return Opened(operation=None, because=f"{name} waits for an operator")
+                continue  # acknowledged: the operator wants it tried again
             if not suspicion.still_lost and suspicion.rank <= int(found.inputs.get("rank", "0")):
                 return Opened(operation=None, because=f"{name} already looked: {found.result.get('because', 'ended')}")
         return Opened(operation=None, because=f"{MOST_LOOKS} looks at {suspicion.event} ended without a rebuild")
@@ -103,6 +109,14 @@ class Suspicions:
                 "failed_at": codec.moment(min(suspicion.failed_at, now)),
             },
         )
+
+
+def waits(operation: Operation, controls: Controls) -> bool:
+    """Whether it ended with a question to an operator who has not acknowledged it (or its instance) since."""
+    if operation.state is not OperationState.NEEDS_OPERATOR:
+        return False
+    answers = (controls.acknowledged(operation.id), controls.acknowledged(operation.subject))
+    return not any(at is not None and at >= operation.created for at in answers)
 
 
 def operation_id(instance: InstanceId, event: str, look: int = 1) -> OperationId:

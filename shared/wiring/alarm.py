@@ -4,6 +4,7 @@ from functools import cache
 
 from shared.adapters import environment
 from shared.config.settings import webhook_secret
+from shared.state.controls import Controls
 from shared.state.decisions import Decisions
 from shared.state.deliveries import Deliveries
 from shared.state.journal import Journal
@@ -24,7 +25,11 @@ def alarm() -> Alarm:
         inventory=EcsInventory(endpoint=where, credentials=credentials),
         policies=Policies(store()),
         suspicions=Suspicions(
-            journal=Journal(store(), clock()), subjects=Subjects(store()), functions=functions(), clock=clock()
+            journal=Journal(store(), clock()),
+            subjects=Subjects(store()),
+            controls=Controls(store()),
+            functions=functions(),
+            clock=clock(),
         ),
         deliveries=Deliveries(store(), clock()),
         decisions=Decisions(store()),

@@ -52,7 +52,9 @@ def recover() -> Recover:
         executor=Executor(journal, clock()),
         journal=journal,
         subjects=subjects,
-        suspicions=Suspicions(journal=journal, subjects=subjects, functions=functions(), clock=clock()),
+        suspicions=Suspicions(
+            journal=journal, subjects=subjects, controls=controls, functions=functions(), clock=clock()
+        ),
         inventory=inventory,
         balancer=balancer,
         policies=policies,

@@ -141,7 +141,9 @@ class Stage:
         services = guard(FleetServices(self.fleet), "services")
         journal = Journal(store, self.clock)
         policies, subjects, controls = Policies(store), Subjects(store), Controls(store)
-        suspicions = Suspicions(journal=journal, subjects=subjects, functions=functions, clock=self.clock)
+        suspicions = Suspicions(
+            journal=journal, subjects=subjects, controls=controls, functions=functions, clock=self.clock
+        )
         decisions = Decisions(store)
         self.alarm = Alarm(
             inventory=inventory,
@@ -269,6 +271,9 @@ class Stage:
 
     def open(self) -> list[Operation]:
         return list(self.journal.open_of(OperationKind.REBUILD))
+
+    def holder(self, subject: str) -> str | None:
+        return Subjects(InProcessStore(self.cloud, "understudy")).holder(subject)
 
     def told(self, subject: str) -> list[str]:
         return [decision.event for decision in self.decisions.of(subject)][::-1]
