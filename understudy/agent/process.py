@@ -14,7 +14,7 @@ from typing import Final
 
 from shared.adapters import chance, environment
 from shared.adapters.clock import SystemClock
-from shared.domain.errors import BadInput, DrError, OutcomeUnknown, Retryable
+from shared.domain.errors import BadInput, DrError, NotFound, OutcomeUnknown, Retryable
 from shared.domain.lease import LeaseState
 from shared.ports.clock import Clock
 from shared.ports.store import Store
