@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from emulator.wire.call import ApiError
+
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
@@ -53,9 +55,9 @@ def load_text(text: str, cloud: "Cloud", *, where: str, settings: Mapping[str, s
                 _loader(service, key, where).load(document[key], cloud)
     except KeyError as error:
         raise SeedError(f"{where}: the key {error.args[0]!r} is missing or names nothing") from error
-    except (ValueError, TypeError) as error:
-        if isinstance(error, SeedError):
-            raise SeedError(f"{where}: {error}") from error
+    except SeedError:
+        raise
+    except (ValueError, TypeError, ApiError) as error:
         raise SeedError(f"{where}: {error}") from error
 
 

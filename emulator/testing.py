@@ -10,6 +10,7 @@ The server runs on a thread of its own; models belong to that thread, so reach t
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -54,9 +55,8 @@ class Local:
 def mock_aliyun(**options: Any) -> Iterator[Local]:
     """`options` as in `emulator.server.Options`. Everything ends with the block."""
     settings = Options(**options)
-    ready: threading.Event = threading.Event()
+    ready = threading.Event()
     started: list[tuple[Server, asyncio.AbstractEventLoop, asyncio.Event]] = []
-    failed: list[BaseException] = []
 
     async def serve() -> None:
         server = Server(settings)
@@ -69,34 +69,25 @@ def mock_aliyun(**options: Any) -> Iterator[Local]:
         finally:
             await server.stop()
 
-    def body() -> None:
+    with ThreadPoolExecutor(1, thread_name_prefix="mock_aliyun") as pool:
+        end = pool.submit(lambda: asyncio.run(serve()))
+        end.add_done_callback(lambda _: ready.set())
+        if not ready.wait(PATIENCE_SECONDS):
+            raise TimeoutError("the local cloud did not start within a minute")
+        if not started:
+            end.result()  # raises what kept it from starting
+        server, loop, stop = started[0]
         try:
-            asyncio.run(serve())
-        except BaseException as error:  # handed over to the thread that waits
-            failed.append(error)
+            yield Local(
+                url=server.url,
+                host=server.url.removeprefix("http://"),
+                dns=server.dns,
+                cloud=server.cloud,
+                access_key=settings.access_keys[0],
+                ots_instance=settings.ots_instance,
+                _loop=loop,
+            )
         finally:
-            ready.set()
-
-    thread = threading.Thread(target=body, name="mock_aliyun", daemon=True)
-    thread.start()
-    if not ready.wait(PATIENCE_SECONDS):
-        raise TimeoutError("the local cloud did not start within a minute")
-    if failed:
-        thread.join()
-        raise failed[0]
-    server, loop, stop = started[0]
-    try:
-        yield Local(
-            url=server.url,
-            host=server.url.removeprefix("http://"),
-            dns=server.dns,
-            cloud=server.cloud,
-            access_key=settings.access_keys[0],
-            ots_instance=settings.ots_instance,
-            _loop=loop,
-        )
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(PATIENCE_SECONDS)
-    if failed:
-        raise failed[0]
+            if not end.done():
+                loop.call_soon_threadsafe(stop.set)
+            end.result(PATIENCE_SECONDS)

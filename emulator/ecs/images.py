@@ -80,7 +80,7 @@ class Images:
     def from_family(self, family: str) -> Image | None:
         """The newest available one."""
         found = [i for i in self.shelf if i.family == family and i.status == "Available"]
-        return max(found, key=lambda image: image.created, default=None) if found else None
+        return max(reversed(found), key=lambda image: image.created, default=None)
 
     def create(
         self,

@@ -181,7 +181,21 @@ class Snapshots:
         self._dues[snapshot.id] = self._ecs.clock.call_at(
             snapshot.done_at, lambda: self._complete(snapshot), "snapshot completes"
         )
+        self._plan_release(snapshot)
         return snapshot
+
+    def _plan_release(self, snapshot: Snapshot) -> None:
+        if snapshot.retention_days is not None:
+            at = snapshot.created + timedelta(days=snapshot.retention_days)
+            self._ecs.clock.call_at(at, lambda: self._release(snapshot), "snapshot retention ends")
+
+    def _release(self, snapshot: Snapshot) -> None:
+        """The provider's retention deletes even the last point. One that is referred to stays (assumption)."""
+        assert snapshot.retention_days is not None
+        extended = snapshot.created + timedelta(days=snapshot.retention_days) > self._ecs.clock.now()
+        if extended or snapshot.id not in self.shelf or snapshot.images or snapshot.disks:
+            return
+        self._drop(snapshot)
 
     def _complete(self, snapshot: Snapshot) -> None:
         if self._ecs.is_dark(snapshot.zone):
@@ -250,6 +264,7 @@ class Snapshots:
                     f"{id} is kept for {snapshot.retention_days or 'ever'}; this can only be extended.",
                 )
             snapshot.retention_days = retention_days
+            self._plan_release(snapshot)
         snapshot.name = snapshot.name if name is None else name
         snapshot.description = snapshot.description if description is None else description
 

@@ -61,7 +61,7 @@ class DisksApi:
             found = self._ecs.shelf.get(instance)
             ids = list(found.disk_ids) if found else []
         items, fields = paging.listed(call, self._ecs.disks.shelf, matches, self._render, cap=500, ids=ids)
-        return {"Disks": {"Disk": items}, "RegionId": self._ecs.region, **fields}
+        return {"Disks": {"Disk": items}, **fields}
 
     def _render(self, disk: Disk) -> dict[str, Any]:
         attachments = []

@@ -25,6 +25,11 @@ def operations(ecs: "Ecs") -> dict[str, Operation]:
     }
 
 
+FAMILY_LACKS = ("ResourceGroupId", "BootMode", "Usable", "ImageOwnerId", "IsPublic")
+MAPPING_LACKS = ("RemainTime", "Encrypted", "Progress")
+"""Fields that DescribeImages has and DescribeImageFromFamily has not."""
+
+
 class ImagesApi:
     def __init__(self, ecs: "Ecs") -> None:
         self._ecs = ecs
@@ -142,7 +147,11 @@ class ImagesApi:
         if image is None:
             return {"Image": {}}
         rendered = self._render(image)
-        rendered.pop("ResourceGroupId")  # this answer's model has none
+        for absent in FAMILY_LACKS:
+            del rendered[absent]
+        for mapping in rendered["DiskDeviceMappings"]["DiskDeviceMapping"]:
+            for absent in MAPPING_LACKS:
+                del mapping[absent]
         return {"Image": rendered}
 
     @reads("ImageId", "Status", "ImageFamily", "Description", "ImageName")
