@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 BOOT_SECONDS: Final = 20.0
 """Real time within which the first port must accept; afterwards emulated time no longer waits for the guest."""
+BURIAL_STEPS: Final = 100
 PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -108,6 +109,14 @@ class Guest:
             await self.group.kill()
         if self._end is not None:
             await asyncio.gather(self._end, return_exceptions=True)
+
+    async def bury(self, pids: Sequence[int]) -> None:
+        """Wait until these killed processes are gone, and let their ports refuse."""
+        for _ in range(BURIAL_STEPS):
+            if self.group is None or not set(pids) & {seen.pid for seen in self.group.members()}:
+                break
+            await asyncio.sleep(0.01)
+        await self.nic.notice()
 
     async def vanish(self) -> None:
         """Off, and nothing holds the address any more."""

@@ -90,11 +90,15 @@ class Hypervisor:
         return guest
 
     def signal(self, instance: str, number: signal.Signals, *, pid: int | None = None) -> None:
-        """A fault: to all processes of a guest, or to one. The machine and its kernel stay up."""
-        group = self.guest(instance).group
-        if group is None or not group.signal(number, pid=pid):
+        """A fault: to all processes of a guest, or to one. The machine and its kernel stay up. Emulated time waits
+        until the killed are gone and their ports refuse."""
+        guest = self.guest(instance)
+        dying = [] if guest.group is None else [m.pid for m in guest.group.members() if pid in (None, m.pid)]
+        if guest.group is None or not guest.group.signal(number, pid=pid):
             what = "process" if pid is None else f"process {pid}"
             raise ApiError("InvalidParameter", f"The guest of {instance} has no {what} to signal.", 404)
+        if number == signal.SIGKILL:
+            self._while_held(f"{instance} loses processes", guest.bury(dying))
         self._changed()
 
     def _instance_changed(self, instance: "Instance", old: str, new: str) -> None:
@@ -113,19 +117,26 @@ class Hypervisor:
     def _in_turn(
         self, instance: "Instance", act: Callable[["Instance"], Coroutine[Any, Any, None]], *, hold: str
     ) -> None:
-        """One change at a time per instance, in order. Emulated time waits from this moment, not from the first
-        instant at which the loop gets round to it."""
+        """One change at a time per instance, in order."""
         if (guest := self.guests.get(instance.id)) is not None and act != self._boot:
             guest.cut()
-        held = contextlib.ExitStack()
-        held.enter_context(self._cloud.clock.hold(hold))
         turn = self._turns.setdefault(instance.id, asyncio.Lock())
 
         async def run() -> None:
+            async with turn:
+                await act(instance)
+
+        self._while_held(hold, run())
+
+    def _while_held(self, label: str, work: Coroutine[Any, Any, None]) -> None:
+        """Emulated time waits from this moment, not from the first instant at which the loop gets round to it."""
+        held = contextlib.ExitStack()
+        held.enter_context(self._cloud.clock.hold(label))
+
+        async def run() -> None:
             with held:
-                async with turn:
-                    await act(instance)
-            self._changed()
+                await work
+                self._changed()
 
         task = asyncio.get_running_loop().create_task(run())
         self._tasks.add(task)

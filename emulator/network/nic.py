@@ -83,6 +83,13 @@ class Nic:
                 self._looks[number] = task
                 task.add_done_callback(lambda done, n=number: self._looked(n, done))  # type: ignore[misc]
 
+    async def notice(self) -> None:
+        """Close at once what the guest no longer serves: a process has just died."""
+        for number, port in self._ports.items():
+            if port.is_open and not self.is_silent and not await self.serves(number):
+                port.shut()
+        self.look()
+
     async def close(self) -> None:
         """Nobody holds the address any more; it is not to be opened again."""
         self._closed = True

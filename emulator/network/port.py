@@ -26,7 +26,7 @@ FILLERS: Final = 4  # one fills the accept queue of listen(0); the rest prove it
 RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER of no time: close sends RST instead of FIN
 
 
-class AddressMissing(Exception):
+class AddressMissing(OSError):
     """This machine cannot bind a loopback address that the emulated network needs."""
 
 
@@ -167,7 +167,12 @@ class Port:
         client.setblocking(False)
         task = asyncio.get_running_loop().create_task(self._carry(client))
         self._carried.add(task)
-        task.add_done_callback(self._carried.discard)
+
+        def end(done: asyncio.Task[None]) -> None:
+            self._carried.discard(done)
+            client.close()  # a task that was cancelled before its first step has closed nothing
+
+        task.add_done_callback(end)
 
     async def _carry(self, client: socket.socket) -> None:
         ends = [client]

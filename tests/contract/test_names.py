@@ -12,7 +12,7 @@ from emulator.wire.call import ApiError
 from shared.adapters.credentials import Credentials
 from shared.adapters.pvtz import PvtzNames
 from shared.adapters.sdk import Endpoint
-from shared.domain.errors import DrError, Forbidden, NotFound, Permanent, Retryable
+from shared.domain.errors import DrError, Forbidden, NotFound, OutcomeUnknown, Permanent, Retryable
 from shared.ports.names import NameRecord, Names
 from understudy.simulation.names import InProcessNames
 
@@ -175,7 +175,29 @@ def test_a_refusal_comes_out_in_our_words(
         door.names.rebind(record, value="127.77.2.21")
 
 
+def test_a_lost_reply_to_a_change_is_an_unknown_outcome_and_the_name_may_have_moved(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if isinstance(door.names, InProcessNames):
+        pytest.skip("no reply is lost between two Python objects")
+    record, update = door.record(), door.cloud.pvtz.update_record
+
+    def lost(*arguments: Any, **fields: Any) -> None:
+        update(*arguments, **fields)
+        raise RuntimeError("the answer is lost on its way")
+
+    monkeypatch.setattr(door.cloud.pvtz, "update_record", lost)
+    with pytest.raises(OutcomeUnknown):
+        door.names.rebind(record, value="127.77.2.21")
+    assert door.record().value == "127.77.2.21"
+
+
 def test_a_dead_endpoint_is_retryable_to_read_and_unknown_to_change() -> None:
     names = PvtzNames(endpoint=Endpoint("cn-hangzhou", "http://127.0.0.1:9"), credentials=lambda: Credentials("a", "b"))
     with pytest.raises(Retryable):
         names.records(zone=ZONE, host=HOST, type="A")
+    record = NameRecord(
+        record_id="1", zone=ZONE, host=HOST, type="A", value="127.0.0.1", ttl_seconds=5, enabled=True, remark=""
+    )
+    with pytest.raises(OutcomeUnknown):
+        names.remark(record, text="epoch=2")

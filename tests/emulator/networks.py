@@ -1,33 +1,35 @@
-"""A free 127.x network per test, so that tests running side by side never share an address."""
+"""A 127.x network of one's own per test process, so that tests running side by side never share an address."""
 
+import errno
 import os
 import random
 import socket
+from functools import cache
 
 import pytest
 
+CANDIDATES = [*range(10, 32, 2), *range(194, 250, 2)]  # the demo takes its own from the range between
 
+
+@cache
 def free_network() -> int:
-    """N such that 127.N.0.0/16 and 127.(N+1).0.0/16 are bound by nobody (as far as one probe address can tell).
+    """N such that 127.N.0.0/16 and 127.(N+1).0.0/16 are this process's.
 
-    The probe stays bound on 127.N.255.254 for the life of this process: a claim that other tests see.
+    The claim is a bound address that other test processes see; it stays as long as this process does.
     """
     chance = random.Random(os.urandom(8))
-    for _ in range(100):
-        net = 10 + 2 * chance.randrange(110)
+    for net in chance.sample(CANDIDATES, len(CANDIDATES)):
         claim = socket.socket()
         try:
-            claim.bind((f"127.{net}.255.254", 9))
-        except PermissionError:
             claim.bind((f"127.{net}.255.254", 40009))
         except OSError as error:
             claim.close()
-            if error.errno == 99:
+            if error.errno == errno.EADDRNOTAVAIL:
                 pytest.skip("this machine cannot bind 127.x addresses: Linux only")
             continue
         _claims.append(claim)
         return net
-    raise AssertionError("no free loopback network")
+    raise AssertionError("no free loopback network: end the test processes that hold them")
 
 
 _claims: list[socket.socket] = []
