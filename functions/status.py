@@ -2,7 +2,7 @@
 
 import json
 
-from shared.domain.errors import DrError
+from shared.domain.errors import CredentialsRejected, DrError
 from shared.observability.page import render
 from shared.state import codec
 from shared.triggers.trigger import HttpRequest
@@ -30,6 +30,8 @@ def answer(call: Call) -> object:
         return _response(405, "text/plain", "read-only: GET or HEAD")
     try:
         view = status().view()
+    except CredentialsRejected:
+        raise
     except DrError as error:
         # An HTTP caller needs an answer, and nobody repeats a page for it.
         return _response(503, "application/json", to_json(refusal(error, call.run)))

@@ -40,7 +40,7 @@ A, B, M = InstanceId("i-app-a"), InstanceId("i-app-b"), InstanceId("i-master")
 SEED = """
 zones: [cn-hangzhou-h]
 vpc: {id: vpc-test, cidr: 10.0.0.0/16}
-vswitches: [{id: vsw-h, zone: cn-hangzhou-h, cidr: 10.0.1.0/24, gateway: 10.0.1.1}]
+vswitches: [{id: vsw-h, zone: cn-hangzhou-h, cidr: 10.0.1.0/24}]
 security_groups: [{id: sg-test, vpc: vpc-test}]
 images: [{id: m-base, name: base, family: app, system_disk_gib: 20}]
 instances:
