@@ -170,9 +170,15 @@ class FailoverWorld(PairWorld):
         return live
 
     def _tick(self, site: SiteName, process: Process) -> None:
+        clock = ProcessClock(self.world, process)
+        watch = Watch(site=site, ports=self.ports(process, site))
+        for number in range(1, 20):
+            watch.run(clock.now(), run=f"{process.name}-{number}")
+
+    def ports(self, process: Process, site: SiteName) -> Ports:
         store = self.store_of(process)
         clock = ProcessClock(self.world, process)
-        ports = Ports(
+        return Ports(
             leases=self.leases(process),
             failovers=Failovers(store),
             orders=SwitchOrders(store),
@@ -187,9 +193,6 @@ class FailoverWorld(PairWorld):
             clock=clock,
             aside=lambda look: look(),
         )
-        watch = Watch(site=site, ports=ports)
-        for number in range(1, 20):
-            watch.run(clock.now(), run=f"{process.name}-{number}")
 
     def outside(self, process: Process) -> None:
         """Each call of a watch to the outside is a place where its process may die."""
