@@ -90,7 +90,7 @@ def _run(options: argparse.Namespace, narrator: Narrator, workdir: Path) -> int:
     try:
         with LocalCloud(workdir, net=net, start=START, seed=7) as cloud:
             stage = Stage(cloud=cloud, view=CloudView(cloud), narrator=narrator, promises=promises, clock=clock,
-                          policy=policy_file.load(ROOT / "understudy.yaml"))  # fmt: skip
+                          policy=policy_file.load(ROOT / "understudy.yaml"), hours=options.hours)  # fmt: skip
             with chaos.loose(cloud, options.chaos, narrator):
                 _story(stage, options)
     except KeyboardInterrupt:

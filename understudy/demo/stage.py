@@ -47,6 +47,7 @@ class Stage:
     promises: Promises
     clock: Clock  # real time: the demo's own waiting and measuring
     policy: Policy
+    hours: int = 168  # of act 1
     report: dict[str, Any] = field(default_factory=dict)
 
     @property
