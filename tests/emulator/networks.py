@@ -8,7 +8,7 @@ from functools import cache
 
 import pytest
 
-CANDIDATES = [*range(10, 32, 2), *range(194, 250, 2)]  # the demo takes its own from the range between
+CANDIDATES: list[int] = [*range(10, 32, 2), *range(194, 250, 2)]  # the demo takes its own from the range between
 
 
 @cache
