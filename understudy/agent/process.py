@@ -15,7 +15,7 @@ from typing import Final
 from shared.adapters import chance, environment
 from shared.adapters.clock import SystemClock
 from shared.domain.errors import BadInput, DrError, NotFound, OutcomeUnknown, Retryable
-from shared.domain.lease import LeaseState
+from shared.domain.lease import LeaseState, Terms
 from shared.ports.clock import Clock
 from shared.ports.store import Store
 from shared.state.heartbeats import Heartbeat, Heartbeats
@@ -29,7 +29,8 @@ from understudy.agent.role_file import RoleFile
 
 log = logging.getLogger("understudy.agent")
 
-STORE_TIMEOUT: Final = timedelta(seconds=1)  # one call; several fit between a renewal and its deadline
+LONGEST_CALL: Final = timedelta(seconds=1)
+SHORTEST_CALL: Final = timedelta(milliseconds=250)
 TRY_AGAIN: Final = timedelta(milliseconds=200)
 BEAT_EVERY: Final = timedelta(seconds=5)
 ORDER_PATIENCE: Final = timedelta(seconds=2)  # how long an order waits for the renewing thread
@@ -202,7 +203,13 @@ def identify(config: AgentConfig, store: Store, *, pause: Callable[[float], obje
             pause(0.5)
 
 
-def open_store(config: AgentConfig) -> Store:
+def call_timeout(terms: Terms) -> timedelta:
+    """Of one store call. A failed renewal is two of them (it is read back), and two renewals must be able to fail
+    before the deadline."""
+    return max(SHORTEST_CALL, min(LONGEST_CALL, (terms.lease - terms.margin) / 5))
+
+
+def open_store(config: AgentConfig, *, timeout: timedelta = LONGEST_CALL) -> Store:
     # The Tablestore SDK is the heaviest import of this process.
     from shared.adapters.credentials import from_environment
     from shared.adapters.ots import OtsStore
@@ -211,7 +218,7 @@ def open_store(config: AgentConfig) -> Store:
         endpoint=config.store_endpoint,
         instance=config.store_instance,
         credentials=from_environment,
-        timeout=STORE_TIMEOUT,
+        timeout=timeout,
     )
 
 
@@ -224,9 +231,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ended = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ended.set())
-        store = open_store(config)
-        identity = identify(config, store, pause=ended.wait)
-        agent = build(config, identity, store, beats=open_store(config), clock=SystemClock())
+        beats = open_store(config)
+        identity = identify(config, beats, pause=ended.wait)
+        store = open_store(config, timeout=call_timeout(identity.terms))
+        agent = build(config, identity, store, beats=beats, clock=SystemClock())
     except DrError as error:
         log.error("agent.cannot_start: %s", error)
         return 2
