@@ -112,7 +112,7 @@ class FailOver:
             event or f"failover.{row.next}",
             (row.because, *why),
             epoch=saved.epoch,
-            acted=row.do not in (Do.NOTHING, Do.CALL_OPERATOR),
+            acted=row.do not in (Do.NOTHING, Do.CALL_OPERATOR) or phase is not None,
             inputs={"from": failover.state, "on": on, "to": row.next, "do": row.do, **(inputs or {})},
         )
         return saved

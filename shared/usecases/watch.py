@@ -225,7 +225,7 @@ class PairWatch:
         assert lease is not None, "nothing is fenced that was not seen"
         assert target is not None, "a failover needs a target"
         judged, now = self._clock.monotonic(), self._clock.now()
-        well_mono, well = self._well_at or (judged, now)
+        well_mono, well = self._last_good(seen, judged, now)
         begun = self._over.begin(
             failover,
             on,
@@ -249,6 +249,14 @@ class PairWatch:
         decided = self._clock.monotonic()
         self._over.mark(State.FENCING, decided)
         return _with_seconds(begun, "decide", decided - judged)
+
+    def _last_good(self, seen: Seen, mono: float, now: datetime) -> tuple[float, datetime]:
+        """When the old holder was last known to be well. If it was never seen at work from here, its lease was at least
+        renewed before we first saw it: no later than that."""
+        if self._well_at is not None:
+            return self._well_at
+        since = mono if seen.sighting is None else seen.sighting.since
+        return since, now - timedelta(seconds=mono - since)
 
     def _event(
         self, failover: Failover, seen: Seen, judgement: Judgement
