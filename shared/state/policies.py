@@ -27,9 +27,7 @@ class Policies:
         """Raises BadInput with its remedy when no policy was ever applied."""
         version = self.active_version()
         if version is None:
-            raise BadInput(
-                "no policy is active in the state store: run `understudy apply` against this region"
-            )
+            raise BadInput("no policy is active in the state store: run `understudy apply` against this region")
         return version, self.at(version)
 
     def active_version(self) -> PolicyVersion | None:

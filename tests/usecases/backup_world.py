@@ -134,9 +134,9 @@ class EmulatedClock:
 
 
 class World:
-    def __init__(self, policy: Policy | None = None) -> None:
+    def __init__(self, policy: Policy | None = None, *, stands: str = SEED) -> None:
         self.cloud = Cloud(start=START)
-        seed.load_text(SEED, self.cloud, where="test", settings={})
+        seed.load_text(stands, self.cloud, where="test", settings={})
         create_tables(self.cloud, "understudy")
         self.clock = EmulatedClock(self.cloud.clock)
         self.wire = Wire()
@@ -247,6 +247,16 @@ class World:
 
     def open_operations(self) -> int:
         return sum(1 for _ in InProcessStore(self.cloud, "understudy").scan("open_operations", ()))
+
+    def recorded_operations(self) -> int:
+        return sum(1 for _ in InProcessStore(self.cloud, "understudy").scan("operations", ()))
+
+    def fail_snapshot(self, id_: str) -> None:
+        """It will never be whole, as the cloud would tell."""
+        snapshots = self.cloud.ecs.snapshots
+        snapshots._dues.pop(id_).cancel()
+        snapshots.find(id_).status = "failed"
+        snapshots.find(id_).available = False
 
     def _every(
         self, interval: timedelta, until: datetime, run: Callable[[], Any], first: timedelta | None = None

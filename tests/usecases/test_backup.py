@@ -1,6 +1,7 @@
 """Backups as stories: what every due slot of every instance comes to, whatever the triggers and the cloud do."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from shared.domain.errors import BadInput, OutcomeUnknown, QuotaReached, Retryab
 from shared.domain.policy import Protection, Retention, Selection
 from shared.ports.store import Anything
 from shared.state.slots import SlotState
-from tests.usecases.backup_world import APPLICATIONS, EVERY_HOUR, A, B, M, World, a_policy
+from tests.usecases.backup_world import APPLICATIONS, EVERY_HOUR, SEED, A, B, M, World, a_policy
 
 
 def ends(world: World, subject: str) -> list[str]:
@@ -246,6 +247,43 @@ def test_no_policy_is_refused_with_the_command_that_mends_it() -> None:
 
     with pytest.raises(BadInput, match="understudy apply"):
         world.schedule()
+
+
+def test_a_snapshot_that_fails_in_the_cloud_is_a_skipped_slot_and_prune_takes_the_remains_away() -> None:
+    world = World(a_policy(replace(APPLICATIONS, keep=Retention(last=2))))
+    world.advance(hours=1)
+    world.schedule()
+    world.advance(seconds=2)
+    broken = next(one for one in world.in_cloud() if one.disk == "d-a-data")
+    world.fail_snapshot(broken.id)
+    world.run_for(hours=1, minutes=40)
+
+    assert ends(world, A) == ["skipped", "taken"]
+    assert ends(world, B) == ["taken", "taken"]
+    assert broken.id not in {one.id for one in world.in_cloud()}
+    assert world.open_operations() == 0
+
+
+def test_half_an_instance_is_no_restore_point_and_its_remains_are_taken_away() -> None:
+    """Disks of an older kind are snapshotted one by one: the second one is refused for good."""
+    world = World(
+        a_policy(replace(APPLICATIONS, keep=Retention(last=2))), stands=SEED.replace("cloud_essd", "cloud_ssd")
+    )
+    creates: list[int] = []
+
+    def second_is_refused(number: int, label: str, after: bool) -> None:
+        if label == "snapshots.create" and not after:
+            creates.append(number)
+            if len(creates) == 2:
+                raise QuotaReached("CreateSnapshot: QuotaExceed.Snapshot")
+
+    world.wire.trouble = second_is_refused
+    world.run_for(hours=2, minutes=40)
+
+    assert ends(world, A) == ["skipped", "taken"]
+    assert ends(world, B) == ["taken", "taken"]
+    assert len(world.in_cloud()) == 3 * 2
+    assert all(point.complete for point in world.points())
 
 
 def test_a_backup_asked_for_by_hand_is_taken_once_however_often_it_is_asked_for() -> None:

@@ -10,6 +10,7 @@ from shared.domain.errors import OutcomeUnknown, Retryable
 from shared.domain.policy import Retention
 from shared.state.slots import SlotState
 from tests.usecases.backup_world import APPLICATIONS, MASTERS, A, B, Died, M, World, a_policy
+from understudy.simulation.compute import InProcessImages
 
 READS = {"get", "scan", "list", "groups", "instances", "disks"}
 Trouble = Callable[[World, int], Callable[[int, str, bool], None]]
@@ -98,6 +99,33 @@ def test_a_backup_survives_every_interruption(trouble: Trouble) -> None:
         assert all(point.complete for point in world.points()), what
         assert world.open_operations() == 0, what
     print(f"{trouble.__name__}: {len(numbers)} interruptions of a backup")
+
+
+# -- an image ------------------------------------------------------------------------------------------------------
+
+
+def one_image(world: World) -> None:
+    world.invoke(lambda: world.command(command="image", instance=A, family="app", at="2026-03-02T00:00:00Z", by="li"))
+    world.advance(minutes=10)
+
+
+@TROUBLES
+def test_an_image_survives_every_interruption(trouble: Trouble) -> None:
+    numbers = calls_of(one_image, World)
+    for at in numbers:
+        world = World()
+        world.wire.trouble = trouble(world, at)
+        one_image(world)
+        what = f"{trouble.__name__} call {at} {world.wire.labels[at]}"
+        world.run_for(minutes=40, prune=False)
+
+        recorded = world.recorded_operations()
+        images = [
+            image for image in InProcessImages(world.cloud).list(family="app") if "understudy:operation" in image.tags
+        ]
+        assert len(images) == recorded <= 1, what
+        assert world.open_operations() <= 1 - recorded, what  # at most a pointer whose operation never came
+    print(f"{trouble.__name__}: {len(numbers)} interruptions of an image")
 
 
 # -- a prune -------------------------------------------------------------------------------------------------------
