@@ -16,3 +16,8 @@ def require(name: str, remedy: str) -> str:
     if value is None:
         raise BadInput(f"environment variable {name} is missing or empty: {remedy}")
     return value
+
+
+def whole() -> dict[str, str]:
+    """A copy of all of it, for a child process."""
+    return dict(os.environ)
