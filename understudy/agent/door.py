@@ -10,22 +10,16 @@ Every answer carries: site, pair, active, epoch, ready, detail.
 """
 
 import json
-import logging
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from shared.domain.errors import BadInput
-
-log = logging.getLogger("understudy.agent")
+from understudy.agent.serving import Handler, Server
 
 Answer = tuple[HTTPStatus, Mapping[str, object]]
 
 
-class Door(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
+class Door(Server):
     def __init__(
         self,
         bind: tuple[str, int],
@@ -38,13 +32,8 @@ class Door(ThreadingHTTPServer):
         super().__init__(bind, _Handler)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = 5
+class _Handler(Handler):
     server: Door
-
-    def log_message(self, format: str, *args: object) -> None:
-        log.debug(format, *args)
 
     def do_GET(self) -> None:
         if self.path in ("/status", "/health"):

@@ -126,7 +126,6 @@ def _story(stage: Stage, options: argparse.Namespace) -> None:
         before = _judge(stage, before)
     if "3" in options.acts:
         narrator.act("Act 3  An IDC is lost, in real seconds")
-        act3.start_watching(stage)
         act3.tell(stage, act3.play(stage, options.loss))
         _judge(stage, before)
 

@@ -104,7 +104,9 @@ def _claim(stage: Stage, replacement: Instance, before: dict[str, object]) -> No
     )
     address = replacement.private_address
     summary = stage.summary(address)
-    keys = [f"genesis-{n}" for n in range(0, 64, 7)] + [f"hour-{n}-0" for n in range(0, stage.hours, max(1, stage.hours // 4))]
+    keys = [f"genesis-{n}" for n in range(0, 64, 7)] + [
+        f"hour-{n}-0" for n in range(0, stage.hours, max(1, stage.hours // 4))
+    ]
     wrong = [key for key in keys if stage.guest(address, 8080, "GET", f"/records/{key}") != (200, filling(key, 65_536))]
     check(
         "it serves the bytes written before the point",

@@ -38,6 +38,7 @@ class Resolver:
         self._server, self._name, self._hold, self._clock = server, name, hold, clock
         self._address = ""
         self._good_until = float("-inf")
+        self.asked: list[float] = []  # when an answer came in, monotonic seconds
 
     def address(self) -> str:
         if self._clock.monotonic() < self._good_until:
@@ -46,8 +47,9 @@ class Resolver:
         answer = dns.query.udp(query, self._server[0], timeout=PATIENCE, port=self._server[1])
         for records in answer.answer:
             for record in records:
-                hold = float(records.ttl) if self._hold is None else self._hold
-                self._address, self._good_until = record.to_text(), self._clock.monotonic() + hold
+                hold, now = float(records.ttl) if self._hold is None else self._hold, self._clock.monotonic()
+                self._address, self._good_until = record.to_text(), now + hold
+                self.asked.append(now)
                 return self._address
         raise OSError(f"{self._name} has no address")
 
@@ -59,7 +61,8 @@ class Client(threading.Thread):
         super().__init__(name=f"client-{kind}", daemon=True)
         self.kind = kind
         self.outcomes: list[Outcome] = []
-        self._resolver, self._fixed, self._port, self._clock = resolver, fixed, port, clock
+        self.resolver = resolver
+        self._fixed, self._port, self._clock = fixed, port, clock
         self._ended = threading.Event()
         self._sent = 0
 
@@ -77,7 +80,7 @@ class Client(threading.Thread):
     def _ask(self, began: float) -> Outcome:
         self._sent += 1
         try:
-            address = self._fixed or (self._resolver.address() if self._resolver else "")
+            address = self._fixed or (self.resolver.address() if self.resolver else "")
             status, body = self._post(address, f"{self.kind}-{self._sent}")
         except (OSError, dns.exception.DNSException, http.client.HTTPException, ValueError) as error:
             return Outcome(self._clock.monotonic(), began, False, "", type(error).__name__)
@@ -95,11 +98,19 @@ class Client(threading.Thread):
         return answer.status, body if isinstance(body, dict) else {}
 
 
+def steady(client: Client, *, now: float, seconds: float) -> bool:
+    """Served without a miss for the last `seconds`."""
+    outcomes = list(client.outcomes)
+    recent = [outcome.served for outcome in outcomes if outcome.sent >= now - seconds]
+    return bool(recent) and all(recent) and outcomes[0].sent <= now - seconds
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
     """Seconds, counted from the loss."""
 
     kind: str
+    cached: float | None  # how old the address was that it believed at the loss
     last_served: float | None
     first_served_again: float | None
     requests: int
@@ -112,8 +123,10 @@ def gap_of(client: Client, *, loss: float, standby: str) -> Gap:
     again = next((o for o in outcomes if o.served and o.sent >= loss and o.by == standby), None)
     before = [o for o in outcomes if o.served and (again is None or o.at < again.at) and o.by != standby]
     during = [o for o in outcomes if o.sent >= loss and (again is None or o.sent < again.sent)]
+    asked = [at for at in client.resolver.asked if at <= loss] if client.resolver else []
     return Gap(
         kind=client.kind,
+        cached=loss - asked[-1] if asked else None,
         last_served=before[-1].at - loss if before else None,
         first_served_again=again.at - loss if again else None,
         requests=len(during),

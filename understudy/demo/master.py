@@ -26,7 +26,6 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -34,6 +33,7 @@ from typing import Final
 from shared.adapters import environment
 from shared.domain.errors import BadInput
 from understudy.agent.client import Look, RoleReader, boottime
+from understudy.agent.serving import Handler, Server
 
 PORT: Final = 7000
 AGENT_PORT: Final = 7001
@@ -79,22 +79,14 @@ class Commands:
         return outcome, second
 
 
-class Master(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
+class Master(Server):
     def __init__(self, bind: tuple[str, int], commands: Commands, role: RoleReader, agent_pid: int | None) -> None:
         self.commands, self.role, self.agent_pid = commands, role, agent_pid
         super().__init__(bind, _Handler)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = 5
+class _Handler(Handler):
     server: Master
-
-    def log_message(self, format: str, *args: object) -> None:
-        logging.getLogger("master").debug(format, *args)
 
     def do_GET(self) -> None:
         if self.path == "/health":

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.rule import Rule
@@ -28,22 +30,25 @@ class Narrator:
         self._console.print(f"  {text}", highlight=False)
 
     def event(self, when: str, text: str) -> None:
-        self._console.print(f"  [dim]{when:>10}[/]  {text}", highlight=False)
+        self._console.print(Padding(_hung(f"[dim]{when:>10}[/]", Text.from_markup(text), gap=2), (0, 0, 0, 2)))
 
     def promise(self, promise: Promise) -> None:
+        """The promise on a line, its evidence below it; both keep their indentation when they wrap."""
         mark = "[bold green]kept  [/]" if promise.kept else "[bold red]BROKEN[/]"
-        line = Text.from_markup(f"  {mark} {promise.text} ")
-        line.append(promise.evidence, style="dim" if promise.kept else "red")
-        self._console.print(line)
+        self._console.print(Padding(_hung(mark, Text(promise.text)), (0, 0, 0, 2)))
+        evidence = Text(promise.evidence, style="dim" if promise.kept else "red")
+        self._console.print(Padding(evidence, (0, 0, 0, 9)))
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: int = 1) -> None:
         """`right`: from which column on figures are right-aligned."""
-        table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", pad_edge=False)
+        self._console.print()
+        self._console.print(Padding(f"[bold]{title}[/]", (0, 0, 0, 2)))
+        table = Table(box=box.SIMPLE_HEAD, header_style="dim", border_style="dim", padding=(0, 1), show_edge=False)
         for number, column in enumerate(columns):
             table.add_column(column, justify="right" if number >= right else "left")
         for row in rows:
             table.add_row(*(str(cell) for cell in row))
-        self._console.print(table)
+        self._console.print(Padding(table, (0, 0, 1, 1)))
 
     def trouble(self, text: str) -> None:
         self._console.print(Text(text, style="bold red"))
@@ -59,6 +64,15 @@ class Narrator:
         with Progress(*columns, console=self._console, transient=True) as bar:
             task = bar.add_task(text, total=total, note="")
             yield Step(bar, task)
+
+
+def _hung(mark: str, text: Text, *, gap: int = 1) -> Table:
+    """`text` beside `mark`, wrapping within its own column."""
+    grid = Table.grid(padding=(0, gap))
+    grid.add_column(no_wrap=True)
+    grid.add_column()
+    grid.add_row(Text.from_markup(mark), text)
+    return grid
 
 
 class Step:

@@ -4,10 +4,10 @@ import http.client
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -124,9 +124,10 @@ class Stage:
                 raise NotInTime(f"waited {seconds:g} s for {what}, in vain: see {self.cloud.workdir}")
             self.clock.sleep(timedelta(milliseconds=50))
 
-    def running(self, functions: Iterable[str]) -> bool:
-        busy = {row["name"]: row["running"] for row in self.cloud.ask("GET", "fc/functions")["functions"]}
-        return all(busy.get(PREFIX + function, 0) > 0 for function in functions)
+    def looping(self, function: str) -> bool:
+        """Its instance is initialised and at work: its log says so, as in the cloud."""
+        log = self.cloud.workdir / "fc" / "logs" / f"{PREFIX}{function}.log"
+        return log.exists() and "FC invoke start" in log.read_text(errors="replace")
 
     # Setting the stage ----------------------------------------------------------------------------------------
 

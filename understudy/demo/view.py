@@ -2,14 +2,13 @@
 
 from functools import cached_property
 
-from shared.adapters.ecs import EcsImages, EcsInventory, EcsSnapshots
-from shared.adapters.pvtz import PvtzNames
-from shared.adapters.slb import SlbBalancer
-
 from shared.adapters.credentials import Credentials
+from shared.adapters.ecs import EcsImages, EcsInventory, EcsSnapshots
 from shared.adapters.functions import FcFunctions
 from shared.adapters.ots import OtsStore
+from shared.adapters.pvtz import PvtzNames
 from shared.adapters.sdk import Endpoint
+from shared.adapters.slb import SlbBalancer
 from understudy.demo.local_cloud import ACCESS_KEY, OTS_INSTANCE, LocalCloud
 
 
