@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from emulator.fc.project import ProjectError
@@ -61,8 +61,16 @@ def parse(arguments: Sequence[str]) -> tuple[Options, str]:
     serve.add_argument("--rate", type=float, default=0.0, help="0: time stands until moved, 1: flows as real time")
     serve.add_argument("--fc", type=_file, metavar="S.YAML", help="functions and triggers")
     serve.add_argument("--fc-code", default="", metavar="DIR[:DIR...]", help="code directories of the functions")
-    serve.add_argument("--fc-env", type=_setting, action="append", default=[], metavar="NAME=VALUE")
+    serve.add_argument(
+        "--fc-env", type=_setting, action="append", default=[], metavar="NAME=VALUE", help="in every function"
+    )
+    serve.add_argument(
+        "--fc-var", type=_setting, action="append", default=[], metavar="NAME=VALUE", help="for ${env(NAME)} in s.yaml"
+    )
     serve.add_argument("--fc-workdir", type=Path)
+    serve.add_argument(
+        "--fc-key-hours", type=float, default=36.0, help="emulated life of the keys that functions get (default: 36)"
+    )
     serve.add_argument("--random-seed", type=int, default=1)
     serve.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
     chosen = parser.parse_args(arguments)
@@ -80,7 +88,9 @@ def parse(arguments: Sequence[str]) -> tuple[Options, str]:
         fc=chosen.fc,
         fc_code=tuple(Path(part) for part in chosen.fc_code.split(os.pathsep) if part),
         fc_env=dict(chosen.fc_env),
+        fc_vars=dict(chosen.fc_var),
         fc_workdir=chosen.fc_workdir,
+        fc_key_lifetime=timedelta(hours=chosen.fc_key_hours),
     )
     return options, chosen.log_level
 

@@ -10,7 +10,7 @@ import importlib.util
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, cast
@@ -47,8 +47,10 @@ class Options:
     region: str = "cn-hangzhou"
     fc: Path | None = None
     fc_code: tuple[Path, ...] = ()
-    fc_env: Mapping[str, str] = field(default_factory=dict)
+    fc_env: Mapping[str, str] = field(default_factory=dict)  # overrides every function's environment
+    fc_vars: Mapping[str, str] = field(default_factory=dict)  # answers ${env(...)} in s.yaml
     fc_workdir: Path | None = None
+    fc_key_lifetime: timedelta = timedelta(hours=36)  # of the temporary keys that functions get, emulated
 
 
 class Part(Protocol):
@@ -115,7 +117,9 @@ class Server:
             project=options.fc,
             code=options.fc_code,
             environment=dict(options.fc_env),
+            variables=dict(options.fc_vars),
             workdir=options.fc_workdir,
+            credential_lifetime=options.fc_key_lifetime,
         )
 
     async def _start_parts(self) -> None:

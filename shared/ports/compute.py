@@ -39,9 +39,7 @@ class Snapshots(Protocol):
         """Start a snapshot. The same `token` with the same arguments returns the same id and makes no second one."""
         ...
 
-    def create_group(
-        self, instance: InstanceId, *, name: str, tags: Mapping[str, str], token: str
-    ) -> SnapshotGroupId:
+    def create_group(self, instance: InstanceId, *, name: str, tags: Mapping[str, str], token: str) -> SnapshotGroupId:
         """Start one crash-consistent group over all disks of `instance` (ESSD family only)."""
         ...
 

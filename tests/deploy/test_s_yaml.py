@@ -80,7 +80,7 @@ MISTAKES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         "understudy-backup is used twice",
     ),
     "same trigger name twice": (
-        lambda d: put(trigger(d, index=1), "triggerName", "every-10-minutes"),
+        lambda d: put(trigger(d, index=1), "triggerName", "tick"),
         "same triggerName",
     ),
     "event rule not last": (lambda d: props(d)["triggers"].reverse(), "list eventbridge triggers last"),

@@ -31,6 +31,12 @@ PREFIX = "understudy-"  # of the functions' names in s.yaml
 WEBHOOK_SECRET = "demo-webhook-secret"  # noqa: S105 - guards nothing but the local demo
 
 
+COARSE_TICKS = {  # rarer than what s.yaml deploys by default: a week of ticks must fit in seconds
+    "UNDERSTUDY_SCHEDULE_TICK": "0 */15 * * * *",
+    "UNDERSTUDY_BACKUP_TICK": "@every 30m",
+    "UNDERSTUDY_RECOVER_TICK": "@every 60m",
+    "UNDERSTUDY_PRUNE_TICK": "0 30 */4 * * *",
+}
 FUNCTION_ENVIRONMENT = {  # what differs from a deployment; the emulator puts its address in place of {url}
     "UNDERSTUDY_ENDPOINT": "{url}",
     "UNDERSTUDY_OTS_ENDPOINT": "{url}",
@@ -48,8 +54,9 @@ def free_network() -> int:
 
     Raises OSError where the system has no whole 127.0.0.0/8 (anything but Linux).
     """
-    start: int = 32 + os.getpid() * 2 % 160
-    for net in [*range(start - start % 2, 192, 2), *range(32, start, 2)]:
+    start = 32 + os.getpid() % 80 * 2
+    nets: list[int] = [*range(start, 192, 2), *range(32, start, 2)]
+    for net in nets:
         with socket.socket() as probe:
             try:
                 probe.bind((f"127.{net}.0.80", BALANCER_PORT))
@@ -92,7 +99,8 @@ class LocalCloud:
             *(part for name, value in settings.items() for part in ("--set", f"{name}={value}")),
             "--start", self._start.isoformat(), "--rate", "0", "--random-seed", str(self._seed),
             "--fc", str(ROOT / "s.yaml"), "--fc-code", f"{ROOT / 'functions'}{os.pathsep}{ROOT}",
-            "--fc-workdir", str(self.workdir / "fc"),
+            "--fc-workdir", str(self.workdir / "fc"), "--fc-key-hours", "400",
+            *(part for pair in COARSE_TICKS.items() for part in ("--fc-var", "=".join(pair))),
             *(part for pair in FUNCTION_ENVIRONMENT.items() for part in ("--fc-env", "=".join(pair))),
         ]  # fmt: skip
         with self._log.open("wb") as log:
