@@ -1,4 +1,7 @@
-"""`python -m bench [NAME...] [--json FILE]`: run the named benches, or all of them, and print one line per measure."""
+"""`python -m bench [NAME...] [--json FILE]`: run the named benches, or all of them, and print one line per measure.
+
+`python -m bench failover ...` stands apart: it measures a recovery in seconds, not speed (see bench/failover.py).
+"""
 
 import argparse
 import importlib
@@ -10,6 +13,8 @@ BENCHES = ("store", "retention")
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["failover"]:
+        return int(importlib.import_module("bench.failover").main(sys.argv[2:]))
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(BENCHES)}")
     parser.add_argument("--json", type=Path, help="also write the measures to this file")

@@ -9,24 +9,18 @@ import shutil
 import signal
 import sys
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
 
 from shared.adapters.clock import SystemClock
-from shared.config import policy_file
 from shared.domain.errors import DrError
 from understudy.demo import act1, act2, act3, chaos, report
-from understudy.demo.local_cloud import ROOT, CloudDied, LocalCloud, free_network
+from understudy.demo.local_cloud import CloudDied, NoNetwork
 from understudy.demo.narrator import Narrator
 from understudy.demo.promises import Promises
 from understudy.demo.stage import NotInTime, Stage
-from understudy.demo.view import CloudView
-
-START = datetime(2026, 3, 1, 15, 50, tzinfo=UTC)  # ten minutes before Monday begins in Shanghai
-
 
 PROGRAMME = """\
 Two sites of one region, six machines, one load balancer, one middleware name.
@@ -81,21 +75,18 @@ def _run(options: argparse.Namespace, narrator: Narrator, workdir: Path) -> int:
     clock = SystemClock()
     began = clock.monotonic()
     promises = Promises()
-    stage: Stage | None = None
     try:
-        net = free_network()
-    except OSError as error:
-        narrator.trouble(f"The demo cannot run here: {error}.")
-        return 2
-    try:
-        with LocalCloud(workdir, net=net, start=START, seed=7) as cloud:
-            stage = Stage(cloud=cloud, view=CloudView(cloud), narrator=narrator, promises=promises, clock=clock,
-                          policy=policy_file.load(ROOT / "understudy.yaml"), hours=options.hours)  # fmt: skip
-            with chaos.loose(cloud, options.chaos, narrator):
-                _story(stage, options)
+        with (
+            Stage.opened(workdir, narrator=narrator, promises=promises, clock=clock, hours=options.hours) as stage,
+            chaos.loose(stage.cloud, options.chaos, narrator),
+        ):
+            _story(stage, options)
     except KeyboardInterrupt:
         narrator.trouble("interrupted: everything that was started is being ended")
         return 130
+    except NoNetwork as error:
+        narrator.trouble(f"The demo cannot run here: {error}.")
+        return 2
     except (CloudDied, NotInTime, DrError, OSError, ValueError) as error:
         narrator.trouble(f"The demo could not be finished, so nothing is claimed.\n{type(error).__name__}: {error}")
         return 3

@@ -45,6 +45,10 @@ FUNCTION_ENVIRONMENT = {  # what differs from a deployment; the emulator puts it
 }
 
 
+class NoNetwork(Exception):
+    """This system has no loopback network for the demo's machines; the message says what is missing."""
+
+
 class CloudDied(Exception):
     """The local cloud ended or stopped answering; the message carries the end of its log."""
 
@@ -52,7 +56,7 @@ class CloudDied(Exception):
 def free_network() -> int:
     """A second octet whose loopback networks are free, so that two demos can run side by side.
 
-    Raises OSError where the system has no whole 127.0.0.0/8 (anything but Linux).
+    Raises NoNetwork where the system has no whole 127.0.0.0/8 (anything but Linux).
     """
     start = 32 + os.getpid() % 80 * 2
     nets: list[int] = [*range(start, 192, 2), *range(32, start, 2)]
@@ -62,10 +66,10 @@ def free_network() -> int:
                 probe.bind((f"127.{net}.0.80", BALANCER_PORT))
             except OSError as error:
                 if error.errno == errno.EADDRNOTAVAIL:
-                    raise OSError("this system has no whole 127.0.0.0/8 loopback network") from error
+                    raise NoNetwork("this system has no whole 127.0.0.0/8 loopback network") from error
                 continue
         return net
-    raise OSError("no free loopback network between 127.32 and 127.191")
+    raise NoNetwork("no free loopback network between 127.32 and 127.191")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,16 +1,19 @@
 """What every act needs at hand: the local cloud, the state store, the cloud's own view, and the masters."""
 
+import contextlib
 import http.client
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
+from shared.config import policy_file
 from shared.domain.ids import OperationId
 from shared.domain.operation import Operation
 from shared.domain.policy import Policy
@@ -21,7 +24,7 @@ from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.slots import Slots
 from understudy import checker
-from understudy.demo.local_cloud import PREFIX, ROOT, LocalCloud
+from understudy.demo.local_cloud import PREFIX, ROOT, LocalCloud, free_network
 from understudy.demo.narrator import Narrator
 from understudy.demo.promises import Promises
 from understudy.demo.view import CloudView
@@ -33,6 +36,9 @@ ADDRESSES = {
 }  # fmt: skip
 MASTER_PORT = 7000
 WATCHES = ("watch-hz-h", "watch-hz-i")
+
+
+START = datetime(2026, 3, 1, 15, 50, tzinfo=UTC)  # ten minutes before Monday begins in Shanghai
 
 
 class NotInTime(Exception):
@@ -61,6 +67,24 @@ class Stage:
     @property
     def decisions(self) -> Decisions:
         return Decisions(self.view.store)
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(
+        cls, workdir: Path, *, narrator: Narrator, promises: Promises, clock: Clock, hours: int = 168, seed: int = 7
+    ) -> Iterator[Self]:
+        """On a local cloud of its own, which ends with the block. Raises NoNetwork, CloudDied."""
+        policy = policy_file.load(ROOT / "understudy.yaml")
+        with LocalCloud(workdir, net=free_network(), start=START, seed=seed) as cloud:
+            yield cls(
+                cloud=cloud,
+                view=CloudView(cloud),
+                narrator=narrator,
+                promises=promises,
+                clock=clock,
+                policy=policy,
+                hours=hours,
+            )
 
     # Guests ---------------------------------------------------------------------------------------------------
 
