@@ -3,8 +3,8 @@
     python -m bench failover [--runs 5] [--loss zone-silent --loss agent-killed ...] [--json FILE]
 
 Each run has a local cloud of its own and ends when the client that resolves each time is served by the standby; at
-which moment of the lease's life the loss comes is left to chance. Unlike the other benches this one measures no speed: its seconds are the
-arithmetic of lease, margin and renewal in understudy.yaml, with a little of the machine on top.
+which moment of the lease's life the loss comes is left to chance. Unlike the other benches this one measures no speed:
+its seconds are the arithmetic of lease, margin and renewal in understudy.yaml, with a little of the machine on top.
 
 Exits 1 when two masters were ever active at once, when a run did not come to its end, or when the median of
 zone-silent is above the limit.
