@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
-.PHONY: help setup demo test lint layers types check package lock bench clean
+.PHONY: help setup demo test lint layers types check package package-if-possible lock bench clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -17,20 +17,23 @@ help:
 	@echo "make lock     re-resolve requirements/*.txt from *.in"
 
 # CPython 3.12 is the runtime, 3.11 also works. A name on PATH proves nothing (pyenv's shims exist for versions that do
-# not run), so each candidate is run before it is believed.
+# not run), so each candidate is run before it is believed. PYTHON=... is taken or refused, never replaced.
 $(STAMP): requirements/bootstrap.txt requirements/dev.txt
 	@found=""
-	try() { "$$@" -c 'import sys, venv, ensurepip; sys.exit(0 if sys.version_info[:2] in ((3, 12), (3, 11)) and sys.implementation.name == "cpython" else 1)' >/dev/null 2>&1; }
+	fits() { [ -n "$$1" ] && "$$1" -c 'import sys, venv, ensurepip; sys.exit("%d.%d" % sys.version_info[:2] not in sys.argv[1:] or sys.implementation.name != "cpython")' "$${@:2}" >/dev/null 2>&1; }
 	newest_pyenv() { command -v pyenv >/dev/null 2>&1 && pyenv prefix "$$(pyenv versions --bare 2>/dev/null | grep -E "^$$1(\.|$$)" | sort -V | tail -n 1)" 2>/dev/null || true; }
-	for version in 3.12 3.11; do
-	  prefix="$$(newest_pyenv $$version)"
-	  for candidate in "$${PYTHON:-}" "python$$version" "$${prefix:+$$prefix/bin/python}" python3 python; do
-	    [ -n "$$candidate" ] || continue
-	    if try "$$candidate" && [ "$$("$$candidate" -c 'import sys; print("%d.%d" % sys.version_info[:2])')" = "$$version" ]; then found="$$candidate"; break 2; fi
+	if [ -n "$${PYTHON:-}" ]; then
+	  if fits "$$PYTHON" 3.12 3.11; then found="$$PYTHON"; fi
+	else
+	  for version in 3.12 3.11; do
+	    prefix="$$(newest_pyenv $$version)"
+	    for candidate in "python$$version" "$${prefix:+$$prefix/bin/python}" python3 python; do
+	      if fits "$$candidate" $$version; then found="$$candidate"; break 2; fi
+	    done
 	  done
-	done
+	fi
 	if [ -z "$$found" ]; then
-	  echo "understudy: no CPython 3.12 or 3.11 with venv was found (tried python3.12, python3.11, pyenv, python3, python)." >&2
+	  echo "understudy: no CPython 3.12 or 3.11 with venv was found (tried $${PYTHON:-python3.12, python3.11, pyenv, python3, python})." >&2
 	  echo "            Install one (Debian: apt-get install python3 python3-venv), or name it: make setup PYTHON=/path/to/python3.12" >&2
 	  exit 2
 	fi
@@ -59,7 +62,11 @@ layers: $(STAMP)
 types: $(STAMP)
 	@$(PY) -m mypy
 
-check: lint layers types test
+check: lint layers types package-if-possible test
+
+# The tests look into the package when there is one; only CPython 3.12 can build it.
+package-if-possible: $(STAMP)
+	@if $(PY) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 12))'; then $(PY) deploy/package.py; else echo "package: left out, it needs CPython 3.12"; fi
 
 package: $(STAMP)
 	@$(PY) deploy/package.py
