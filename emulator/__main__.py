@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import ctypes
 import json
 import logging
 import os
@@ -14,6 +15,8 @@ from pathlib import Path
 from emulator.fc.project import ProjectError
 from emulator.seed import SeedError
 from emulator.server import Options, Server
+
+PR_SET_PDEATHSIG = 1
 
 
 def _pair(separator: str, text: str) -> tuple[str, str]:
@@ -46,7 +49,7 @@ def _file(text: str) -> Path:
     return path
 
 
-def parse(arguments: Sequence[str]) -> tuple[Options, str]:
+def parse(arguments: Sequence[str]) -> tuple[Options, str, int | None]:
     parser = argparse.ArgumentParser(prog="python -m emulator", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("serve", help="serve until SIGTERM or Ctrl-C")
@@ -72,6 +75,7 @@ def parse(arguments: Sequence[str]) -> tuple[Options, str]:
         "--fc-key-hours", type=float, default=36.0, help="emulated life of the keys that functions get (default: 36)"
     )
     serve.add_argument("--random-seed", type=int, default=1)
+    serve.add_argument("--end-with", type=int, metavar="PID", help="end when this process, our parent, ends (Linux)")
     serve.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
     chosen = parser.parse_args(arguments)
     options = Options(
@@ -92,7 +96,14 @@ def parse(arguments: Sequence[str]) -> tuple[Options, str]:
         fc_workdir=chosen.fc_workdir,
         fc_key_lifetime=timedelta(hours=chosen.fc_key_hours),
     )
-    return options, chosen.log_level
+    return options, chosen.log_level, chosen.end_with
+
+
+def end_with(parent: int) -> bool:
+    """Have the kernel ask us to end when `parent` does, even by SIGKILL. False: it has ended already."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    return os.getppid() == parent
 
 
 async def run(options: Options) -> None:
@@ -112,7 +123,9 @@ async def run(options: Options) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options, level = parse(sys.argv[1:] if arguments is None else arguments)
+    options, level, parent = parse(sys.argv[1:] if arguments is None else arguments)
+    if parent is not None and not end_with(parent):
+        return 1
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         asyncio.run(run(options))

@@ -45,6 +45,9 @@ FUNCTION_ENVIRONMENT = {  # what differs from a deployment; the emulator puts it
 }
 
 
+ENDS_WITHIN = 3.0  # seconds for a polite end
+
+
 class NoNetwork(Exception):
     """This system has no loopback network for the demo's machines; the message says what is missing."""
 
@@ -101,20 +104,27 @@ class LocalCloud:
             "--access-key", f"{key}:{secret}", "--ots-instance", OTS_INSTANCE,
             "--seed", str(ROOT / "understudy/demo/two-zones.yaml"),
             *(part for name, value in settings.items() for part in ("--set", f"{name}={value}")),
+            "--end-with", str(os.getpid()),
             "--start", self._start.isoformat(), "--rate", "0", "--random-seed", str(self._seed),
             "--fc", str(ROOT / "s.yaml"), "--fc-code", f"{ROOT / 'functions'}{os.pathsep}{ROOT}",
             "--fc-workdir", str(self.workdir / "fc"), "--fc-key-hours", "400",
             *(part for pair in COARSE_TICKS.items() for part in ("--fc-var", "=".join(pair))),
             *(part for pair in FUNCTION_ENVIRONMENT.items() for part in ("--fc-env", "=".join(pair))),
         ]  # fmt: skip
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, env=self._environment(), start_new_session=True
-            )
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise self._died("it ended before it was ready")
+        try:
+            with self._log.open("wb") as log:
+                self._process = subprocess.Popen(
+                    command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, env=self._environment(),
+                    start_new_session=True,
+                )  # fmt: skip
+            assert self._process.stdout is not None
+            line = self._process.stdout.readline()
+            if not line:
+                self._process.wait(ENDS_WITHIN)
+                raise self._died("it ended before it was ready")
+        except BaseException:  # Ctrl-C as well: whoever never entered is never asked to leave
+            self._end()
+            raise
         first = json.loads(line)
         host, _, port = first["dns"].rpartition(":")
         self.at = Addresses(url=first["url"], dns=(host, int(port)), pid=int(first["pid"]))
@@ -126,13 +136,17 @@ class LocalCloud:
         return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        """With all its children: it ends them itself, and if it cannot, the kernel and its warden do."""
         process = self._process
         if process is None:
             return
         if process.poll() is None:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(8)
+                process.wait(ENDS_WITHIN)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # the session's stragglers, if any
         process.wait()

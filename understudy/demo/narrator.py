@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
+from rich.traceback import Traceback
 
 from understudy.demo.promises import Promise
 
@@ -52,6 +53,9 @@ class Narrator:
 
     def trouble(self, text: str) -> None:
         self._console.print(Text(text, style="bold red"))
+
+    def traceback(self, error: Exception) -> None:
+        self._console.print(Traceback.from_exception(type(error), error, error.__traceback__, max_frames=8))
 
     @contextmanager
     def progress(self, text: str, total: int) -> Iterator["Step"]:
