@@ -42,6 +42,9 @@ $(STAMP): requirements/bootstrap.txt requirements/dev.txt
 	"$$found" -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
 	$(VENV)/bin/uv pip install --quiet --python $(PY) --require-hashes -r requirements/dev.txt
+	printf '%s\n' '#!/bin/sh' 'here="$$(cd "$$(dirname "$$0")" && pwd)"' \
+	  'PYTHONPATH="$$here/../..$${PYTHONPATH:+:$$PYTHONPATH}" exec "$$here/python" -m understudy "$$@"' > $(VENV)/bin/understudy
+	chmod +x $(VENV)/bin/understudy
 	touch $(STAMP)
 
 setup: $(STAMP)
