@@ -118,6 +118,8 @@ class Prune:
         evidence = self._look(planned.plan)
         judged = guard(planned.plan, limits=policy.prune, evidence=evidence)
         if isinstance(judged, Refused):
+            if dry:  # a question leaves no trace
+                return Pruned(refused=judged.because, remaining=len(planned.plan.keep) + len(planned.plan.expire))
             return self._refuse(certificate, planned, judged.because)
         intended = tuple(_deletion(point, planned) for point in judged.expire)
         if dry:

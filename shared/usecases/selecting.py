@@ -7,6 +7,7 @@ from typing import Final
 from shared.domain.ids import InstanceId
 from shared.domain.inventory import Disk, Instance
 from shared.domain.policy import Selection
+from shared.domain.rebuild import ISOLATED
 from shared.domain.selection import matches
 from shared.ports.compute import Inventory
 
@@ -24,7 +25,11 @@ class Selected:
 
 
 def select(inventory: Inventory, selection: Selection) -> Selected:
-    """Raises Retryable, Forbidden as the inventory does. Nothing found can also mean a missing permission."""
+    """Those that are to be backed up: one that was replaced and is kept in isolation still carries its role's tags,
+    but has nothing new to save.
+
+    Raises Retryable, Forbidden as the inventory does. Nothing found can also mean a missing permission.
+    """
     found: list[Instance] = []
     if selection.tags:
         found.extend(inventory.instances(tags=selection.tags))
@@ -33,7 +38,8 @@ def select(inventory: Inventory, selection: Selection) -> Selected:
     if named:
         found.extend(inventory.instances(ids=named))
     known = {instance.id for instance in found}
-    return Selected(instances=matches(selection, found), absent=tuple(sorted(one for one in named if one not in known)))
+    meant = tuple(instance for instance in matches(selection, found) if ISOLATED not in instance.tags)
+    return Selected(instances=meant, absent=tuple(sorted(one for one in named if one not in known)))
 
 
 def disks_of(inventory: Inventory, instances: Iterable[Instance]) -> Mapping[InstanceId, tuple[Disk, ...]]:

@@ -16,7 +16,7 @@ from emulator.cloud import Cloud
 from shared.domain.errors import DrError
 from shared.domain.ids import InstanceId, OperationId
 from shared.domain.policy import Policy, Protection, PruneLimits, Retention, Schedule, Selection
-from shared.state.certificates import Certificates
+from shared.state.certificates import Certificate, Certificates
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
 from shared.state.journal import Journal
@@ -241,6 +241,9 @@ class World:
 
     def points(self) -> list[Any]:
         return list(Points(InProcessStore(self.cloud, "understudy")).all())
+
+    def certificates(self) -> list[Certificate]:
+        return list(Certificates(InProcessStore(self.cloud, "understudy")).newest(None))
 
     def in_cloud(self) -> list[Any]:
         return list(InProcessSnapshots(self.cloud).list())

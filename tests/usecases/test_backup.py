@@ -42,6 +42,16 @@ def test_each_due_slot_gives_one_restore_point_per_instance() -> None:
     at_most_one_snapshot_per_disk_and_slot(world)
 
 
+def test_an_instance_that_was_replaced_and_is_kept_in_isolation_is_not_backed_up_any_more() -> None:
+    world = World()
+    world.instances.tag([A], resource_type="instance", tags={"understudy:isolated": "rebuild/x"})
+
+    world.run_for(hours=2, minutes=10, prune=False)
+
+    assert ends(world, A) == []
+    assert ends(world, B) == ["taken"] * 2
+
+
 def test_disks_of_one_instance_share_one_instant_where_the_cloud_allows() -> None:
     world = World()
 

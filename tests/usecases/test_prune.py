@@ -130,6 +130,16 @@ def test_a_cap_refuses_the_run_and_says_which_number_to_raise() -> None:
     assert len(world.in_cloud()) == 15
 
 
+def test_a_refused_dry_run_says_so_and_leaves_no_trace() -> None:
+    world = three_hours(prune=PruneLimits(max_items=5, max_percent=100))
+    before = world.certificates()
+
+    pruned = world.prune(dry=True)
+
+    assert "more than max_items 5" in pruned.refused[0]
+    assert world.certificates() == before
+
+
 def test_a_pinned_point_stays_until_it_is_unpinned() -> None:
     world = three_hours()
     oldest = min((point for point in world.points() if point.subject == A), key=lambda point: point.slot)

@@ -1,0 +1,55 @@
+"""What code and docs say of each other must be true: runbooks, links, modules that shadow nothing, no foreign paths."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+RUNBOOKS = ROOT / "docs" / "runbooks"
+NAMED = re.compile(r"""(?:runbook|RUNBOOK)(?:: Final)? ?[=:] ?"?([a-z]+(?:-[a-z]+)+)\"""")
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+
+
+def sources() -> list[Path]:
+    return [path for folder in ("shared", "understudy") for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def pages() -> list[Path]:
+    return [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "deploy").glob("*.md"))]
+
+
+def test_every_runbook_that_the_code_names_exists_and_every_runbook_is_named() -> None:
+    named = {name for path in sources() for name in NAMED.findall(path.read_text())}
+
+    assert named, "the pattern finds no runbook at all: mend it"
+    assert named == {path.stem for path in RUNBOOKS.glob("*.md")}
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    targets = [link for link in LINK.findall(page.read_text()) if not link.startswith("http")]
+
+    assert [link for link in targets if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("runbook", sorted(RUNBOOKS.glob("*.md")), ids=lambda path: path.stem)
+def test_a_runbook_says_which_commands_to_run(runbook: Path) -> None:
+    commands = re.findall(r"(?:^    |`)((?:understudy|aliyun) [a-z].*)", runbook.read_text(), re.MULTILINE)
+
+    assert commands
+
+
+def test_no_entry_module_shadows_the_standard_library() -> None:
+    modules = {path.stem for path in (ROOT / "functions").glob("*.py")}
+
+    assert modules
+    assert modules & set(sys.stdlib_module_names) == set()
+
+
+def test_requirement_files_carry_hashes_and_no_address() -> None:
+    for file in (ROOT / "requirements").glob("*.txt"):
+        text = file.read_text()
+        assert "://" not in text, f"{file.name} names an address"
+        assert text.count("==") <= text.count("--hash=sha256:"), f"{file.name} has an unhashed line"
