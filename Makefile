@@ -41,7 +41,7 @@ $(STAMP): requirements/bootstrap.txt requirements/dev.txt
 	rm -rf $(VENV)
 	"$$found" -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
-	$(VENV)/bin/uv pip install --quiet --python $(PY) --require-hashes -r requirements/dev.txt
+	$(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(PY) --require-hashes -r requirements/dev.txt
 	printf '%s\n' '#!/bin/sh' 'here="$$(cd "$$(dirname "$$0")" && pwd)"' \
 	  'PYTHONPATH="$$here/../..$${PYTHONPATH:+:$$PYTHONPATH}" exec "$$here/python" -m understudy "$$@"' > $(VENV)/bin/understudy
 	chmod +x $(VENV)/bin/understudy
