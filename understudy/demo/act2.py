@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from shared.domain.decision import Decision
 from shared.domain.ids import InstanceId, LoadBalancerId
 from shared.domain.inventory import Instance, InstanceState
+from shared.domain.objectives import REBUILD_PHASES
 from shared.ports.balancer import Health
 from understudy.demo.app import filling
 from understudy.demo.local_cloud import BALANCER_PORT
-from understudy.demo.stage import Stage
+from understudy.demo.stage import NotInTime, Stage
 
 LOST = InstanceId("i-app-h1")
 BALANCER = LoadBalancerId("lb-apps")
@@ -22,7 +23,9 @@ STEP = timedelta(seconds=20)
 
 def play(stage: Stage) -> None:
     before = stage.summary(stage.address(LOST))
-    newest = next(point for point in stage.points.of(LOST) if point.counts)
+    newest = next((point for point in stage.points.of(LOST) if point.counts), None)
+    if newest is None:
+        raise NotInTime(f"{LOST} has no usable restore point: there is nothing to rebuild its data from")
     stage.fill(LOST, "after-the-point", count=1, size=4096)
     failed = stage.cloud.now()
     stage.narrator.event(
@@ -58,12 +61,16 @@ def _wait(stage: Stage, failed: datetime) -> Instance | None:
         for _ in range(steps):
             stage.cloud.jump(STEP)
             bar.forward(_ago(stage.cloud.now() - failed))
-            for decision in sorted(stage.decisions.of(LOST, newest=20), key=lambda d: d.at):
-                line = f"{decision.event}: {'; '.join(decision.because)}"
-                if line not in told and decision.at >= failed and _tells(decision):
-                    told.add(line)
-                    stage.narrator.event(_ago(decision.at - failed), line)
             found = _replacements(stage)
+            lines = {(i.created, f"created: {i.id} from image {i.image}") for i in found}
+            for decision in stage.decisions.of(LOST, newest=20):
+                if decision.at >= failed and (sentence := _sentence(decision)):
+                    lines.add((decision.at, sentence))
+            for at, line in sorted(lines):
+                if line not in told:
+                    told.add(line)
+                    word, _, rest = line.partition(": ")
+                    stage.narrator.event(_ago(at - failed), f"[bold]{word}:[/] {rest}")
             health = stage.view.balancer.health(BALANCER)
             for instance in found:
                 if health.get(instance.id) is Health.NORMAL and _done(stage, instance):
@@ -71,9 +78,12 @@ def _wait(stage: Stage, failed: datetime) -> Instance | None:
     return None
 
 
-def _tells(decision: Decision) -> bool:
-    """The alarm's many looks at one failure would drown the story."""
-    return decision.event.startswith("rebuild.") or decision.event in ("alarm.opened", "alarm.raised")
+def _sentence(decision: Decision) -> str:
+    """What the story tells of a decision; the alarm's many looks at one failure would drown it."""
+    if decision.event.startswith("rebuild."):
+        return f"{decision.event.removeprefix('rebuild.')}: {'; '.join(decision.because)}"
+    failure = next((why for why in decision.because if why.startswith("an unplanned failure")), "")
+    return f"heard: {failure}" if decision.event == "alarm.followed" and failure else ""
 
 
 def _replacements(stage: Stage) -> list[Instance]:
@@ -89,7 +99,7 @@ def _phases(stage: Stage, replacement: Instance) -> dict[str, float]:
     """As the operation itself measured and kept them, seconds."""
     operation = stage.operation(replacement.tags["understudy:operation"])
     phases: dict[str, float] = json.loads(operation.result["phases"]) if operation else {}
-    return phases
+    return {phase: phases[phase] for phase in REBUILD_PHASES if phase in phases}
 
 
 def _claim(stage: Stage, replacement: Instance, before: dict[str, object]) -> None:

@@ -46,6 +46,7 @@ FUNCTION_ENVIRONMENT = {  # what differs from a deployment; the emulator puts it
 
 
 ENDS_WITHIN = 3.0  # seconds for a polite end
+DYING = 0.5
 
 
 class NoNetwork(Exception):
@@ -136,20 +137,35 @@ class LocalCloud:
         return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        ended = self._process is not None and isinstance(error, Exception) and self._has_ended()
+        died = (
+            self._died(f"noticed by {type(error).__name__}: {(str(error).splitlines() or [''])[0]}") if ended else None
+        )
         self._end()
+        if died is not None and not isinstance(error, CloudDied):
+            raise died from error  # whatever failed, failed because of this
+
+    def _has_ended(self) -> bool:
+        """Also when it is just about to: a killed process closes its connections before it can be reaped."""
+        assert self._process is not None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(DYING)
+        return self._process.poll() is not None
 
     def _end(self) -> None:
         """With all its children: it ends them itself, and if it cannot, the kernel and its warden do."""
         process = self._process
         if process is None:
             return
-        if process.poll() is None:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(ENDS_WITHIN)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # the session's stragglers, if any
-        process.wait()
+        try:
+            if process.poll() is None:
+                process.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(ENDS_WITHIN)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # the session's stragglers, if any
+            process.wait()
         if process.stdout is not None:
             process.stdout.close()
 
@@ -214,7 +230,11 @@ class LocalCloud:
         self.ask("POST", f"fc/{PREFIX}{function}/triggers/{trigger}", {"enable": enabled})
 
     def _died(self, what: str) -> CloudDied:
-        end = self._process.poll() if self._process is not None else None
-        state = "is still running" if end is None else f"ended with status {end}"
+        end = self._process.poll() if self._process is not None and self._has_ended() else None
+        state = "does not answer, though its process runs" if end is None else f"has ended, {_how(end)}"
         tail = self._log.read_text(errors="replace").splitlines()[-6:] if self._log.exists() else []
         return CloudDied(f"the local cloud {state}: {what}\n" + "\n".join(f"  | {line}" for line in tail))
+
+
+def _how(status: int) -> str:
+    return f"killed by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"

@@ -33,6 +33,9 @@ class Narrator:
     def event(self, when: str, text: str) -> None:
         self._console.print(Padding(_hung(f"[dim]{when:>10}[/]", Text.from_markup(text), gap=2), (0, 0, 0, 2)))
 
+    def gap(self) -> None:
+        self._console.print()
+
     def promise(self, promise: Promise) -> None:
         """The promise on a line, its evidence below it; both keep their indentation when they wrap."""
         mark = "[bold green]kept  [/]" if promise.kept else "[bold red]BROKEN[/]"
@@ -49,7 +52,7 @@ class Narrator:
             table.add_column(column, justify="right" if number >= right else "left")
         for row in rows:
             table.add_row(*(str(cell) for cell in row))
-        self._console.print(Padding(table, (0, 0, 1, 1)))
+        self._console.print(Padding(table, (0, 0, 0, 1), expand=False))
 
     def trouble(self, text: str) -> None:
         self._console.print(Text(text, style="bold red"))
@@ -65,7 +68,7 @@ class Narrator:
             TextColumn("{task.fields[note]}"),
             TimeElapsedColumn(),
         )
-        with Progress(*columns, console=self._console, transient=True) as bar:
+        with Progress(*columns, console=self._console, transient=True, disable=not self._console.is_terminal) as bar:
             task = bar.add_task(text, total=total, note="")
             yield Step(bar, task)
 

@@ -27,6 +27,8 @@ PROGRAMME = """\
 Two sites of one region, six machines, one load balancer, one middleware name.
 Real SDKs over the wire, on a local cloud whose slow things are slow and whose zones can fall silent."""
 
+PROLOGUE = 3  # hours of backups that act 2 needs when act 1 is not played
+
 
 def _acts(text: str) -> str:
     if not text or set(text) - set("123"):
@@ -96,8 +98,9 @@ def _play(chosen: argparse.Namespace, narrator: Narrator, workdir: Path) -> int:
     clock = SystemClock()
     began = clock.monotonic()
     promises = Promises()
+    hours = chosen.hours if "1" in chosen.acts else min(chosen.hours, PROLOGUE)
     with (
-        Stage.opened(workdir, narrator=narrator, promises=promises, clock=clock, hours=chosen.hours) as stage,
+        Stage.opened(workdir, narrator=narrator, promises=promises, clock=clock, hours=hours) as stage,
         chaos.loose(stage.cloud, chosen.chaos, narrator),
     ):
         _story(stage, chosen)
@@ -113,25 +116,28 @@ def _play(chosen: argparse.Namespace, narrator: Narrator, workdir: Path) -> int:
     return 1 if promises.broken or not promises.all else 0
 
 
-def _story(stage: Stage, options: argparse.Namespace) -> None:
+def _story(stage: Stage, chosen: argparse.Namespace) -> None:
     narrator = stage.narrator
     stage.prepare()
     before = len(stage.promises.all)
-    if "1" in options.acts:
-        narrator.act("Act 1  Seven days of backups, in emulated time")
-        act1.play(stage, options.hours)
+    if "1" in chosen.acts or "2" in chosen.acts:
+        week = "Seven days" if stage.hours == act1.DAYS * 24 else f"{stage.hours} hours"
+        name = "Act 1  " if "1" in chosen.acts else "For act 2 to restore from: "
+        narrator.act(f"{name}{week} of backups, in emulated time")
+        act1.play(stage, stage.hours)
         before = _judge(stage, before)
-    if "2" in options.acts:
+    if "2" in chosen.acts:
         narrator.act("Act 2  An instance fails and is rebuilt, in emulated time")
         act2.play(stage)
         before = _judge(stage, before)
-    if "3" in options.acts:
+    if "3" in chosen.acts:
         narrator.act("Act 3  An IDC is lost, in real seconds")
-        act3.tell(stage, act3.play(stage, options.loss))
+        act3.tell(stage, act3.play(stage, chosen.loss))
         _judge(stage, before)
 
 
 def _judge(stage: Stage, since: int) -> int:
+    stage.narrator.gap()
     for promise in stage.promises.all[since:]:
         stage.narrator.promise(promise)
     return len(stage.promises.all)
