@@ -32,6 +32,8 @@ CACHES: Final = "caches 30 s"
 LIMIT = 12.0  # seconds
 STEADY = 2.5  # seconds for which everybody is served before the loss
 WATCHED = timedelta(seconds=3)  # the loss does not meet a watch that has just been started
+NEXT_TICK = 75.0  # seconds: a watch that dies comes back with its next minute, and takes a moment to start
+PATIENCE = NEXT_TICK + 15.0  # seconds after the loss: for the watches' next minute and a whole lease
 LOOK_EVERY = timedelta(milliseconds=200)
 SETTLED = 0.4  # seconds after which nothing older can still come in: the story is told in order
 TIME_FOR_HARM = timedelta(seconds=1.5)  # around the moment in which what was stopped runs again
@@ -155,13 +157,11 @@ def start_watching(stage: Stage) -> None:
         stage.cloud.enable(function, "every-minute", True)
     stage.cloud.jump(timedelta(seconds=58.8))
     stage.cloud.flow(1)
-    stage.wait_for("both watch functions", lambda: all(map(stage.looping, WATCHES)), seconds=30)
+    stage.wait_for("both watch functions", lambda: all(map(stage.looping, WATCHES)), seconds=NEXT_TICK)
     stage.wait_for("an active master", lambda: stage.master_status(OLD).get("active") is True, seconds=15)
 
 
-def play(
-    stage: Stage, loss: Loss = Loss.ZONE_SILENT, *, caching: bool = True, patience: timedelta = timedelta(seconds=45)
-) -> Result:
+def play(stage: Stage, loss: Loss = Loss.ZONE_SILENT, *, caching: bool = True) -> Result:
     """The whole act. Without `caching` clients it ends as soon as the one that resolves each time is back."""
     result = Result(loss=loss)
     with clients(stage, caching=caching) as crowd:
@@ -178,7 +178,7 @@ def play(
                 told.line(0.0, f"[dim]the client that {CACHES} holds an answer that is {gap.cached:.1f} s old[/]")
         continued: float | None = None
         try:
-            while stage.clock.monotonic() - at < patience.total_seconds():
+            while stage.clock.monotonic() - at < PATIENCE:
                 if continued is None and cause.undoable and told.is_back(RESOLVES):
                     stage.clock.sleep(TIME_FOR_HARM)
                     continued = stage.clock.monotonic()
@@ -346,11 +346,8 @@ def judge(stage: Stage, result: Result) -> None:
     check("every client came back", back == len(result.gaps), f"{back} of {len(result.gaps)} clients")
     check(
         "never two active, proved from the masters' own accept logs",
-        not result.violations and len(result.reigns) >= 2 and result.accepted > 0,
-        "; ".join(
-            result.violations
-            or [*result.reigns, f"{_seconds(result.silence_between)} s between them with nobody active"]
-        ),
+        not result.violations and result.accepted > 0,
+        "; ".join(result.violations or _reigns(result)),
     )
     inside = (
         f"last accepted {_seconds(result.inside_last_accepted)} s after the loss, "
@@ -369,6 +366,12 @@ def judge(stage: Stage, result: Result) -> None:
         f"{', '.join(f'{value} ({remark})' for value, remark in result.names)}; "
         f"epoch {result.epoch_before} -> {result.epoch_after}",
     )
+
+
+def _reigns(result: Result) -> list[str]:
+    if result.silence_between is None:
+        return result.reigns
+    return [*result.reigns, f"{result.silence_between:.1f} s between them with nobody active"]
 
 
 def _seconds(value: float | None) -> str:

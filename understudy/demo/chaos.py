@@ -11,6 +11,8 @@ from understudy.demo.local_cloud import CloudDied, LocalCloud
 from understudy.demo.narrator import Narrator
 
 WITHIN = 50.0  # seconds
+PATIENCE = 3.0  # seconds for the kill itself
+EVERY, TRIES = 0.02, 250  # seconds between looks for somebody to kill, and how many
 
 
 @contextlib.contextmanager
@@ -39,6 +41,18 @@ def _act(cloud: LocalCloud, chance: Seeded, narrator: Narrator, ended: threading
             narrator.say("[yellow]chaos: the local cloud is killed[/]")
             cloud.kill()
             return
-        with contextlib.suppress(CloudDied, ValueError):
-            killed = cloud.ask("POST", "fc/kill", {"random": True})["killed"]
-            narrator.say(f"[yellow]chaos: a function instance is killed: {killed}[/]")
+        killed = _kill_one_at_work(cloud, ended)
+        if killed:
+            narrator.say(f"[yellow]chaos: an instance of {killed} is killed at work[/]")
+
+
+def _kill_one_at_work(cloud: LocalCloud, ended: threading.Event) -> str | None:
+    """Functions work for moments only, so look often; killing an idle one would prove little."""
+    for _ in range(TRIES):
+        try:
+            killed = cloud.ask("POST", "fc/kill", {"random": True}, patience=PATIENCE)["killed"]
+        except (CloudDied, ValueError):
+            return None
+        if killed or ended.wait(EVERY):
+            return str(killed) if killed else None
+    return None
