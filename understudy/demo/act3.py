@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from shared.domain.decision import Decision
 from shared.domain.objectives import FAILOVER_PHASES
+from shared.state.failovers import Failover
 from understudy.agent.client import boottime
 from understudy.demo.clients import Client, Gap, Resolver, gap_of, steady
 from understudy.demo.stage import MASTER_PORT, WATCHES, Stage
@@ -197,7 +198,7 @@ def play(stage: Stage, loss: Loss = Loss.ZONE_SILENT, *, caching: bool = True) -
         told.look(last=True)
     result.gaps, result.decisions = told.gaps(), told.decisions
     _count_inside(result, crowd.inside, loss=at)
-    _read_evidence(stage, result, loss=boot)
+    _read_evidence(stage, result, loss=boot, wall=wall)
     return result
 
 
@@ -221,11 +222,11 @@ def _count_inside(result: Result, inside: Client, *, loss: float) -> None:
     result.inside_unanswered = sum(not o.served and not _is_refusal(o.detail) for o in after)
 
 
-def _read_evidence(stage: Stage, result: Result, *, loss: float) -> None:
-    """`loss` on the clock of the accept logs."""
+def _read_evidence(stage: Stage, result: Result, *, loss: float, wall: datetime) -> None:
+    """`loss` on the clock of the accept logs, `wall` on the cloud's."""
     failover = stage.failover()
     result.epoch_after = int(failover.epoch or 0)
-    result.phases = {phase: failover.seconds[phase] for phase in FAILOVER_PHASES if phase in failover.seconds}
+    result.phases = phases_of(failover, loss=wall, first_good=result.first_good)
     proof = stage.prove()
     result.accepted, result.violations = proof.accepted, proof.violations
     result.reigns = [
@@ -235,6 +236,18 @@ def _read_evidence(stage: Stage, result: Result, *, loss: float) -> None:
     ]
     result.silence_between = proof.gaps[-1] if proof.gaps else None
     result.names = stage.name_values()
+
+
+def phases_of(failover: Failover, *, loss: datetime, first_good: float | None) -> dict[str, float]:
+    """From the loss to the first good answer: the driver's own durations, but `detect` counts from the loss (the driver
+    can only count from its last good sight) and `serve` up to what the client felt. Empty without a failover."""
+    if "detect" not in failover.ended or failover.ended["detect"] < loss:
+        return {}
+    known = {phase: failover.seconds[phase] for phase in FAILOVER_PHASES if phase in failover.seconds}
+    known["detect"] = (failover.ended["detect"] - loss).total_seconds()
+    if first_good is not None and "serve" in known:
+        known["serve"] = max(0.0, first_good - sum(known[phase] for phase in FAILOVER_PHASES[:-1] if phase in known))
+    return known
 
 
 class Telling:
@@ -326,7 +339,7 @@ def tell(stage: Stage, result: Result) -> None:
     )
     total = sum(result.phases.values())
     narrator.table(
-        "RTO of the failover by phase, from its driver's last good sight on",
+        "RTO by phase, from the loss to the first good answer",
         ("phase", "seconds"),
         [*((name, f"{seconds:.2f}") for name, seconds in result.phases.items()), ("total", f"{total:.2f}")],
     )
