@@ -22,12 +22,8 @@ if str(ROOT) not in sys.path:  # run as a script
 from deploy.s_yaml_check import dotenv  # noqa: E402
 
 POLICIES: Final = ROOT / "deploy" / "ram"
-TRUST: Final = {
-    "Version": "1",
-    "Statement": [
-        {"Action": "sts:AssumeRole", "Effect": "Allow", "Principal": {"Service": ["fc.aliyuncs.com"]}},
-    ],
-}
+TRUSTED: Final = {"agent": "ecs.aliyuncs.com"}
+"""Who may take on a role, where it is not Function Compute: the agent's is an instance RAM role, for the masters."""
 REQUIRED: Final = {
     "ALIBABA_CLOUD_ACCOUNT_ID": "the account's numeric id",
     "UNDERSTUDY_REGION": "region of the instances, e.g. cn-hangzhou",
@@ -64,7 +60,14 @@ class Account:
 
 
 def entries() -> tuple[str, ...]:
+    """Roles, without their prefix: one for each entry module, and the agent's."""
     return tuple(sorted(path.stem for path in POLICIES.glob("*.json")))
+
+
+def trust(entry: str) -> str:
+    principal = {"Service": [TRUSTED.get(entry, "fc.aliyuncs.com")]}
+    statement = {"Action": "sts:AssumeRole", "Effect": "Allow", "Principal": principal}
+    return json.dumps({"Version": "1", "Statement": [statement]}, separators=(",", ":"))
 
 
 def policy(entry: str, account: Account) -> str:
@@ -73,7 +76,7 @@ def policy(entry: str, account: Account) -> str:
     for mark, value in {
         "@account@": account.id,
         "@region@": account.region,
-        "@ots@": account.ots_instance,
+        "@ots@": account.ots_instance.lower(),  # Tablestore's policy page: lower case in resources, whatever the name
         "@zone@": account.private_zone,
     }.items():
         text = text.replace(mark, value)
@@ -94,12 +97,11 @@ def commands(account: Account) -> Iterator[str]:
     for service in ("fc.aliyuncs.com", "sendevent-fc.eventbridge.aliyuncs.com"):
         yield _command("resourcemanager", "CreateServiceLinkedRole", "--ServiceName", service)
     yield ""
-    yield "# 2. One role and one policy for each function."
+    yield "# 2. One role and one policy for each function, and one for the agents on the masters."
     for entry in entries():
         name = f"understudy-{entry}"
-        trust = json.dumps(TRUST, separators=(",", ":"))
         document = policy(entry, account)
-        yield _command("ram", "CreateRole", "--RoleName", name, "--AssumeRolePolicyDocument", trust)
+        yield _command("ram", "CreateRole", "--RoleName", name, "--AssumeRolePolicyDocument", trust(entry))
         yield _command("ram", "CreatePolicy", "--PolicyName", name, "--PolicyDocument", document)
         # A policy that exists is brought up to date; RAM keeps five versions and drops the oldest when asked to.
         yield _command(

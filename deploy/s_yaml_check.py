@@ -50,9 +50,15 @@ MOST_EVENT_RULES: Final = 10
 VARIABLE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 FORBIDDEN_IN_PACKAGE: Final = ("tests", "emulator", "understudy", "deploy", "bench", "events", "s.yaml", ".env")
 DEMO: Final = {"1000000000000001", "vpc-demo", "sg-demo", "vsw-h", "vsw-i"}
-SHORT_LIVED: Final = {"watch": (0, 60), "schedule": (8, 600)}
-"""Entry module: most retries, greatest age in seconds. After an outage stale ticks must not start by the hundred."""
-RESERVED: Final = ("watch", "command")
+SHORT_LIVED: Final = {"watch": (2, 60), "schedule": (8, 600)}
+"""Entry module: most retries, greatest age in seconds. After an outage stale ticks must not start by the hundred: the
+age sees to it, and watch looks at its tick's own time besides. A retry is for the instance whose keys ran out and that
+ended itself; without one the site would be blind for the rest of the minute, perhaps both sites at once. Two, since the
+next warm instance may be as old; more would only repeat what fails for another reason."""
+TRIED_AGAIN: Final = {"watch": 1}
+"""Entry module: fewest retries."""
+RESERVED: Final = {"watch": 3, "command": 1}
+"""Entry module: fewest instances kept for it. Three of watch overlap: each may run 62 + 60 s, every 60 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +162,9 @@ def destinations(deployment: Deployment) -> Iterator[str]:
                 yield f"{name}: {kind}: {arn!r} is not a function of this file and region"
                 continue
             leads.setdefault(str(props.get("functionName")), set()).add(found[3])
+            if not _may_invoke(deployment, name, found[3]):
+                policy = f"deploy/ram/{deployment.entry(name)}.json"
+                yield f"{name}: {kind}: {policy} lacks fc:InvokeFunction on {found[3]}: its role calls the destination"
     for start in leads:
         seen: set[str] = set()
         reach = set(leads[start])
@@ -164,6 +173,18 @@ def destinations(deployment: Deployment) -> Iterator[str]:
             reach = set().union(*(leads.get(name, set()) for name in reach))
         if start in seen:
             yield f"{start}: its destinations lead back to it: whether FC ends such a loop is not documented"
+
+
+def _may_invoke(deployment: Deployment, name: str, function: str) -> bool:
+    policy = deployment.root / "deploy" / "ram" / f"{deployment.entry(name)}.json"
+    if not policy.is_file():
+        return False
+    return any(
+        statement["Effect"] == "Allow"
+        and "fc:InvokeFunction" in statement["Action"]
+        and any(str(resource).endswith(f":functions/{function}") for resource in statement["Resource"])
+        for statement in json.loads(policy.read_text(encoding="utf-8"))["Statement"]
+    )
 
 
 def environment_size(deployment: Deployment) -> Iterator[str]:
@@ -191,13 +212,16 @@ def asynchronous(deployment: Deployment) -> Iterator[str]:
         most, oldest = SHORT_LIVED.get(deployment.entry(name), (8, LONGEST_AGE))
         if retries > most or age > oldest:
             yield f"{name}: asyncInvokeConfig: at most {most} retries and {oldest} s, or stale ticks pile up"
+        if retries < (fewest := TRIED_AGAIN.get(deployment.entry(name), 0)):
+            yield f"{name}: maxAsyncRetryAttempts: at least {fewest}: an instance whose keys ran out ends itself"
 
 
 def concurrency(deployment: Deployment) -> Iterator[str]:
     for name, props in deployment.props.items():
         reserved = (props.get("concurrencyConfig") or {}).get("reservedConcurrency", 0)
-        if deployment.entry(name) in RESERVED and reserved < 1:
-            yield f"{name}: concurrencyConfig.reservedConcurrency: a failover must not queue behind backups"
+        if reserved < (fewest := RESERVED.get(deployment.entry(name), 0)):
+            wanted = f"want at least {fewest}: a failover must not queue behind backups, nor behind its last tick"
+            yield f"{name}: concurrencyConfig.reservedConcurrency: {reserved}; {wanted}"
 
 
 def sizes(deployment: Deployment) -> Iterator[str]:
@@ -292,13 +316,18 @@ def fresh_package(deployment: Deployment) -> Iterator[str]:
     if not deployment.package.is_dir():
         yield "build/code is missing: run make package"
         return
-    sources = [(path, path.name) for path in (deployment.root / "functions").glob("*.py")]
-    shared = (deployment.root / "shared").rglob("*.py")
-    sources += [(path, str(path.relative_to(deployment.root))) for path in shared]
-    for path, packaged in sorted(sources):
-        copy = deployment.package / packaged
-        if not copy.is_file() or copy.read_bytes() != path.read_bytes():
-            yield f"build/code/{packaged} is not the one of the sources: run make package"
+    yield from stale(deployment.root)
+
+
+def stale(root: Path) -> Iterator[str]:
+    """Where build/code differs from the sources: other text, a module too few, a module too many."""
+    package = root / "build" / "code"
+    wanted = {path.name: path for path in (root / "functions").glob("*.py") if path.name != "__init__.py"}
+    wanted |= {str(path.relative_to(root)): path for path in (root / "shared").rglob("*.py")}
+    packed = {str(path.relative_to(package)) for path in (*package.glob("*.py"), *(package / "shared").rglob("*.py"))}
+    for name in sorted(wanted.keys() | packed):
+        if name not in packed or name not in wanted or (package / name).read_bytes() != wanted[name].read_bytes():
+            yield f"build/code/{name} is not the one of the sources: run make package"
 
 
 BEFORE_DEPLOY: Final[tuple[Check, ...]] = (no_demo_values, fresh_package)

@@ -84,10 +84,10 @@ class Journal:
         claim.operation = replace(operation, version=claim.operation.version + 1)
         return claim.operation
 
-    def open_of(self, *kinds: OperationKind) -> Iterator[Operation]:
+    def open_of(self, *kinds: OperationKind, sweep: bool = True) -> Iterator[Operation]:
         """Unfinished operations of these kinds, by kind and id: one range read, and one read for each.
 
-        Sweeps away pointers that a crash left behind."""
+        Sweeps away pointers that a crash left behind, unless the caller may only read."""
         wanted = {kind.value for kind in kinds}
         for pointer in self._store.scan(POINTERS, tuple(wanted) if len(wanted) == 1 else ()):
             if pointer.key[0] not in wanted:
@@ -95,7 +95,7 @@ class Journal:
             found = self.find(OperationId(pointer.key[1]))
             if found is not None and found.state is OperationState.OPEN:
                 yield found
-            elif found is not None or self._forgotten(pointer):
+            elif sweep and (found is not None or self._forgotten(pointer)):
                 self._store.delete(POINTERS, pointer.key, condition=Anything())
 
     def claim(self, operation: Operation | OperationId, owner: str, for_: timedelta) -> Claim | None:

@@ -117,7 +117,7 @@ class Status:
     def _operations(self) -> tuple[OperationView, ...]:
         views: list[OperationView] = []
         for kind in OperationKind:
-            for operation in self._journal.open_of(kind):
+            for operation in self._journal.open_of(kind, sweep=False):  # its role cannot delete
                 views.append(
                     OperationView(
                         id=operation.id,

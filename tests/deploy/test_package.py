@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy.package import (
+    RUNTIME,
     PackageError,
     build,
     copy_sources,
@@ -18,6 +19,7 @@ from deploy.package import (
     refuse_other_pythons,
     report,
 )
+from deploy.s_yaml_check import stale
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -137,11 +139,35 @@ def test_the_real_sources_bring_no_tests_and_no_emulator(tmp_path: Path) -> None
     assert {p.suffix for p in tmp_path.rglob("*") if p.is_file()} == {".py"}
 
 
-@pytest.mark.skipif(not (ROOT / "build" / "code").is_dir(), reason="nothing is packaged: make package")
-def test_the_package_that_stands_here_has_no_tests_and_no_emulator() -> None:
-    names = {p.name for p in (ROOT / "build" / "code").iterdir()}
+@pytest.fixture
+def package() -> Path:
+    """The one that stands here. A stale one is no reason to look away: what is tested would not be what is deployed."""
+    here = ROOT / "build" / "code"
+    if not here.is_dir():
+        pytest.skip("nothing is packaged: make package builds it, on CPython 3.12")
+    if differs := list(stale(ROOT)):
+        remedy = "make package" if sys.version_info[:2] == RUNTIME else "make clean (make package needs CPython 3.12)"
+        pytest.fail(f"build/code is of other sources than these; run: {remedy}\n" + "\n".join(differs), pytrace=False)
+    return here
+
+
+def test_the_package_that_stands_here_has_no_tests_and_no_emulator(package: Path) -> None:
+    names = {p.name for p in package.iterdir()}
     assert not names & {"tests", "emulator", "understudy", "deploy", "bench"}
-    assert not (ROOT / "build" / "code" / "python" / "numpy").exists()
+    assert not (package / "python" / "numpy").exists()
+
+
+def test_a_package_of_these_sources_is_not_stale_and_any_difference_makes_it_so(checkout: Path) -> None:
+    build(checkout, checkout / "build" / "code", install=install_nothing_much)
+    assert not list(stale(checkout))
+    (checkout / "functions" / "schedule.py").write_text("def handler(e, c): ...\n")
+    (checkout / "functions" / "prune.py").write_text("def handler(e, c): ...\n")
+    (checkout / "shared" / "domain" / "ids.py").unlink()
+    assert [line.split()[0] for line in stale(checkout)] == [
+        "build/code/prune.py",
+        "build/code/schedule.py",
+        "build/code/shared/domain/ids.py",
+    ]
 
 
 def test_dropping_what_is_not_there_is_no_error(tmp_path: Path) -> None:

@@ -1,18 +1,27 @@
-"""Roles are split by blast radius, and hold exactly what the adapters that their function is wired to need."""
+"""Roles are split by blast radius, and hold exactly what the adapters that their function is wired to need.
+
+The local cloud does not evaluate policies: that a role suffices is shown here by reading the sources, not by running.
+"""
 
 import ast
 import importlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from deploy.bootstrap import REQUIRED, Account, BootstrapError, commands, entries, policy
+from deploy.bootstrap import REQUIRED, Account, BootstrapError, commands, entries, policy, trust
+from emulator.fc.project import load
+from shared.adapters.ots import RAM_ACTIONS
+from shared.state.schema import TABLES
+from tests.deploy.store_calls import sends, touched
 
 ROOT = Path(__file__).resolve().parents[2]
 ACCOUNT = Account(id="1234567890123456", region="cn-hangzhou", ots_instance="dr-state", private_zone="zone-1")
 VALUES = {**dict.fromkeys(REQUIRED, "x"), "ALIBABA_CLOUD_ACCOUNT_ID": "1"}
 
+AGENT = "agent"  # the one role that belongs to no function
 WITHHELD = {
     # What an adapter can do and this function must not, or does not do.
     "backup": {
@@ -25,8 +34,10 @@ WITHHELD = {
     "prune": {"ecs:CreateSnapshot", "ecs:CreateSnapshotGroup", "ecs:TagResources"},
     "recover": {"ecs:DeleteSnapshot", "ecs:CreateSnapshot", "ecs:CreateSnapshotGroup", "ecs:CreateImage"},
     "watch": {"ecs:DescribeDisks", "slb:AddBackendServers", "slb:SetBackendServers", "slb:RemoveBackendServers"},
-    "status": {"ots:PutRow", "ots:UpdateRow", "ots:DeleteRow", "ots:BatchWriteRow"},
-    "deadletter": {"ots:GetRange", "ots:UpdateRow", "ots:DeleteRow", "ots:BatchWriteRow"},
+}
+WITHHELD_TABLES = {
+    # Sweeping up old pointers is for those that may write; the status page is asked not to.
+    "status": {("open_operations", "ots:DeleteRow")},
 }
 
 
@@ -35,7 +46,7 @@ def actions(entry: str) -> set[str]:
 
 
 def wired(entry: str) -> set[str]:
-    """RAM actions of every adapter that the function's wiring names."""
+    """RAM actions of every adapter that the function's wiring names; Tablestore's are compared table by table."""
     source = (ROOT / "shared" / "wiring" / f"{entry}.py").read_text()
     needed: set[str] = set()
     for node in ast.walk(ast.parse(source)):
@@ -45,18 +56,92 @@ def wired(entry: str) -> set[str]:
                 needed |= set(getattr(getattr(module, name.name), "RAM_ACTIONS", ()))
                 if isinstance(getattr(module, name.name), type):
                     needed |= set(getattr(module, "RAM_ACTIONS", ()))
-    if "store" in source:
-        needed |= set(importlib.import_module("shared.adapters.ots").RAM_ACTIONS)
     if "functions()" in source:
         needed |= set(importlib.import_module("shared.adapters.functions").RAM_ACTIONS)
-    return needed
+    return {action for action in needed if not action.startswith("ots:")}
 
 
-@pytest.mark.parametrize("entry", entries())
+def functions() -> list[str]:
+    return [entry for entry in entries() if entry != AGENT]
+
+
+def tables(entry: str) -> set[tuple[str, str]]:
+    """(table, action) pairs that the role allows."""
+    instance = f"acs:ots:{ACCOUNT.region}:{ACCOUNT.id}:instance/{ACCOUNT.ots_instance}/table/"
+    pairs = set()
+    for statement in json.loads(policy(entry, ACCOUNT))["Statement"]:
+        for resource in statement["Resource"]:
+            if resource.startswith("acs:ots:"):
+                assert resource.startswith(instance), resource
+                pairs |= {(resource.removeprefix(instance), action) for action in statement["Action"]}
+    return pairs
+
+
+def gives_up_to(entry: str) -> set[str]:
+    """Functions to which s.yaml sends what this one's asynchronous calls end in."""
+    return {
+        destination.rpartition("/")[2].removeprefix("understudy-")
+        for function in load(ROOT / "s.yaml", {}).functions
+        if function.handler == f"{entry}.handler"
+        for destination in (function.asynchronous.on_failure, function.asynchronous.on_success)
+        if destination
+    }
+
+
+@pytest.mark.parametrize("entry", functions())
 def test_a_role_holds_what_its_function_is_wired_to_and_no_more(entry: str) -> None:
-    if not (ROOT / "shared" / "wiring" / f"{entry}.py").exists():
-        pytest.skip(f"{entry} is not wired yet")
-    assert actions(entry) == wired(entry) - WITHHELD.get(entry, set())
+    destination = {"fc:InvokeFunction"} if gives_up_to(entry) else set()
+    besides_tables = {action for action in actions(entry) if not action.startswith("ots:")}
+    assert besides_tables == (wired(entry) - WITHHELD.get(entry, set())) | destination
+
+
+@pytest.mark.parametrize("entry", functions())
+def test_a_role_opens_each_table_as_far_as_its_use_cases_go_and_no_further(entry: str) -> None:
+    needed = touched(f"shared.wiring.{entry}") - WITHHELD_TABLES.get(entry, set())
+    assert not needed - tables(entry), f"deploy/ram/{entry}.json lacks what its use cases call"
+    assert not tables(entry) - needed, f"deploy/ram/{entry}.json allows what no use case calls"
+
+
+def test_the_agent_may_renew_its_lease_and_beat_and_read_who_it_is_and_nothing_else() -> None:
+    assert tables(AGENT) == touched("understudy.agent.process")
+    assert {action for action in actions(AGENT) if not action.startswith("ots:")} == set()
+    assert ("heartbeats", "ots:GetRange") in tables(AGENT)  # whether anybody was ever active
+
+
+def test_every_table_of_a_role_exists_and_every_action_is_one_the_adapter_sends() -> None:
+    for entry in entries():
+        assert {table for table, _ in tables(entry)} <= set(TABLES), entry
+        assert {action for _, action in tables(entry)} <= set(RAM_ACTIONS), entry
+
+
+def test_only_those_write_a_table_who_must() -> None:
+    def writers(table: str) -> set[str]:
+        reads = {"ots:GetRow", "ots:GetRange"}
+        return {entry for entry in entries() if {a for t, a in tables(entry) if t == table} - reads}
+
+    assert writers("leases") == {"watch", "agent"}
+    assert writers("failovers") == {"watch"}
+    assert writers("heartbeats") == {"agent"}
+    assert writers("certificates") == {"prune"}
+    assert writers("policies") == set()  # only `understudy apply`, with the operator's own key
+
+
+def test_an_instance_whose_name_begins_alike_is_out_of_reach() -> None:
+    for entry in entries():
+        for statement in json.loads(policy(entry, ACCOUNT))["Statement"]:
+            stored = [resource for resource in statement["Resource"] if ":ots:" in resource]
+            assert not [resource for resource in stored if "*" in resource], entry
+
+
+def test_an_instance_name_is_in_lower_case_where_the_policy_wants_it() -> None:
+    loud = replace(ACCOUNT, ots_instance="DR-State")
+    assert "instance/dr-state/table/leases" in policy("watch", loud)
+    assert "DR-State" not in policy("watch", loud)
+
+
+def test_the_agents_role_is_for_masters_and_the_others_for_functions() -> None:
+    assert {entry for entry in entries() if "ecs.aliyuncs.com" in trust(entry)} == {AGENT}
+    assert {entry for entry in entries() if "fc.aliyuncs.com" in trust(entry)} == set(functions())
 
 
 @pytest.mark.parametrize("entry", entries())
@@ -98,11 +183,26 @@ def test_only_named_functions_may_be_called() -> None:
         for entry in entries()
     }
     assert {entry: targets for entry, targets in called.items() if targets} == {
-        "schedule": {"backup"},
-        "backup": {"backup"},
-        "recover": {"recover"},
-        "alarm": {"backup", "recover"},
-        "command": {"backup", "prune", "recover"},
+        "schedule": {"backup", "deadletter"},
+        "backup": {"backup", "deadletter"},
+        "prune": {"deadletter"},
+        "recover": {"recover", "deadletter"},
+        "alarm": {"backup", "recover", "deadletter"},
+        "watch": {"deadletter"},
+        "command": {"backup", "prune", "recover", "deadletter"},
+    }
+    for entry in functions():
+        assert gives_up_to(entry) <= called[entry], entry
+
+
+def test_what_a_repository_sends_is_read_off_its_source_with_all_it_calls() -> None:
+    assert sends("shared.state.journal", "find", of="Journal") == {("operations", "ots:GetRow")}
+    assert sends("shared.state.slots", "put", of="Slots") == {("slots", "ots:BatchWriteRow")}
+    assert sends("shared.state.policies", "active_version", of="Policies") == {("controls", "ots:GetRow")}
+    # settled: written, and read back when the answer was lost
+    assert sends("shared.state.failovers", "save", of="Failovers") == {
+        ("failovers", "ots:PutRow"),
+        ("failovers", "ots:GetRow"),
     }
 
 

@@ -2,6 +2,8 @@
 
 import shutil
 from collections.abc import Callable
+from datetime import timedelta
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import yaml
 from deploy import s_yaml_check
 from deploy.s_yaml_check import dotenv, problems
 from emulator.fc.project import EventRule, Timer, load
+from shared.usecases.watch import FINISH, SPAN
 
 ROOT = Path(__file__).resolve().parents[2]
 S_YAML = ROOT / "s.yaml"
@@ -118,9 +121,17 @@ MISTAKES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         lambda d: d["template"]["base"]["environmentVariables"].pop("PYTHONPATH"),
         "must hold /code/python",
     ),
-    "watch that is tried again": (
-        lambda d: put(props(d, "watch-hz-h")["asyncInvokeConfig"], "maxAsyncRetryAttempts", 1),
+    "watch that is tried again and again": (
+        lambda d: put(props(d, "watch-hz-h")["asyncInvokeConfig"], "maxAsyncRetryAttempts", 3),
+        "watch-hz-h: asyncInvokeConfig: at most 2 retries and 60 s, or stale ticks pile up",
+    ),
+    "watch that outlives its minute": (
+        lambda d: put(props(d, "watch-hz-h")["asyncInvokeConfig"], "maxAsyncEventAgeInSeconds", 61),
         "stale ticks pile up",
+    ),
+    "watch that loses its minute with its keys": (
+        lambda d: put(props(d, "watch-hz-h")["asyncInvokeConfig"], "maxAsyncRetryAttempts", 0),
+        "watch-hz-h: maxAsyncRetryAttempts: at least 1",
     ),
     "schedule that lives long": (
         lambda d: put(props(d, "schedule")["asyncInvokeConfig"], "maxAsyncEventAgeInSeconds", 601),
@@ -136,7 +147,23 @@ MISTAKES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     ),
     "watch without a reserve": (
         lambda d: props(d, "watch-hz-i").pop("concurrencyConfig"),
-        "must not queue behind backups",
+        "watch-hz-i: concurrencyConfig.reservedConcurrency: 0; want at least 3",
+    ),
+    "watch that waits for its last tick": (
+        lambda d: put(props(d, "watch-hz-h")["concurrencyConfig"], "reservedConcurrency", 2),
+        "watch-hz-h: concurrencyConfig.reservedConcurrency: 2; want at least 3",
+    ),
+    "command without a reserve": (
+        lambda d: props(d, "command").pop("concurrencyConfig"),
+        "command: concurrencyConfig.reservedConcurrency: 0; want at least 1",
+    ),
+    "destination that the role may not call": (
+        lambda d: put(
+            props(d, "watch-hz-h")["asyncInvokeConfig"]["destinationConfig"],
+            "onFailure",
+            {"destination": "acs:fc:cn-hangzhou:1000000000000001:functions/understudy-status"},
+        ),
+        "watch-hz-h: onFailure: deploy/ram/watch.json lacks fc:InvokeFunction on understudy-status",
     ),
     "memory without cpu": (lambda d: d["template"]["base"].pop("cpu"), "set memorySize, cpu and diskSize together"),
     "too little cpu for the memory": (lambda d: put(props(d), "memorySize", 4096), "want 1 to 4 GB per vCPU"),
@@ -158,6 +185,21 @@ def test_each_mistake_is_found(copy: Path, mistake: str) -> None:
 def test_a_role_without_a_policy_is_found(copy: Path) -> None:
     (copy / "deploy" / "ram" / "prune.json").unlink()
     assert "prune: deploy/ram/prune.json is missing: the role has no policy" in found(copy)
+
+
+def test_a_role_that_may_not_call_the_destination_is_found_for_every_function_with_one(copy: Path) -> None:
+    for path in (copy / "deploy" / "ram").glob("*.json"):
+        path.write_text(path.read_text().replace("understudy-deadletter", "understudy-status"))
+    lacking = {
+        line.partition(":")[0] for line in found(copy) if "lacks fc:InvokeFunction on understudy-deadlet" in line
+    }
+    assert lacking == {"schedule", "backup", "prune", "recover", "alarm", "watch-hz-h", "watch-hz-i", "command"}
+
+
+def test_as_many_instances_are_kept_for_a_watch_as_its_ticks_can_overlap() -> None:
+    overlapping = ceil((SPAN + FINISH) / timedelta(minutes=1))
+    reserved = {f.reserved for f in load(S_YAML, {}).functions if f.handler == "watch.handler"}
+    assert reserved == {overlapping} == {s_yaml_check.RESERVED["watch"]}
 
 
 @pytest.mark.parametrize("name", ["operator", "requests", "shared", "tablestore"])
@@ -201,6 +243,8 @@ def test_before_a_deployment_demo_values_and_a_stale_package_are_refused(copy: P
     (copy / "functions" / "prune.py").write_text((copy / "functions" / "prune.py").read_text() + "\n# newer\n")
     told = found(copy, deploy=True)
     assert "build/code/prune.py is not the one of the sources: run make package" in told
+    (copy / "build" / "code" / "shared" / "gone.py").touch()
+    assert "build/code/shared/gone.py is not the one of the sources: run make package" in found(copy, deploy=True)
     assert [line for line in told if "vars.vpc: 'vpc-demo' belongs to the demo" in line]
     real = {
         "ALIBABA_CLOUD_ACCOUNT_ID": "1234567890123456",

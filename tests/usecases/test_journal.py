@@ -134,6 +134,8 @@ def test_a_pointer_whose_operation_never_came_is_swept_when_it_is_old() -> None:
     assert list(world.journal.open_of(OperationKind.BACK_UP)) == []
     assert world.open_operations() == 1  # it may still be on its way
     world.advance(days=FORGET_AFTER.days, seconds=1)
+    assert list(world.journal.open_of(OperationKind.BACK_UP, sweep=False)) == []
+    assert world.open_operations() == 1  # who may only read leaves it to others
     assert list(world.journal.open_of(OperationKind.BACK_UP)) == []
     assert world.open_operations() == 0
 

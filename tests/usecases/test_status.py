@@ -6,6 +6,8 @@ from datetime import timedelta
 from shared.domain.policy import Retention
 from shared.observability.page import render
 from shared.observability.view import DiskView, StatusView
+from shared.ports.store import Anything, Row
+from shared.state import codec
 from shared.state.certificates import Certificates
 from shared.state.controls import Controls
 from shared.state.failovers import Failovers
@@ -86,3 +88,16 @@ def test_operations_under_way_show_their_steps() -> None:
 
 def test_before_the_first_point_the_page_says_that_there_is_none() -> None:
     assert "No restore point yet." in render(view_of(World()))
+
+
+def test_the_page_only_reads_even_beside_a_pointer_that_a_crash_left() -> None:
+    """Its role may delete nothing: one stale pointer must not cost the page."""
+    world = World()
+    left = Row(key=("back_up", "of-long-ago"), columns={"at": codec.moment(world.clock.now() - timedelta(days=9))})
+    world.store.put("open_operations", left, condition=Anything())
+    before = len(world.wire.labels)
+
+    view_of(world)
+
+    assert set(world.wire.labels[before:]) == {"store.get", "store.scan"}
+    assert world.open_operations() == 1
