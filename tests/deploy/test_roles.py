@@ -121,7 +121,7 @@ def test_only_those_write_a_table_who_must() -> None:
 
     assert writers("leases") == {"watch", "agent"}
     assert writers("failovers") == {"watch"}
-    assert writers("heartbeats") == {"agent"}
+    assert writers("heartbeats") == {"agent", "watch"}
     assert writers("certificates") == {"prune"}
     assert writers("policies") == set()  # only `understudy apply`, with the operator's own key
 
