@@ -16,13 +16,16 @@ from shared.domain.errors import BadInput
 from shared.domain.policy import Policy
 
 MAX_BYTES = 1_000_000
+MAX_DEPTH = 20
+"""A policy nests eight levels deep. PyYAML calls itself once per level, and Python ends that at a thousand."""
 
 
 def load(path: str | FilePath) -> Policy:
     """Read and check the file; BadInput names every problem in it."""
     file = FilePath(path)
     try:
-        content = file.read_bytes()
+        with file.open("rb") as opened:
+            content = opened.read(MAX_BYTES + 1)  # a device, or the wrong file, has no end
     except FileNotFoundError:
         raise BadInput(f"{path}: there is no such file. Run in the repository's root, or pass --file PATH") from None
     except IsADirectoryError:
@@ -31,8 +34,10 @@ def load(path: str | FilePath) -> Policy:
         ) from None
     except PermissionError:
         raise BadInput(f"{path}: may not be read by this user. Give yourself permission to read it") from None
+    except (OSError, ValueError) as error:  # a part of the path is a file, a name too long, a NUL in it
+        raise BadInput(f"{path}: cannot be read: {error}. Pass --file PATH of the policy file") from None
     if len(content) > MAX_BYTES:
-        raise BadInput(f"{path}: {len(content)} bytes are more than {MAX_BYTES}. Is this the right file?")
+        raise BadInput(f"{path}: its bytes are more than {MAX_BYTES}. Is this the right file?")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -87,6 +92,8 @@ class _Loader(yaml.SafeLoader):
     # YAML 1.2's core schema, so that a word is a word. Numbers with a leading zero stay words and are then refused.
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 (PyYAML's own protocol)
 
+    _depth = 0
+
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.events.AliasEvent):
             event = self.peek_event()  # type: ignore[no-untyped-call]
@@ -96,7 +103,18 @@ class _Loader(yaml.SafeLoader):
                 f"*{event.anchor} refers to another place, which is not supported; write it out",
                 event.start_mark,
             )
-        return super().compose_node(parent, index)
+        if self._depth == MAX_DEPTH:
+            raise yaml.composer.ComposerError(
+                None,
+                None,
+                f"it is nested more than {MAX_DEPTH} levels deep, more than any policy needs; take brackets away",
+                self.peek_event().start_mark,  # type: ignore[no-untyped-call]
+            )
+        self._depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
 
 
 _Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])

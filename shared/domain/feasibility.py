@@ -17,6 +17,10 @@ QUOTA: Final = 256
 RESERVE: Final = 2
 """Of the quota, left for a safety snapshot before a rollback and one that an operator takes by hand."""
 
+PLATFORM_RESTART: Final = timedelta(minutes=5)
+"""Within about this, the platform itself restarts the instances of a failed host. A replacement that is built earlier
+doubles a server that was coming back. Source: ECS, recovery of instances from failed hosts, read 2026-03."""
+
 # An ordinary fortnight: what holds in it holds in every week without a night of daylight saving.
 _START: Final = datetime(2026, 1, 5, tzinfo=UTC)
 _WEEK: Final = timedelta(weeks=1)
@@ -61,6 +65,12 @@ def doubts(policy: Policy) -> tuple[str, ...]:
                 f"protection {protection.name}: its schedules leave {_hours(pause)} between two points, more than "
                 f"rpo_target {_hours(protection.rpo_target)}. Add hours, or raise the target"
             )
+    found += [
+        f"rebuild {rule.name}: patience {int(rule.patience.total_seconds())} s is shorter than the platform's own "
+        f"restart of a failed host, {_hours(PLATFORM_RESTART)}: the server would stand twice. Use 6m or more"
+        for rule in policy.rebuilds
+        if rule.patience < PLATFORM_RESTART
+    ]
     return tuple(found)
 
 
@@ -71,4 +81,6 @@ def _ordinary(schedules: tuple[Schedule, ...], *, weeks: int) -> list[datetime]:
 
 def _hours(length: timedelta) -> str:
     hours, rest = divmod(int(length.total_seconds()) // 60, 60)
+    if not hours:
+        return f"{rest} min"
     return f"{hours} h {rest:02} min" if rest else f"{hours} h"

@@ -14,6 +14,8 @@ SCHEDULE: Final = "understudy:schedule"
 SLOT: Final = "understudy:slot"
 INSTANCE: Final = "understudy:instance"
 POLICY: Final = "understudy:policy"
+REPLACES: Final = "understudy:replaces"
+"""Tag of a replacement: the instance whose part it took."""
 
 _TAG_VALUE_LIMIT: Final = 128
 _NAME_LIMIT: Final = 128

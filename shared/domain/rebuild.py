@@ -15,19 +15,21 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from shared.domain import provenance
 from shared.domain.inventory import Instance, InstanceState, SystemEvent
 from shared.domain.policy import RebuildRule
 from shared.domain.selection import selects
 
 ISOLATED: Final = "understudy:isolated"
 """Tag of an instance that was replaced: kept, stopped, no longer anybody's member. Its value is the operation."""
-REPLACES: Final = "understudy:replaces"
-"""Tag of a replacement: the instance whose part it took."""
+REPLACES: Final = provenance.REPLACES
 
 UNPLANNED: Final = ("SystemFailure.", "InstanceFailure.")
 RECENT: Final = timedelta(minutes=30)
 """A failure event that ended longer ago than this before the trouble was seen does not explain the trouble."""
 LOOK_AGAIN: Final = timedelta(seconds=30)
+PAUSED_LOOK: Final = timedelta(minutes=1)
+"""Between looks at what a pause or a lost zone holds up: nothing is decided until that is over."""
 
 
 class Service(StrEnum):
@@ -61,6 +63,7 @@ class Wait:
 
     until: datetime
     because: str
+    paused: bool = False  # an operator holds it up, so others need not wait for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +85,8 @@ class NotOurs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandOver:
-    """The zone is the trouble, not the instance: one decision, and failover's business."""
+    """The zone is the trouble, not the instance: failover's business, until the zone is back or this one's own loss is
+    all that is left."""
 
     zone: str
     because: str
@@ -99,7 +103,7 @@ RebuildVerdict = Wait | Rebuild | Recovered | NotOurs | HandOver | Refuse
 def judge(rule: RebuildRule, view: View) -> RebuildVerdict:
     """The verdict on one instance at `view.now`.
 
-    Every `Wait` ends: patience runs from the first sign of trouble, and a queue of rebuilds moves on.
+    Every `Wait` ends: patience runs from the first sign of trouble, a queue of rebuilds moves on, an operator resumes.
     """
     instance = view.instance
     if instance is None:
@@ -114,7 +118,7 @@ def judge(rule: RebuildRule, view: View) -> RebuildVerdict:
     if instance.state is InstanceState.RUNNING and view.service is Service.ANSWERS:
         return _answering(failure, view, deadline)
     if failure is None:
-        return _without_event(instance, view, deadline)
+        return _without_event(rule, instance, view, deadline)
     return _lost(rule, view, deadline, f"{failure.type} ({failure.id}) is {failure.status}, {_looks(instance, view)}")
 
 
@@ -134,7 +138,7 @@ def _answering(failure: SystemEvent | None, view: View, deadline: datetime) -> R
     return Recovered(because="it runs and its service answers")
 
 
-def _without_event(instance: Instance, view: View, deadline: datetime) -> RebuildVerdict:
+def _without_event(rule: RebuildRule, instance: Instance, view: View, deadline: datetime) -> RebuildVerdict:
     """No failure event: an intention, a process that died, a machine that hangs, or a zone."""
     if instance.state in (InstanceState.STOPPED, InstanceState.STOPPING):
         return NotOurs(because=f"it is {instance.state} without any failure event: somebody meant that")
@@ -148,7 +152,7 @@ def _without_event(instance: Instance, view: View, deadline: datetime) -> Rebuil
         return HandOver(zone=instance.zone, because="it is silent, and so is everything else that we know in its zone")
     if view.now < deadline:
         return Wait(until=deadline, because="it is silent without a failure event; it may be starting again")
-    return _go(view, "it stayed silent beyond patience while others of its zone answer")
+    return _go(rule, view, "it stayed silent beyond patience while others of its zone answer")
 
 
 def _lost(rule: RebuildRule, view: View, deadline: datetime, seen: str) -> RebuildVerdict:
@@ -160,13 +164,15 @@ def _lost(rule: RebuildRule, view: View, deadline: datetime, seen: str) -> Rebui
         )
     if view.now < deadline:
         return Wait(until=deadline, because=f"{seen}; the platform's own restart is waited for")
+    return _go(rule, view, f"{seen}; patience of {int(rule.patience.total_seconds())} s is over")
+
+
+def _go(rule: RebuildRule, view: View, because: str) -> RebuildVerdict:
+    if view.paused:
+        return Wait(until=view.now + PAUSED_LOOK, because=f"rebuilds are paused: {view.paused}", paused=True)
     if view.ahead >= rule.max_at_once:
         return Wait(until=view.now + LOOK_AGAIN, because=f"{view.ahead} rebuilds of {rule.name} come first")
-    return _go(view, f"{seen}; patience of {int(rule.patience.total_seconds())} s is over")
-
-
-def _go(view: View, because: str) -> RebuildVerdict:
-    return Refuse(because=f"rebuilds are paused: {view.paused}") if view.paused else Rebuild(because=because)
+    return Rebuild(because=because)
 
 
 def _until(deadline: datetime, view: View, because: str, after: str) -> RebuildVerdict:

@@ -71,9 +71,15 @@ class Controls:
             policy=policy, pauses=pauses, past_pauses=tuple(past), acknowledged=acknowledged, cursors=cursors
         )
 
-    def pause(self, pause: Pause) -> None:
+    def pause(self, pause: Pause) -> Pause:
+        """What stands now. Paused again, it keeps the older `since`: that is from when on slots were left out."""
+        stands = self._store.get(TABLE, (PAUSE + pause.scope,))
+        if stands is not None:
+            before = codec.load(Pause, str(stands.columns["body"]))
+            pause = replace(pause, since=min(before.since, pause.since))
         row = Row(key=(PAUSE + pause.scope,), columns={"body": codec.dump(pause)})
         self._store.put(TABLE, row, condition=Anything())
+        return pause
 
     def resume(self, scope: str, at: datetime) -> bool:
         """False when it was not paused. The past pause is written first: a crash in between leaves it paused."""

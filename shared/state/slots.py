@@ -1,7 +1,8 @@
 """What became of every due slot of every subject: taken, late, or skipped because. Promise 2 is checked against this.
 
-An end, once written, is only replaced by a better one: a slot that reads *taken* stays taken however often a crashed
-run repeats its bookkeeping (the executor writes them in that order, under its claim).
+An end, once written, is only replaced by a better one: a slot that reads *taken* or *late* stays so however often a
+crashed run repeats its bookkeeping, and when prune lets its point go. The one way back: the cloud itself says that a
+snapshot, usable at first, failed; then nothing was saved, and the slot must not claim it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -49,13 +50,37 @@ class Slots:
             self._store.put_many(batch)
 
     def skip(self, slot: Slot) -> bool:
-        """Record a skipped slot unless an end stands there already: another run may have taken it."""
+        """Record a skipped slot unless an end stands there already: another run may have taken it. False when it was
+        taken; one that was skipped before stays as it is."""
         assert slot.state is SlotState.SKIPPED
         try:
             self._store.put(TABLE, _row(slot), condition=Absent())
         except Conflict:
-            return False
+            stands = self._store.get(TABLE, _key(slot))
+            return stands is None or codec.load(Slot, str(stands.columns["body"])).state is SlotState.SKIPPED
         return True
+
+    def skip_unless_ended(self, slots: Iterable[Slot]) -> None:
+        """Record these skipped slots in batches, but none that has an end already: one range read per subject.
+
+        Only for slots so old that no run can be about to end them: between the read and the batch nobody is asked."""
+        by_subject: dict[str, list[Slot]] = {}
+        for slot in slots:
+            assert slot.state is SlotState.SKIPPED
+            by_subject.setdefault(slot.subject, []).append(slot)
+        for subject, own in by_subject.items():
+            ended = self._ended(subject, since=min(slot.due for slot in own), until=max(slot.due for slot in own))
+            self.put(slot for slot in own if _key(slot) not in ended)
+
+    def _ended(self, subject: str, *, since: datetime, until: datetime) -> set[Key]:
+        # A due time alone sorts before every key of that time.
+        last = codec.second(until) + "0"
+        ended: set[Key] = set()
+        for row in self._store.scan(TABLE, (subject,), after=(subject, codec.second(since))):
+            if row.key[1] >= last:
+                break
+            ended.add(row.key)
+        return ended
 
     def of(self, subject: str, *, newest: int | None = None) -> Iterator[Slot]:
         """Newest first."""

@@ -1,5 +1,6 @@
 """Which recovery holds a subject (an instance, a pair): never two at once."""
 
+from collections.abc import Iterator
 from typing import Final
 
 from shared.domain.errors import Conflict
@@ -25,6 +26,11 @@ class Subjects:
     def holder(self, subject: str) -> OperationId | None:
         row = self._store.get(TABLE, (subject,))
         return None if row is None else OperationId(str(row.columns["operation"]))
+
+    def held(self) -> Iterator[tuple[str, OperationId]]:
+        """Every subject and its holder. Streams."""
+        for row in self._store.scan(TABLE, ()):
+            yield row.key[0], OperationId(str(row.columns["operation"]))
 
     def release(self, subject: str, operation: OperationId) -> None:
         """Free it if `operation` holds it; otherwise nothing. After the operation's row is closed, never before:

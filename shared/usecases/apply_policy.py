@@ -1,15 +1,25 @@
 """Make a checked policy the active one, under the next number, and start its schedules' clocks."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
 
 from shared.domain.decision import Decision
+from shared.domain.errors import Conflict
 from shared.domain.ids import PolicyVersion
-from shared.domain.policy import Policy
+from shared.domain.policy import Policy, Schedule
+from shared.domain.schedule import due_slots
 from shared.observability import log
 from shared.ports.clock import Clock
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
 from shared.state.policies import Policies
+from shared.state.slots import Slot, Slots, SlotState
+from shared.usecases.schedule_backups import LONGEST_MEMORY
+
+TRIES: Final = 5
+"""A tick may move a cursor between our look and our write; it comes every five minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,26 +29,32 @@ class Applied:
 
 
 class ApplyPolicy:
-    def __init__(self, *, policies: Policies, controls: Controls, decisions: Decisions, clock: Clock) -> None:
+    def __init__(
+        self, *, policies: Policies, controls: Controls, slots: Slots, decisions: Decisions, clock: Clock
+    ) -> None:
         self._policies = policies
         self._controls = controls
+        self._slots = slots
         self._decisions = decisions
         self._clock = clock
 
     def run(self, policy: Policy, *, by: str, run: str = "") -> Applied:
         """Safe to repeat: an unchanged policy keeps its number. Raises Conflict when another apply ran meanwhile.
 
-        Crash order: cursors, then the version. A cursor without its schedule does nothing; a schedule that became
-        active without its cursor would lose the slots up to its first tick.
+        A schedule that the active policy does not have, or has at other times, counts from now: it owes nothing for the
+        time in which it was not in force. What the old times still owed is recorded as skipped.
+
+        Crash order: skipped slots, cursors, then the version. A cursor without its schedule does nothing, and repeating
+        moves it on; a schedule that became active without its cursor would lose the slots up to its first tick.
         """
         now = self._clock.now()
         standing = self._controls.read()
-        for protection in policy.protections:
-            for schedule in protection.schedules:
-                cursor = f"{protection.name}/{schedule.name}"
-                if cursor not in standing.cursors:
-                    self._controls.advance(cursor, seen=None, to=now)
         before = standing.policy
+        in_force = {} if before is None else dict(_schedules(self._policies.at(before)))
+        wanted = dict(_schedules(policy))
+        for name in {**in_force, **wanted}:
+            if in_force.get(name) != wanted.get(name) or "/".join(name) not in standing.cursors:
+                self._start(name, in_force.get(name), now)
         version = self._policies.append(policy)
         applied = Applied(version=version, changed=version != before)
         made = Decision(
@@ -54,3 +70,37 @@ class ApplyPolicy:
         log.decision(made)
         self._decisions.record("policy", made)
         return applied
+
+    def _start(self, name: tuple[str, str], old: Schedule | None, now: datetime) -> None:
+        """Raises Conflict when ticks keep moving the cursor under our hands."""
+        cursor = "/".join(name)
+        for _ in range(TRIES):
+            seen = self._controls.read().cursors.get(cursor)
+            if seen is not None and seen >= now:
+                return
+            if old is not None and seen is not None:
+                self._owed(name, due_slots(old, after=max(seen, now - LONGEST_MEMORY), until=now), now)
+            if self._controls.advance(cursor, seen=seen, to=now):
+                return
+        raise Conflict(f"the cursor of schedule {cursor} moves all the time: run `understudy apply` again")
+
+    def _owed(self, name: tuple[str, str], due: tuple[datetime, ...], now: datetime) -> None:
+        because = "the schedule was removed, or its times changed, before a tick took it"
+        self._slots.skip_unless_ended(
+            Slot(
+                subject=name[0],
+                due=slot,
+                protection=name[0],
+                schedule=name[1],
+                state=SlotState.SKIPPED,
+                at=now,
+                because=because,
+            )
+            for slot in due
+        )
+
+
+def _schedules(policy: Policy) -> Iterator[tuple[tuple[str, str], Schedule]]:
+    for protection in policy.protections:
+        for schedule in protection.schedules:
+            yield (protection.name, schedule.name), schedule

@@ -32,8 +32,9 @@ from shared.ports.clock import Clock
 from shared.ports.compute import Inventory, Snapshots
 from shared.ports.store import Store
 from shared.state import codec, decisions, points, slots
+from shared.state.controls import Controls, Pause
 from shared.state.policies import Policies
-from shared.state.slots import Slot, Slots
+from shared.state.slots import Slot, Slots, SlotState
 from shared.usecases import selecting, slot_ends
 from shared.usecases.operations import (
     ClaimLost,
@@ -48,6 +49,7 @@ from shared.usecases.operations import (
     intended,
 )
 from shared.usecases.requests import BackUpRequest
+from shared.usecases.schedule_backups import SCOPE
 
 FIRST_LOOK: Final = timedelta(seconds=15)
 LONGEST_PAUSE: Final = timedelta(minutes=10)
@@ -121,9 +123,7 @@ class BackUp:
         subjects = [instance.id for instance in selected.instances]
         now = self._clock.now()
         self._skip_missed(request, subjects or [request.protection], now)
-        skipped = [
-            slot_ends.skipped(request, one, now, "the policy names it, the cloud does not") for one in selected.absent
-        ]
+        skipped = [slot_ends.skipped(request, one, now, selected.why(one)) for one in selected.absent]
         if not subjects:
             because = _nothing_selected(protection)
             self._write(work, [slot_ends.skipped(request, request.protection, now, because), *skipped], ())
@@ -143,19 +143,20 @@ class BackUp:
         return step if disks else failed(step, step.at, "no disk is attached to it")
 
     def _skip_missed(self, request: BackUpRequest, subjects: Sequence[str], now: datetime) -> None:
-        """Slots that went by: never over an end that stands there, since a tick that raced with ours may have taken
-        one. That race is minutes old at most, so what is older is written in batches."""
+        """Slots that went by: never over an end that stands there. A tick that died before its cursor moved, or that
+        raced with ours, may have taken one. While that operation may still write, each slot is written only if it is
+        absent; those older than any open operation are looked up, then written in batches."""
         old: list[Slot] = []
         for because, missed in request.skipped.items():
             for due in missed:
                 for subject in subjects:
                     slot = slot_ends.skipped(request, subject, now, because, due=due)
-                    if now - due > timedelta(days=1):
+                    if now - due > COMPLETE_WITHIN + timedelta(days=1):
                         old.append(slot)
                     else:
                         Slots(self._store).skip(slot)
         if old:
-            Slots(self._store).put(old)
+            Slots(self._store).skip_unless_ended(old)
 
     # -- take it ---------------------------------------------------------------------------------------------------
 
@@ -168,11 +169,11 @@ class BackUp:
             self._find_sent(work, open_steps)
             open_steps = work.steps(StepState.INTENDED)
         late = self._clock.now() - work.operation.created > CREATE_WITHIN
+        pause = Controls(self._store).read().paused(SCOPE) if open_steps else None
         waiting: Resume | None = None
         for step in open_steps:
-            if late:
-                because = f"could not be started within {CREATE_WITHIN}: {step.data.get(_TROUBLE, 'nobody tried')}"
-                work.learn(failed(step, self._clock.now(), because))
+            if late or pause is not None:
+                work.learn(failed(step, self._clock.now(), _not_started(step, pause)))
                 continue
             try:
                 work.learn(self._start(work, request, step))
@@ -187,7 +188,7 @@ class BackUp:
                 work.learn(replace(tried, data={**tried.data, _TROUBLE: str(trouble)}))
             except (Permanent, Conflict) as refusal:
                 work.learn(failed(work.step(step.name), self._clock.now(), str(refusal)))
-        if waiting is None and not late and work.steps(StepState.DONE):
+        if waiting is None and not late and pause is None and work.steps(StepState.DONE):
             waiting = Resume(after=FIRST_LOOK, because="snapshots were started")
         return waiting
 
@@ -263,8 +264,8 @@ class BackUp:
                 continue
             bare += [snapshot.id for snapshot in found if not provenance.ours(snapshot.tags)]
             made.append(point)
-            if _TOLD not in step.data or point.failed:
-                ends.append(slot_ends.end(request, point, now))
+            if _TOLD not in step.data or slot_ends.failed_in_cloud(found):
+                ends.append(slot_ends.end(request, point, now, found))
             told.append(_told(step, point))
         for step in work.steps(StepState.FAILED):
             if _TOLD not in step.data:
@@ -332,13 +333,22 @@ class BackUp:
 
     def _write(self, work: Work, ends: Sequence[Slot], made: Sequence[RestorePoint]) -> None:
         """Points, slots and decisions in one call: writing any of them again is harmless."""
-        told = [slot_ends.decision(work.operation, end, self._run) for end in ends]
+        # Only what the cloud said itself may take an end back; what we conclude gives way to what stands there.
+        sure = [end for end in ends if end.state is not SlotState.SKIPPED or end.because == slot_ends.FAILED_IN_CLOUD]
+        sure += [end for end in ends if end not in sure and Slots(self._store).skip(end)]
+        told = [slot_ends.decision(work.operation, end, self._run) for end in sure]
         for decision in told:
             log.decision(decision)
         kept = [decision for decision in told if not decision.acted]
-        writes = [*points.writes(made), *slots.writes(ends), *decisions.rows(work.operation.subject, kept)]
+        writes = [*points.writes(made), *slots.writes(sure), *decisions.rows(work.operation.subject, kept)]
         if writes:
             self._store.put_many(writes)
+
+
+def _not_started(step: Step, pause: Pause | None) -> str:
+    if pause is not None:
+        return f"paused from {codec.second(pause.since)}: {pause.because}"
+    return f"could not be started within {CREATE_WITHIN}: {step.data.get(_TROUBLE, 'nobody tried')}"
 
 
 def _told(step: Step, point: RestorePoint) -> Step:

@@ -5,12 +5,12 @@ One JSON object: {"command": NAME, "by": WHO, ...}. Every command is safe to sen
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.decision import Decision
 from shared.domain.errors import BadInput, DrError
-from shared.domain.ids import InstanceId
+from shared.domain.ids import InstanceId, OperationId
 from shared.observability import log
 from shared.ports.clock import Clock
 from shared.ports.functions import Functions
@@ -20,9 +20,15 @@ from shared.state.decisions import Decisions
 from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
+from shared.state.subjects import Subjects
 from shared.usecases.requests import ON_DEMAND, BackUpRequest, ImageRequest
+from shared.usecases.schedule_backups import SCOPE
 
 PAUSABLE: Final = ("backups", "prune", "rebuilds", "failover", "all")
+REPEATABLE_FOR: Final = timedelta(hours=1)
+"""A request older than this is not a repetition any more: what it asked for was another state of the disks."""
+CLOCKS_DIFFER: Final = timedelta(minutes=1)
+LISTED: Final = 20
 
 Arguments = Mapping[str, object]
 Result = dict[str, object]
@@ -36,6 +42,7 @@ class Command:
         controls: Controls,
         journal: Journal,
         points: Points,
+        subjects: Subjects,
         decisions: Decisions,
         functions: Functions,
         clock: Clock,
@@ -44,6 +51,7 @@ class Command:
         self._controls = controls
         self._journal = journal
         self._points = points
+        self._subjects = subjects
         self._decisions = decisions
         self._functions = functions
         self._clock = clock
@@ -74,10 +82,15 @@ class Command:
         if protection not in {one.name for one in policy.protections}:
             known = ", ".join(one.name for one in policy.protections) or "none"
             raise BadInput(f"protection {protection!r} is not in policy {version}; it has: {known}")
-        now = self._moment(arguments)
-        request = BackUpRequest(protection=protection, schedule=ON_DEMAND, due=now)
+        pause = self._controls.read().paused(SCOPE)
+        if pause is not None:
+            raise BadInput(
+                f"backups are paused since {codec.second(pause.since)}: {pause.because}. "
+                f"`understudy resume {pause.scope}` first, then ask again"
+            )
+        request = BackUpRequest(protection=protection, schedule=ON_DEMAND, due=self._moment(arguments))
         because = f"asked for by {_by(arguments)}"
-        self._journal.open(request.operation(policy=version, now=now, because=because))
+        self._journal.open(request.operation(policy=version, now=self._clock.now(), because=because))
         self._tell("backup.requested", protection, (because,), run, operation=request.id)
         self._wake("backup", {"operation": request.id})
         return {"operation": request.id}
@@ -91,7 +104,7 @@ class Command:
             asked=self._moment(arguments),
         )
         because = f"asked for by {_by(arguments)}"
-        self._journal.open(request.operation(policy=version, because=because))
+        self._journal.open(request.operation(policy=version, now=self._clock.now(), because=because))
         self._tell("image.requested", request.instance, (because,), run, operation=request.id)
         self._wake("backup", {"operation": request.id})
         return {"operation": request.id}
@@ -112,9 +125,24 @@ class Command:
     def _acknowledge(self, arguments: Arguments, run: str) -> Result:
         """An operator has seen what blocked automation on a subject: a pair, an instance, an operation."""
         subject = _text(arguments, "subject", "a pair, an instance or an operation id")
+        known = self._acknowledgeable()
+        if subject not in known and self._journal.find(OperationId(subject)) is None:
+            some = ", ".join(known[:LISTED]) + (", ..." if len(known) > LISTED else "") or "nothing"
+            raise BadInput(
+                f"argument subject is {subject!r}, no pair of the policy, no instance that a recovery holds and no "
+                f"operation. These can be acknowledged: {some}; and any operation by its id"
+            )
         self._controls.acknowledge(subject, self._clock.now())
         self._tell("block.acknowledged", subject, (f"acknowledged by {_by(arguments)}",), run)
         return {"acknowledged": subject}
+
+    def _acknowledgeable(self) -> tuple[str, ...]:
+        """The active policy's pairs, and what recoveries hold: each subject with its operation."""
+        pairs = (
+            [] if self._policies.active_version() is None else [one.name for one in self._policies.active()[1].pairs]
+        )
+        held = [name for subject, operation in self._subjects.held() for name in (subject, operation)]
+        return tuple(dict.fromkeys([*pairs, *held]))
 
     def _pin(self, arguments: Arguments, run: str, *, pinned: bool) -> Result:
         """A pinned restore point is never pruned."""
@@ -144,9 +172,19 @@ class Command:
         if given is None:
             return self._clock.now().replace(microsecond=0)
         try:
-            return codec.instant(str(given)).replace(microsecond=0)
-        except ValueError as error:
+            at = codec.instant(str(given)).replace(microsecond=0)
+        except (ValueError, OverflowError) as error:
             raise BadInput(f"argument at is {given!r}; write it as 2026-03-02T10:00:00Z") from error
+        now = self._clock.now()
+        if at > now + CLOCKS_DIFFER:
+            raise BadInput(
+                f"argument at is {given!r}, later than now ({codec.second(now)}). Leave it out, or set your clock"
+            )
+        if at < now - REPEATABLE_FOR:
+            raise BadInput(
+                f"argument at is {given!r}, over an hour before now ({codec.second(now)}). Leave it out to ask anew"
+            )
+        return at
 
     def _wake(self, function: str, payload: Mapping[str, str]) -> None:
         try:

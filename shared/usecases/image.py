@@ -14,7 +14,7 @@ from shared.domain.inventory import ImageState
 from shared.domain.operation import OperationKind, Step, StepState
 from shared.ports.clock import Clock
 from shared.ports.compute import Images
-from shared.usecases.operations import Done, Outcome, Refused, Resume, Work, done, intended
+from shared.usecases.operations import Done, Escalated, Outcome, Refused, Resume, Work, done, intended
 from shared.usecases.requests import ImageRequest
 
 LOOK_EVERY: Final = timedelta(seconds=20)
@@ -46,6 +46,8 @@ class TakeImage:
     def _start(self, work: Work, request: ImageRequest, step: Step) -> Outcome:
         sent = self._find(work) if step.name in work.inherited else None
         if sent is None:
+            if self._clock.now() - work.operation.created > WITHIN:
+                return Refused(because=f"its image could not be started within {WITHIN}")
             work.may_act()
             id_ = self._images.create_from_instance(
                 request.instance,
@@ -70,6 +72,13 @@ class TakeImage:
             return Done(result={_IMAGE: id_})
         if image is not None and image.state is ImageState.FAILED:
             return Refused(because=f"the cloud failed to make image {id_}")
+        if age > WITHIN and image is None:
+            return Refused(because=f"image {id_} is not listed {WITHIN} after it was asked for")
         if age > WITHIN:
-            return Refused(because=f"image {id_} is not available after {WITHIN}")
+            # It stands, holds snapshots and may yet become available: not ours to forget.
+            return Escalated(
+                because=f"image {id_} is not available after {WITHIN}",
+                runbook="backup-does-not-complete",
+                evidence=(f"image {id_} is {image.state}",) if image is not None else (),
+            )
         return Resume(after=min(max(age / 2, LOOK_EVERY), LONGEST_PAUSE), because=f"image {id_} is being made")

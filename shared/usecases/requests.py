@@ -54,15 +54,15 @@ class ImageRequest:
 
     @property
     def id(self) -> OperationId:
-        return OperationId(f"image/{self.instance}/{codec.second(self.asked)}")
+        return OperationId(f"image/{self.instance}/{self.family}/{codec.second(self.asked)}")
 
-    def operation(self, *, policy: PolicyVersion, because: str) -> Operation:
+    def operation(self, *, policy: PolicyVersion, now: datetime, because: str) -> Operation:
         return Operation(
             id=self.id,
             kind=OperationKind.IMAGE,
             subject=self.instance,
             state=OperationState.OPEN,
-            created=self.asked,
+            created=now,
             policy=policy,
             because=because,
             inputs={"request": codec.dump(self)},

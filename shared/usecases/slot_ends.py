@@ -18,13 +18,14 @@ USABLE: Final = "usable"
 COMPLETE: Final = "complete"
 FAILED: Final = "failed"
 ENDS: Final = (COMPLETE, FAILED)
+FAILED_IN_CLOUD: Final = "its snapshot failed in the cloud"
 
 
 def restore_point(
     operation: Operation, request: BackUpRequest, step: Step, found: Sequence[Snapshot], gone: bool, now: datetime
 ) -> RestorePoint:
     """The point as it looks now. One failed or vanished snapshot fails the point: half an instance restores nothing."""
-    broken = gone or any(snapshot.state is SnapshotState.FAILED for snapshot in found)
+    broken = gone or failed_in_cloud(found)
     usable = not broken and all(snapshot.usable for snapshot in found)
     first_seen = codec.instant(step.data[USABLE]) if step.data.get(USABLE) else now
     return RestorePoint(
@@ -68,9 +69,16 @@ def state(point: RestorePoint) -> str:
     return USABLE if point.usable else ""
 
 
-def end(request: BackUpRequest, point: RestorePoint, now: datetime) -> Slot:
+def failed_in_cloud(found: Sequence[Snapshot]) -> bool:
+    """Whether the cloud says so. A snapshot that is no longer listed says nothing about whether it was taken: prune, or
+    a human, may have let it go since."""
+    return any(snapshot.state is SnapshotState.FAILED for snapshot in found)
+
+
+def end(request: BackUpRequest, point: RestorePoint, now: datetime, found: Sequence[Snapshot]) -> Slot:
     if point.failed:
-        return skipped(request, point.subject, now, "its snapshot failed or vanished in the cloud")
+        because = FAILED_IN_CLOUD if failed_in_cloud(found) else "its snapshot vanished from the cloud"
+        return skipped(request, point.subject, now, because)
     late = point.taken - request.due > PUNCTUAL
     return Slot(
         subject=point.subject,

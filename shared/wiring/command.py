@@ -7,6 +7,7 @@ from shared.state.decisions import Decisions
 from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
+from shared.state.subjects import Subjects
 from shared.usecases.command import Command
 from shared.wiring.foundation import clock, functions, store
 
@@ -18,6 +19,7 @@ def command() -> Command:
         controls=Controls(store()),
         journal=Journal(store(), clock()),
         points=Points(store()),
+        subjects=Subjects(store()),
         decisions=Decisions(store()),
         functions=functions(),
         clock=clock(),

@@ -18,6 +18,7 @@ from shared.state.decisions import Decisions
 from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
+from shared.state.subjects import Subjects
 from shared.usecases.command import Command
 from shared.wiring import foundation
 from tests.cli.conftest import Run
@@ -50,6 +51,7 @@ def deployed(connected: Local, monkeypatch: pytest.MonkeyPatch) -> InProcessFunc
                 controls=Controls(store),
                 journal=Journal(store, clock),
                 points=Points(store),
+                subjects=Subjects(store),
                 decisions=Decisions(store),
                 functions=functions,
                 clock=clock,
@@ -145,14 +147,27 @@ def test_what_the_region_does_not_have_is_refused_before_anything_is_written(
     assert connected.run(lambda: connected.cloud.tablestore.tables("understudy")) in ([], (), {}, set())
 
 
-def test_a_doubtful_policy_is_said_to_be_so_and_refused_when_strict(run: Run, file: Path) -> None:
+def test_a_policy_that_cannot_be_kept_is_refused_unless_that_is_accepted(run: Run, file: Path) -> None:
     edit(file, "keep: {hourly: 24, daily: 7}", "keep: {days: 30}")
 
-    lenient, strict = run("check", "--file", str(file)), run("check", "--strict", "--file", str(file))
+    refused, accepted = run("check", "--file", str(file)), run("check", "--accept-doubts", "--file", str(file))
 
-    assert (lenient.code, strict.code) == (0, 1)
-    assert "doubtful: protection applications: keep holds up to 721 points" in lenient.out
-    assert "understudy.yaml: protection applications: keep holds up to 721 points" in strict.err
+    assert (refused.code, accepted.code) == (1, 0)
+    assert "understudy.yaml: protection applications: keep holds up to 721 points" in refused.err
+    assert "add --accept-doubts" in refused.err
+    assert "is sound" not in refused.out
+    assert "though doubtful: protection applications: keep holds up to 721 points" in accepted.out
+
+
+def test_apply_makes_no_version_of_a_policy_that_cannot_be_kept(run: Run, connected: Local, file: Path) -> None:
+    edit(file, "patience: 6m", "patience: 2m")
+
+    refused = run("apply", "--file", str(file))
+
+    assert refused.code == 1
+    assert "rebuild applications: patience 120 s is shorter than the platform's own restart" in refused.err
+    assert connected.run(lambda: connected.cloud.tablestore.tables("understudy")) in ([], (), {}, set())
+    assert run("apply", "--accept-doubts", "--file", str(file)).code == 0
 
 
 def test_before_the_first_apply_the_operator_is_told_to_apply(run: Run, connected: Local) -> None:

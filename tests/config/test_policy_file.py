@@ -436,6 +436,19 @@ def latin_1(path: Path) -> Path:
     return path / "understudy.yaml"
 
 
+def binary(path: Path) -> Path:
+    (path / "understudy.yaml").write_bytes(b"\x7fELF\x00\x01")
+    return path / "understudy.yaml"
+
+
+def nested(start: str, level: str) -> Callable[[Path], Path]:
+    def make(path: Path) -> Path:
+        (path / "understudy.yaml").write_text(start + level * 20_000)
+        return path / "understudy.yaml"
+
+    return make
+
+
 def huge(path: Path) -> Path:
     (path / "understudy.yaml").write_bytes(b"#" * (policy_file.MAX_BYTES + 1))
     return path / "understudy.yaml"
@@ -447,6 +460,12 @@ def huge(path: Path) -> Path:
         pytest.param(missing, "there is no such file. Run in the repository's root, or pass --file PATH", id="missing"),
         pytest.param(lambda path: path, "is a directory. Pass --file PATH", id="directory"),
         pytest.param(latin_1, "line 2 is not UTF-8. Save the file as UTF-8", id="not UTF-8"),
+        pytest.param(lambda path: Path("/dev/zero"), "are more than 1000000", id="endless"),
+        pytest.param(lambda path: path / ("x" * 5000), "cannot be read", id="name too long"),
+        pytest.param(binary, "holds a character that YAML does not allow", id="binary"),
+        pytest.param(nested("a: ", "["), "line 1 is not YAML: it is nested more than 20 levels", id="deep brackets"),
+        pytest.param(nested("", "- "), "nested more than 20 levels", id="deep dashes"),
+        pytest.param(nested("", "? "), "nested more than 20 levels", id="deep keys"),
         pytest.param(huge, "are more than 1000000. Is this the right file?", id="huge"),
     ],
 )

@@ -78,7 +78,11 @@ def apply() -> None:
     store = foundation.store()
     foundation.clock().sync()
     ApplyPolicy(
-        policies=Policies(store), controls=Controls(store), decisions=Decisions(store), clock=foundation.clock()
+        policies=Policies(store),
+        controls=Controls(store),
+        slots=Slots(store),
+        decisions=Decisions(store),
+        clock=foundation.clock(),
     ).run(a_policy(), by="test")
 
 

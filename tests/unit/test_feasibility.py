@@ -1,11 +1,12 @@
 """Arithmetic that an operator would otherwise do after the quota is full."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from shared.domain.feasibility import doubts, longest_pause, most_points, points_per_week
-from shared.domain.policy import Policy, Protection, PruneLimits, Retention, Schedule, Selection
+from shared.domain.policy import Policy, Protection, PruneLimits, RebuildRule, Retention, Schedule, Selection
 
 EVERY_HOUR = Schedule(name="hourly", hours=tuple(range(24)), weekdays=tuple(range(1, 8)), zone="Asia/Shanghai")
 NIGHTLY = Schedule(name="nightly", hours=(2,), weekdays=tuple(range(1, 8)), zone="Asia/Shanghai")
@@ -65,6 +66,25 @@ def test_for_ever_is_bounded_by_the_quota() -> None:
 
     assert "grows without end" in doubt
     assert "full after 254.0 days" in doubt
+
+
+@pytest.mark.parametrize(("minutes", "doubted"), [(4, True), (5, False)])
+def test_a_patience_shorter_than_the_platforms_own_restart_doubles_a_server(minutes: int, doubted: bool) -> None:
+    rule = RebuildRule(
+        name="apps",
+        select=Selection(tags={"a": "b"}),
+        image_family="app",
+        balancer=None,
+        weight=100,
+        port=80,
+        patience=timedelta(minutes=minutes),
+        max_at_once=1,
+    )
+
+    found = doubts(replace(policy(), rebuilds=(rule,)))
+
+    assert bool(found) is doubted
+    assert all("rebuild apps: patience" in one for one in found)
 
 
 def test_an_rpo_target_below_the_schedule_cannot_be_met() -> None:

@@ -4,12 +4,12 @@ Two application servers with two ESSD disks each, and one master whose single di
 a time, usable only when complete).
 """
 
-import json
 import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import functions.backup as backup_function
 from emulator import seed
 from emulator.clock import Clock as Calendar
 from emulator.cloud import Cloud
@@ -23,6 +23,8 @@ from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.state.slots import Slot, Slots
+from shared.state.subjects import Subjects
+from shared.triggers.parse import parse
 from shared.usecases.apply_policy import ApplyPolicy
 from shared.usecases.back_up import BackUp
 from shared.usecases.carry_on import CarryOn
@@ -30,6 +32,7 @@ from shared.usecases.command import Command
 from shared.usecases.image import TakeImage
 from shared.usecases.prune import Prune, Pruned
 from shared.usecases.schedule_backups import ScheduleBackups
+from shared.wiring.guard import Call
 from understudy.simulation.compute import InProcessImages, InProcessInstances, InProcessInventory, InProcessSnapshots
 from understudy.simulation.functions import InProcessFunctions
 from understudy.simulation.store import InProcessStore, create_tables
@@ -154,7 +157,11 @@ class World:
         self.died = 0
         self.pruned: list[Pruned] = []
         ApplyPolicy(
-            policies=self.policies, controls=Controls(self.store), decisions=Decisions(self.store), clock=self.clock
+            policies=self.policies,
+            controls=Controls(self.store),
+            slots=Slots(self.store),
+            decisions=Decisions(self.store),
+            clock=self.clock,
         ).run(policy or a_policy(), by="test")
 
     # the functions, each invocation a fresh executor
@@ -183,6 +190,7 @@ class World:
                 ),
                 TakeImage(images=self.images, clock=self.clock),
             ),
+            decisions=Decisions(self.store),
             functions=self.functions,
             function="backup",
             clock=self.clock,
@@ -193,7 +201,12 @@ class World:
             return self.carry_on().forgotten(owner=self._run())
         return self.carry_on().one(OperationId(operation), owner=self._run())
 
-    def prune(self, **how: bool) -> Pruned:
+    def call_backup(self, payload: bytes) -> Any:
+        """As the deployed handler does, for whatever it is sent."""
+        owner = self._run()
+        return backup_function.run(self.carry_on(), Call(trigger=parse(payload), run=owner, owner=owner))
+
+    def prune(self, **how: bool | None) -> Pruned:
         pruned = Prune(
             snapshots=self.snapshots,
             policies=Policies(self.store),
@@ -203,7 +216,7 @@ class World:
             decisions=Decisions(self.store),
             journal=Journal(self.store, self.clock),
             clock=self.clock,
-        ).run(run=self._run(), **how)
+        ).run(run=self._run(), **how)  # type: ignore[arg-type]
         self.pruned.append(pruned)
         return pruned
 
@@ -213,6 +226,7 @@ class World:
             controls=Controls(self.store),
             journal=Journal(self.store, self.clock),
             points=Points(self.store),
+            subjects=Subjects(self.store),
             decisions=Decisions(self.store),
             functions=self.functions,
             clock=self.clock,
@@ -280,9 +294,8 @@ class World:
         return None
 
     def _dispatch(self, function: str, payload: bytes) -> bytes:
-        asked = json.loads(payload)
         if function == "backup":
-            self.invoke(lambda: self.backup(asked["operation"]))
+            self.invoke(lambda: self.call_backup(payload))
         elif function == "prune":
             self.invoke(self.prune)
         else:

@@ -10,14 +10,16 @@ from shared.ports.store import Anything
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
 from shared.state.policies import Policies
+from shared.state.slots import Slots
 from shared.usecases.apply_policy import Applied, ApplyPolicy
-from tests.usecases.backup_world import APPLICATIONS, A, Died, World, a_policy
+from tests.usecases.backup_world import APPLICATIONS, EVERY_HOUR, MASTERS, A, B, Died, World, a_policy
 
 
 def apply(world: World, policy: Policy) -> Applied:
     return ApplyPolicy(
         policies=Policies(world.store),
         controls=Controls(world.store),
+        slots=Slots(world.store),
         decisions=Decisions(world.store),
         clock=world.clock,
     ).run(policy, by="test")
@@ -79,6 +81,61 @@ def test_a_schedules_slots_count_from_the_moment_its_policy_was_applied() -> Non
     world.advance(minutes=10)
 
     assert [slot.state.value for slot in world.slots() if slot.subject == A] == ["taken"]
+
+
+def test_a_schedule_that_was_away_owes_nothing_for_that_time() -> None:
+    world = World(a_policy(APPLICATIONS, MASTERS))
+    world.run_for(hours=2, minutes=10, prune=False)
+    apply(world, a_policy(MASTERS))
+    world.run_for(days=5, prune=False)
+    before = len([slot for slot in world.slots() if slot.subject == A])
+
+    apply(world, a_policy(APPLICATIONS, MASTERS))
+    world.run_for(minutes=55, prune=False)
+
+    states = [slot.state.value for slot in world.slots() if slot.subject == A]
+    assert (before, states) == (2, ["taken"] * 3)
+
+
+def test_new_times_count_from_now_and_what_the_old_ones_owed_is_recorded() -> None:
+    daily = replace(EVERY_HOUR, hours=(1,))
+    world = World(a_policy(replace(APPLICATIONS, schedules=(daily,))))
+    world.advance(hours=20)  # no tick came for 01:00
+
+    apply(world, a_policy(APPLICATIONS))
+    world.run_for(hours=1, minutes=10, prune=False)
+
+    assert [(slot.subject, slot.due.hour, slot.state.value) for slot in world.slots()] == [
+        ("applications", 1, "skipped"),
+        (A, 21, "taken"),
+        (B, 21, "taken"),
+    ]
+
+
+def test_an_apply_that_died_after_its_cursors_is_ended_by_the_next_one() -> None:
+    calls = World(a_policy(MASTERS))
+    before = len(calls.wire.labels)
+    apply(calls, a_policy(APPLICATIONS, MASTERS))
+    for at in range(before, len(calls.wire.labels)):
+        world = World(a_policy(APPLICATIONS, MASTERS))
+        apply(world, a_policy(MASTERS))
+        world.advance(days=3)
+        shift = len(world.wire.labels) - before
+
+        def dies(number: int, label: str, after: bool, at: int = at + shift) -> None:
+            if number == at and after:
+                raise Died
+
+        world.wire.trouble = dies
+        with pytest.raises(Died):
+            apply(world, a_policy(APPLICATIONS, MASTERS))
+        world.wire.trouble = lambda number, label, after: None
+        world.advance(hours=3)
+        apply(world, a_policy(APPLICATIONS, MASTERS))
+        world.run_for(hours=1, minutes=10, prune=False)
+        states = [slot.state.value for slot in world.slots() if slot.subject == A]
+        assert states[-1] == "taken"
+        assert len(states) <= 4  # from the first apply on, at most
 
 
 def test_a_head_that_names_no_version_is_refused() -> None:

@@ -9,8 +9,11 @@ import pytest
 from shared.domain.errors import BadInput, OutcomeUnknown, QuotaReached, Retryable
 from shared.domain.policy import Protection, Retention, Selection
 from shared.ports.store import Anything
+from shared.state.controls import Controls
 from shared.state.slots import SlotState
-from tests.usecases.backup_world import APPLICATIONS, EVERY_HOUR, SEED, A, B, M, World, a_policy
+from shared.state.subjects import Subjects
+from tests.usecases.backup_world import APPLICATIONS, EVERY_HOUR, SEED, A, B, Died, M, World, a_policy
+from understudy.simulation.compute import InProcessSnapshots
 
 
 def ends(world: World, subject: str) -> list[str]:
@@ -50,6 +53,131 @@ def test_an_instance_that_was_replaced_and_is_kept_in_isolation_is_not_backed_up
 
     assert ends(world, A) == []
     assert ends(world, B) == ["taken"] * 2
+
+
+def test_a_selection_by_id_goes_on_with_the_replacement_and_with_its_replacement() -> None:
+    world = World(a_policy(replace(APPLICATIONS, select=Selection(ids=(A,)))))
+    world.instances.tag([A, B], resource_type="instance", tags={"understudy:isolated": "rebuild/x"})
+    world.instances.tag([B], resource_type="instance", tags={"understudy:replaces": A})
+    world.instances.tag([M], resource_type="instance", tags={"understudy:replaces": B})
+
+    world.run_for(hours=1, minutes=20, prune=False)
+
+    assert {slot.subject: slot.state.value for slot in world.slots()} == {M: "taken"}
+
+
+def test_an_isolated_instance_that_nothing_replaces_is_a_skipped_slot_that_says_so() -> None:
+    world = World(a_policy(replace(APPLICATIONS, select=Selection(ids=(A, B)))))
+    world.instances.tag([A], resource_type="instance", tags={"understudy:isolated": "rebuild/x"})
+
+    world.run_for(hours=1, minutes=10, prune=False)
+
+    (slot,) = [slot for slot in world.slots() if slot.subject == A]
+    assert slot.state is SlotState.SKIPPED
+    assert "is isolated, and no instance carries its tag understudy:replaces" in slot.because
+    assert ends(world, B) == ["taken"]
+
+
+@pytest.mark.parametrize("pause", [timedelta(hours=25), timedelta(days=5)])
+def test_a_taken_slot_stays_taken_when_its_tick_died_before_the_cursor(
+    pause: timedelta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    world.advance(minutes=61)
+    with monkeypatch.context() as dying:
+        dying.setattr(Controls, "advance", dies)
+        world.invoke(world.schedule)
+    for _ in range(3):
+        world.invoke(world.backup)
+        world.advance(minutes=20)
+    assert ends(world, A) == ["taken"]
+
+    world.command(command="pause", scope="backups", because="migration")
+    world.advance(seconds=pause.total_seconds())
+    world.command(command="resume", scope="backups")
+    world.run_for(minutes=40, prune=False)
+
+    assert ends(world, A)[0] == "taken"
+    assert set(ends(world, A)[1:-1]) == {"skipped"}
+    assert len(ends(world, A)) == 2 + pause // timedelta(hours=1)
+
+
+def dies(*_: object, **__: object) -> bool:
+    raise Died
+
+
+def test_a_point_that_prune_let_go_leaves_its_slot_taken() -> None:
+    world = World(a_policy(APPLICATIONS))
+    world.advance(hours=1)
+    world.schedule()
+    world.advance(seconds=2)
+    never_complete(world)
+    world.advance(minutes=1)
+    assert ends(world, A) == ["taken"]
+
+    for one in world.in_cloud():
+        InProcessSnapshots(world.cloud).delete(one.id)
+    world.run_for(minutes=40, prune=False)
+
+    assert ends(world, A) == ["taken"]
+    assert world.open_operations() == 0
+
+
+def test_a_snapshot_that_was_usable_and_then_fails_saved_nothing_and_its_slot_says_so() -> None:
+    world = World(a_policy(APPLICATIONS))
+    world.advance(hours=1)
+    world.schedule()
+    world.advance(seconds=2)
+    never_complete(world)
+    world.advance(minutes=1)
+    assert ends(world, A) == ["taken"]
+
+    snapshot = next(one for one in world.in_cloud() if one.disk == "d-a-data")
+    world.cloud.ecs.snapshots.find(snapshot.id).status = "failed"
+    world.run_for(minutes=40, prune=False)
+
+    assert ends(world, A) == ["skipped"]
+
+
+def never_complete(world: World) -> None:
+    for due in world.cloud.ecs.snapshots._dues.values():
+        due.cancel()
+
+
+def test_a_pause_also_stops_the_snapshots_of_an_operation_that_is_open_already() -> None:
+    world = World()
+    world.advance(hours=1)
+
+    def queue_is_down(number: int, label: str, after: bool) -> None:
+        if label == "functions.invoke_async":
+            raise Retryable("InvokeFunction: 503")
+
+    world.wire.trouble = queue_is_down
+    world.schedule()
+    world.command(command="pause", scope="backups", because="quota", by="li")
+    world.backup()
+
+    assert world.in_cloud() == []
+    assert {slot.subject: slot.because for slot in world.slots()} == dict.fromkeys(
+        (A, B, M), "paused from 2026-03-02T01:00:00Z: quota (li)"
+    )
+    assert world.open_operations() == 0
+    with pytest.raises(BadInput, match=r"backups are paused since .*: quota .*understudy resume backups"):
+        world.command(command="back_up", protection="applications")
+
+
+def test_a_second_pause_keeps_the_older_since() -> None:
+    world = World()
+    world.command(command="pause", scope="backups", because="first")
+    world.advance(hours=3)
+    world.command(command="pause", scope="backups", because="second")
+    world.advance(hours=1)
+    world.command(command="resume", scope="backups")
+    world.run_for(minutes=20, prune=False)
+
+    skipped = [slot for slot in world.slots() if slot.subject == A and slot.state is SlotState.SKIPPED]
+    assert len(skipped) == 3
+    assert all(slot.because.startswith("paused from 2026-03-02T00:00:00Z: second") for slot in skipped)
 
 
 def test_disks_of_one_instance_share_one_instant_where_the_cloud_allows() -> None:
@@ -321,9 +449,49 @@ def test_an_image_asked_for_is_made_and_its_operation_ends() -> None:
     assert done.result["image"].startswith("m-")
 
 
+def test_images_of_two_families_asked_for_at_once_are_two() -> None:
+    world = World()
+    asked = [world.command(command="image", instance=A, family=one)["operation"] for one in ("app", "canary")]
+
+    assert len(set(asked)) == 2
+
+
+def test_an_image_that_stays_unfinished_for_a_day_is_handed_to_an_operator() -> None:
+    world = World()
+    asked = world.command(command="image", instance=A, family="app")
+    world.advance(seconds=2)
+    never_complete(world)
+    for _ in range(26):
+        world.advance(hours=1)
+        world.invoke(world.backup)
+
+    ended = world.journal.load(str(asked["operation"]))  # type: ignore[arg-type]
+    assert ended.state.value == "needs_operator"
+    assert "is not available after" in ended.result["because"]
+
+
+def test_what_exists_can_be_acknowledged() -> None:
+    world = World()
+    operation = str(world.command(command="image", instance=A, family="app")["operation"])
+    Subjects(world.store).take(B, "rebuild/b/e-1")  # type: ignore[arg-type]
+
+    for subject in (operation, B, "rebuild/b/e-1"):
+        assert world.command(command="acknowledge", subject=subject)["acknowledged"] == subject
+    with pytest.raises(
+        BadInput, match=r"'i-typo'.*These can be acknowledged: i-app-b, rebuild/b/e-1; and any operation"
+    ):
+        world.command(command="acknowledge", subject="i-typo")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (
+            {"command": "image", "instance": A, "family": "app", "at": "2026-02-27T00:00:00Z"},
+            "over an hour before",
+        ),
+        ({"command": "image", "instance": A, "family": "app", "at": "2026-03-02T00:02:00Z"}, "later than now"),
+        ({"command": "acknowledge", "subject": "i-typo"}, "These can be acknowledged: nothing; and any operation"),
         ({"command": "fly"}, "not one of: acknowledge"),
         ({"command": "back_up", "protection": "web"}, "it has: applications, masters"),
         ({"command": "back_up"}, "argument protection is None"),

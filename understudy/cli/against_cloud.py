@@ -39,7 +39,10 @@ def _selection(key: str, selection: Selection, selected: Selected, policy: Polic
         yield f"{key}: {_in_words(selection)} matches no instance of {policy.region}. Check the spelling ({_HIDDEN})"
         return
     for absent in selected.absent:
-        yield f"{key}.ids: there is no instance {absent} in {policy.region}. Remove it or correct it ({_HIDDEN})"
+        if absent in selected.isolated:
+            yield f"{key}.ids: {absent}: {selected.why(absent)}"
+        else:
+            yield f"{key}.ids: there is no instance {absent} in {policy.region}. Remove it or correct it ({_HIDDEN})"
 
 
 def _members(key: str, pair: Pair, inventory: Inventory, policy: Policy) -> Iterator[str]:

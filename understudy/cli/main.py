@@ -36,6 +36,7 @@ POLICY, LOOK, CHANGE, RUN = "Policy", "Look", "Change", "Run"
 
 File = Annotated[Path, typer.Option("--file", "-f", help="The policy file.")]
 Because = Annotated[str, typer.Option("--because", "-b", help="The reason, for whoever finds it.")]
+AcceptDoubts = Annotated[bool, typer.Option("--accept-doubts", help="Pass a policy that cannot be kept as written.")]
 DEFAULT_FILE = Path("understudy.yaml")
 
 
@@ -43,23 +44,23 @@ DEFAULT_FILE = Path("understudy.yaml")
 def check(
     file: File = DEFAULT_FILE,
     cloud: Annotated[bool, typer.Option("--cloud", help="Also compare every selection with the instances.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse what is only doubtful.")] = False,
+    accept_doubts: AcceptDoubts = False,
 ) -> None:
     """Check the policy file, without a cloud unless asked."""
     from understudy.cli import policy
 
-    policy.check(file, cloud=cloud, strict=strict)
+    policy.check(file, cloud=cloud, accept_doubts=accept_doubts)
 
 
 @app.command(rich_help_panel=POLICY)
 def apply(
     file: File = DEFAULT_FILE,
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse what is only doubtful.")] = False,
+    accept_doubts: AcceptDoubts = False,
 ) -> None:
     """Check the policy file and make it the active version."""
     from understudy.cli import policy
 
-    policy.apply(file, strict=strict)
+    policy.apply(file, accept_doubts=accept_doubts)
 
 
 @app.command(rich_help_panel=LOOK)

@@ -16,21 +16,22 @@ ALL_HOURS = tuple(range(24))
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-def check(file: Path, *, cloud: bool, strict: bool) -> None:
+def check(file: Path, *, cloud: bool, accept_doubts: bool) -> None:
     policy = policy_file.load(file)
     if cloud:
         _against_cloud(policy, file, Connection())
     _show(policy)
-    _doubt(policy, file, strict=strict)
+    _doubt(policy, file, accept=accept_doubts)
     seen = "and every selection matches instances" if cloud else "(offline; --cloud compares it with the instances)"
-    console().print(f"[green]{escape(file.name)} is sound[/green] {seen}")
+    doubted = " but for what you accepted" if doubts(policy) else ""
+    console().print(f"[green]{escape(file.name)} is sound[/green]{doubted} {seen}")
 
 
-def apply(file: Path, *, strict: bool) -> None:
+def apply(file: Path, *, accept_doubts: bool) -> None:
     policy = policy_file.load(file)
     connection = Connection()
     _against_cloud(policy, file, connection)
-    _doubt(policy, file, strict=strict)
+    _doubt(policy, file, accept=accept_doubts)
     made = connection.create_tables()
     if made:
         console().print(f"made {len(made)} tables in Tablestore instance {connection.settings.ots_instance}")
@@ -38,11 +39,16 @@ def apply(file: Path, *, strict: bool) -> None:
     from shared.state.controls import Controls
     from shared.state.decisions import Decisions
     from shared.state.policies import Policies
+    from shared.state.slots import Slots
     from shared.usecases.apply_policy import ApplyPolicy
 
     store = connection.store
     use_case = ApplyPolicy(
-        policies=Policies(store), controls=Controls(store), decisions=Decisions(store), clock=connection.clock
+        policies=Policies(store),
+        controls=Controls(store),
+        slots=Slots(store),
+        decisions=Decisions(store),
+        clock=connection.clock,
     )
     applied = use_case.run(policy, by=operator())
     if applied.changed:
@@ -64,12 +70,14 @@ def _against_cloud(policy: Policy, file: Path, connection: Connection) -> None:
         raise BadInput("\n".join(f"{file.name}: {one}" for one in found))
 
 
-def _doubt(policy: Policy, file: Path, *, strict: bool) -> None:
+def _doubt(policy: Policy, file: Path, *, accept: bool) -> None:
+    """Raises Permanent when the policy cannot be kept as it is written, and nobody said that this is meant."""
     found = doubts(policy)
-    if found and strict:
-        raise Permanent("\n".join(f"{file.name}: {one}" for one in found))
+    if found and not accept:
+        told = [f"{file.name}: {one}" for one in found]
+        raise Permanent("\n".join([*told, "Refused, because it cannot be kept. If it is meant, add --accept-doubts"]))
     for one in found:
-        console().print(f"[yellow]doubtful:[/yellow] {escape(one)}", soft_wrap=True)
+        console().print(f"[yellow]accepted, though doubtful:[/yellow] {escape(one)}", soft_wrap=True)
 
 
 def _show(policy: Policy) -> None:
