@@ -98,6 +98,12 @@ def judge(
             )
         if agent is None:
             return because(Verdict.SUSPECT, f"the lease of {active} has run out, and nobody has looked at it yet")
+        if agent.sight is Sight.SILENT and beside is not None and beside.sight is Sight.SILENT:
+            # A refusal would be a voice: the network is there. Two silences are more likely our own.
+            return because(
+                Verdict.BLIND,
+                f"the lease of {active} has run out, but {witness} hears neither agent: the witness may be cut off",
+            )
         return because(Verdict.LOST, f"the lease of {active} has certainly run out, and no witness sees it active")
     if lease.finding is Finding.SEEN:
         if agent is not None and agent.finding is Finding.ACTIVE:

@@ -29,6 +29,7 @@ class On(StrEnum):
     LOST = "lost"
     BLIND = "blind"
     UNKNOWN = "unknown"
+    LEASE_DAMAGED = "lease row missing or damaged"
     # what stands in the way of acting on "lost"
     STANDBY_UNFIT = "standby unfit"
     BLOCK = "block in force"
@@ -49,6 +50,7 @@ class On(StrEnum):
     REBIND_REFUSED = "name must not be touched"
     CONFIRMED = "confirmed"
     CONFIRM_WAITS = "not seen through the name yet"
+    ASTRAY = "name reads another value"
     SUPERSEDED = "a newer epoch exists"
     OVERDUE = "takes too long"
 
@@ -84,6 +86,9 @@ FAILOVER: Final = (
     Row(_S.WATCHING, _E.STANDBY_UNFIT, _S.NEEDS_OPERATOR, Do.CALL_OPERATOR, "there is nothing good to move to"),
     Row(_S.WATCHING, _E.SWITCH, _S.FENCING, Do.FENCE, "a planned switch also stops the old side first"),
     Row(_S.WATCHING, _E.REBIND_REFUSED, _S.NEEDS_OPERATOR, Do.CALL_OPERATOR, "the name was changed by somebody else"),
+    Row(
+        _S.WATCHING, _E.LEASE_DAMAGED, _S.NEEDS_OPERATOR, Do.CALL_OPERATOR, "without the lease row nobody may take over"
+    ),
     #
     Row(_S.SUSPECTING, _E.HEALTHY, _S.WATCHING, Do.NOTHING, "it was not a loss"),
     Row(_S.SUSPECTING, _E.SUSPECT, _S.SUSPECTING, Do.NOTHING, "not enough to act on yet"),
@@ -95,6 +100,13 @@ FAILOVER: Final = (
     Row(_S.SUSPECTING, _E.STANDBY_UNFIT, _S.NEEDS_OPERATOR, Do.CALL_OPERATOR, "there is nothing good to move to"),
     Row(_S.SUSPECTING, _E.SWITCH, _S.FENCING, Do.FENCE, "a planned switch also stops the old side first"),
     Row(_S.SUSPECTING, _E.REBIND_REFUSED, _S.NEEDS_OPERATOR, Do.CALL_OPERATOR, "the name was changed by somebody else"),
+    Row(
+        _S.SUSPECTING,
+        _E.LEASE_DAMAGED,
+        _S.NEEDS_OPERATOR,
+        Do.CALL_OPERATOR,
+        "without the lease row nobody may take over",
+    ),
     #
     Row(
         _S.FENCING, _E.FENCED, _S.PROMOTING, Do.PROMOTE, "only one site may hold this epoch, and now it is the new one"
@@ -139,6 +151,13 @@ FAILOVER: Final = (
     #
     Row(_S.CONFIRMING, _E.CONFIRMED, _S.WATCHING, Do.NOTHING, "the new site answers, active, where the name points"),
     Row(_S.CONFIRMING, _E.CONFIRM_WAITS, _S.CONFIRMING, Do.CONFIRM, "a record is not yet service"),
+    Row(
+        _S.CONFIRMING,
+        _E.ASTRAY,
+        _S.REBINDING,
+        Do.REBIND,
+        "somebody stale wrote it after us: the newest epoch binds again",
+    ),
     Row(_S.CONFIRMING, _E.SUPERSEDED, _S.WATCHING, Do.NOTHING, "a newer epoch was granted meanwhile"),
     Row(
         _S.CONFIRMING,
@@ -159,9 +178,13 @@ FAILOVER: Final = (
     Row(_S.BLOCKED, _E.SWITCH, _S.FENCING, Do.FENCE, "the operator's order lifts the block"),
     Row(_S.BLOCKED, _E.STANDBY_UNFIT, _S.NEEDS_OPERATOR, Do.CALL_OPERATOR, "there is nothing good to move to"),
     Row(_S.BLOCKED, _E.REBIND_REFUSED, _S.NEEDS_OPERATOR, Do.CALL_OPERATOR, "the name was changed by somebody else"),
+    Row(
+        _S.BLOCKED, _E.LEASE_DAMAGED, _S.NEEDS_OPERATOR, Do.CALL_OPERATOR, "without the lease row nobody may take over"
+    ),
     #
     Row(_S.PAUSED, _E.RESUME, _S.WATCHING, Do.NOTHING, "the operator has handed back the wheel"),
     Row(_S.PAUSED, _E.PAUSE, _S.PAUSED, Do.NOTHING, "paused: watching goes on, acting does not"),
+    Row(_S.PAUSED, _E.LEASE_DAMAGED, _S.PAUSED, Do.NOTHING, "the operator who paused it is told by the log"),
     #
     Row(_S.NEEDS_OPERATOR, _E.HEALTHY, _S.WATCHING, Do.NOTHING, "the cause is gone"),
     Row(_S.NEEDS_OPERATOR, _E.RESOLVED, _S.WATCHING, Do.NOTHING, "the operator says that it is settled"),
@@ -175,6 +198,7 @@ FAILOVER: Final = (
     ),
     Row(_S.NEEDS_OPERATOR, _E.SUSPECT, _S.NEEDS_OPERATOR, Do.NOTHING, "not enough to act on"),
     Row(_S.NEEDS_OPERATOR, _E.BLIND, _S.NEEDS_OPERATOR, Do.NOTHING, "a witness that is cut off has no say"),
+    Row(_S.NEEDS_OPERATOR, _E.LEASE_DAMAGED, _S.NEEDS_OPERATOR, Do.NOTHING, "the lease row is still not sound"),
     Row(_S.NEEDS_OPERATOR, _E.UNKNOWN, _S.NEEDS_OPERATOR, Do.NOTHING, "no evidence is not evidence of a loss"),
 )
 

@@ -89,6 +89,10 @@ def _pair(pair: PairView) -> str:
         ("Failover", f"{escape(pair.failover)} since {_moment(pair.since)}: {escape(pair.because)}"),
         ("Preferred", escape(pair.preferred)),
         *(("Agent", escape(agent)) for agent in pair.agents),
+        *(
+            ("Watch", f"<span class={'good' if one.running else 'bad'}>{escape(str(one))}</span>")
+            for one in pair.watches
+        ),
     ]
     return f"<section><h2>Pair {escape(pair.pair)} <code>{escape(pair.name)}</code></h2>{_table((), rows)}</section>"
 

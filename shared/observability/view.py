@@ -56,6 +56,21 @@ class OperationView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WatchView:
+    """The function that watches the pair from one site."""
+
+    site: str
+    heard: timedelta | None  # since its last tick began; None: never
+    running: bool
+
+    def __str__(self) -> str:
+        if self.heard is None:
+            return f"{self.site}: never ran"
+        seconds = round(self.heard.total_seconds())
+        return f"{self.site}: {'runs' if self.running else 'does not run'}, last tick {seconds} s ago"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PairView:
     pair: str
     name: str
@@ -67,6 +82,7 @@ class PairView:
     because: str
     since: datetime
     agents: tuple[str, ...]
+    watches: tuple[WatchView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ drive it at the same time. The row remembers progress; safety does not rest on i
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.errors import Conflict
@@ -17,6 +17,8 @@ from shared.state import codec, settle
 TABLE: Final = "failovers"
 ORDERS: Final = "controls"
 ORDER: Final = "switchover/"
+GOOD_FOR: Final = timedelta(minutes=10)
+"""How long an order to switch over stands: later, whoever gave it no longer expects it to move anything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +35,7 @@ class Failover:
     lost_at: datetime | None = None  # when the old holder was last known to be well
     ended: Mapping[str, datetime] = field(default_factory=dict)  # phase -> when it ended
     seconds: Mapping[str, float] = field(default_factory=dict)  # phase -> duration on the driver's monotonic clock
-    automatic_at: datetime | None = None  # last automatic failover: the anti-flapping block counts from here
+    automatic_at: datetime | None = None  # last automatic take-over: the anti-flapping block counts from here
     driver: str = ""  # the invocation that wrote this row
     version: int = 0
 

@@ -1,10 +1,12 @@
-"""What each agent writes about itself every few seconds: one row per pair and site, last writer wins.
+"""What each agent writes about itself every few seconds: one row per pair and site, last writer wins. A watch writes
+one at each tick, under `watch/<site>`: nothing else shows that a watch does not run.
 
 A reader judges freshness by the sequence changing on its own monotonic clock; `at` is for people.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.ids import Epoch, PairName, SiteName
@@ -12,6 +14,9 @@ from shared.ports.store import Anything, Row, Store
 from shared.state import codec
 
 TABLE: Final = "heartbeats"
+WATCH: Final = "watch/"
+OVERDUE: Final = timedelta(minutes=2)
+"""A watch that was not heard for this long is taken for not running: it ticks once a minute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +31,15 @@ class Heartbeat:
     ready: bool  # its master answers it
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchBeat:
+    """A tick of a watch began."""
+
+    site: SiteName
+    run: str  # its invocation
+    at: datetime  # the writer's wall clock: minutes are judged by it, nothing finer
+
+
 class Heartbeats:
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -35,5 +49,16 @@ class Heartbeats:
         self._store.put(TABLE, row, condition=Anything())
 
     def of(self, pair: PairName) -> dict[SiteName, Heartbeat]:
-        beats = (codec.load(Heartbeat, str(row.columns["body"])) for row in self._store.scan(TABLE, (pair,)))
+        beats = (codec.load(Heartbeat, str(row.columns["body"])) for row in self._rows(pair, watches=False))
         return {beat.site: beat for beat in beats}
+
+    def tick(self, pair: PairName, beat: WatchBeat) -> None:
+        row = Row(key=(pair, f"{WATCH}{beat.site}"), columns={"body": codec.dump(beat)})
+        self._store.put(TABLE, row, condition=Anything())
+
+    def watches(self, pair: PairName) -> dict[SiteName, WatchBeat]:
+        beats = (codec.load(WatchBeat, str(row.columns["body"])) for row in self._rows(pair, watches=True))
+        return {beat.site: beat for beat in beats}
+
+    def _rows(self, pair: PairName, *, watches: bool) -> Iterator[Row]:
+        return (row for row in self._store.scan(TABLE, (pair,)) if row.key[1].startswith(WATCH) is watches)

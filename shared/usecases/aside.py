@@ -1,10 +1,13 @@
 """Slow looks beside the round: a load balancer or name service that takes ten seconds must not delay a detection."""
 
+import logging
 from collections.abc import Callable
+from datetime import timedelta
 from threading import Lock
 from typing import Generic, TypeVar
 
 from shared.domain.errors import DrError
+from shared.observability import log
 from shared.ports.clock import Clock
 
 T = TypeVar("T")
@@ -16,12 +19,23 @@ Run = Callable[[Callable[[], None]], None]
 class Aside(Generic[T]):
     """One kind of look, at most one of it under way; the newest answer is kept with its age."""
 
-    def __init__(self, look: Callable[[], T], *, run: Run, clock: Clock) -> None:
-        self._look, self._run, self._clock = look, run, clock
+    def __init__(self, look: Callable[[], T], *, what: str, run: Run, clock: Clock) -> None:
+        """`what` is looked at, for the log: the first failure in a row is told there."""
+        self._look, self._what, self._run, self._clock = look, what, run, clock
         self._lock = Lock()
         self._busy = False
+        self._turn = 0  # a look begun before the last `forget` answers for nothing
         self._answer: tuple[float, T] | None = None
-        self.trouble = ""
+        self._failing: tuple[float, str] | None = None  # since when (monotonic), and why
+
+    @property
+    def trouble(self) -> str:
+        """Why the last look failed; empty when it did not."""
+        return self._failing[1] if self._failing else ""
+
+    def failing_for(self) -> timedelta:
+        """How long no look has succeeded; zero when the last one did."""
+        return timedelta(seconds=self._clock.monotonic() - self._failing[0]) if self._failing else timedelta(0)
 
     def start(self) -> None:
         with self._lock:
@@ -35,15 +49,24 @@ class Aside(Generic[T]):
         return self._answer
 
     def forget(self) -> None:
-        self._answer = None
+        """What was looked at has been changed by us: neither the answer kept nor one under way counts."""
+        with self._lock:
+            self._turn += 1
+            self._answer = None
 
     def _once(self) -> None:
-        began = self._clock.monotonic()
+        began, turn = self._clock.monotonic(), self._turn
         try:
-            self._answer = (began, self._look())
-            self.trouble = ""
+            answer = self._look()
         except DrError as error:
-            self.trouble = str(error)
+            if self._failing is None:
+                log.event("look.failed", level=logging.WARNING, subject=self._what, because=[str(error)])
+            self._failing = (self._failing[0] if self._failing else began, str(error))
+        else:
+            self._failing = None
+            with self._lock:
+                if turn == self._turn:
+                    self._answer = (began, answer)
         finally:
             with self._lock:
                 self._busy = False

@@ -5,12 +5,13 @@ and rebind are idempotent, and progress is a row that only one of them can move.
 what will be done, then the doing.
 
 A rebind cannot be made conditional (the name service has none), so before it the lease row is read once more and must
-still name our epoch; what a watch that was frozen right there does later is mended by the next round of any other,
-which re-asserts the name to the newest epoch's holder.
+still name our epoch. What a watch that was frozen right there writes later is mended by the next look at the name: in
+the last step of a failover (astray: bind again), and after it in the rounds of every watch that sees the holder.
 """
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -21,13 +22,13 @@ from shared.domain.dns_plan import A_RECORD, NameRecord, Rebind, RefuseRebind, S
 from shared.domain.errors import Conflict, CredentialsRejected, DrError, OutcomeUnknown, Retryable
 from shared.domain.failover_fsm import IN_HAND, Do, On, State, step
 from shared.domain.ids import Epoch, PolicyVersion, SiteName
-from shared.domain.lease import LeaseState, Sighting
+from shared.domain.lease import Lease, LeaseState, Sighting
 from shared.domain.objectives import FAILOVER_PHASES
 from shared.domain.policy import Pair
 from shared.observability import log
 from shared.ports.clock import Clock
 from shared.ports.names import Names
-from shared.ports.probes import Agents
+from shared.ports.probes import AgentReport, Agents
 from shared.state.decisions import Decisions
 from shared.state.failovers import Failover, Failovers
 from shared.state.leases import Leases
@@ -36,11 +37,13 @@ from shared.usecases.witness import Witness
 PROMOTE_TIMEOUT: Final = timedelta(seconds=3)
 TRY_AGAIN: Final = timedelta(milliseconds=200)
 PATIENCE: Final = timedelta(seconds=30)  # in one state of a failover, before an operator is called
+MOST_ASTRAY: Final = 5  # bindings in one failover; more than a frozen watch or two would undo: somebody else writes too
 WAITS: Final = frozenset({On.FENCE_WAITS, On.PROMOTE_WAITS, On.REBIND_WAITS, On.CONFIRM_WAITS})
 PHASE_ENDED_BY: Final[Mapping[On, str]] = {
     On.FENCED: "fence",
     On.PROMOTED: "promote",
     On.REBOUND: "rebind",
+    On.ASTRAY: "rebind",  # what was spent on confirming the old value was spent on binding
     On.CONFIRMED: "serve",
 }
 
@@ -58,12 +61,21 @@ class FailOver:
         agents: Agents,
         names: Names,
         clock: Clock,
-        run: str,
+        pause: Callable[[], str | None],
     ) -> None:
-        self._pair, self._policy, self._witness, self._run = pair, policy, witness, run
+        """`pause`: why failovers of this pair are paused, from a reading no older than a second; None: they are not."""
+        self._pair, self._policy, self._witness, self._run = pair, policy, witness, ""
+        self._pause = pause
         self._leases, self._failovers, self._decisions = leases, failovers, decisions
         self._agents, self._names, self._clock = agents, names, clock
         self._mark: tuple[State, float] | None = None  # the state we entered, and when on the monotonic clock
+        self._tried: tuple[State, datetime, float] | None = None  # the state and its `since`; our own first try at it
+        self._demoted: Epoch | None = None  # the epoch whose holder we told to give up
+        self._astray = 0
+
+    def resume(self, run: str) -> None:
+        """A tick begins. What was tried in the one before still counts as tried; its time marks do not."""
+        self._run, self._mark = run, None
 
     @property
     def name(self) -> str:
@@ -73,6 +85,7 @@ class FailOver:
 
     def begin(self, failover: Failover, on: On, *, why: tuple[str, ...], changes: Mapping[str, object]) -> Failover:
         """Into FENCING. The record stands before anything is done."""
+        self._astray, self._demoted = 0, None
         return self.move(failover, on, why=why, changes=changes, event="failover.decided")
 
     def move(
@@ -94,7 +107,8 @@ class FailOver:
         if phase is not None:
             ended[phase] = now
             began = self._mark[1] if self._mark and self._mark[0] is failover.state else None
-            seconds[phase] = mono - began if began is not None else (now - failover.since).total_seconds()
+            spent = mono - began if began is not None else (now - failover.since).total_seconds()
+            seconds[phase] = seconds.get(phase, 0.0) + spent
         saved = self._failovers.save(
             replace(
                 changed,
@@ -141,8 +155,10 @@ class FailOver:
         log.decision(made)
         try:
             self._decisions.record(self._pair.name, made)
-        except (Retryable, OutcomeUnknown) as error:
-            log.event("decision.lost", subject=self._pair.name, because=[str(error)])
+        except CredentialsRejected:
+            raise
+        except DrError as error:
+            log.event("decision.lost", level=logging.WARNING, subject=self._pair.name, because=[str(error)])
 
     def mark(self, state: State, at: float) -> None:
         """`state` began at `at` (monotonic): its phase is measured from there."""
@@ -154,8 +170,9 @@ class FailOver:
         """Carry a failover in hand to its end, or as far as it comes before `until` (monotonic seconds). What is left
         over is resumed by the next tick, or by the other site's watch."""
         while failover.state in IN_HAND and self._clock.monotonic() < until:
+            tried = self._trying(failover)
             on, why, changes = self._perform(failover)
-            if on in WAITS and self._clock.now() - failover.since > self._patience:
+            if on in WAITS and self._overdue(failover, tried):
                 on, why = On.OVERDUE, (f"for more than {self._patience.total_seconds():.0f} s: {'; '.join(why)}",)
             if on in WAITS:
                 self._clock.sleep(TRY_AGAIN)
@@ -166,13 +183,27 @@ class FailOver:
                 # The other site's watch was faster. All actions bear being done twice, so follow it.
                 failover = self._failovers.of(self._pair.name, now=self._clock.now())
                 continue
-            except (Retryable, OutcomeUnknown) as error:
-                log.event("failover.not_recorded", subject=self._pair.name, because=[str(error)])
+            except CredentialsRejected:
+                raise
+            except DrError as error:
+                log.event("failover.not_recorded", level=logging.WARNING, subject=self._pair.name, because=[str(error)])
                 self._clock.sleep(TRY_AGAIN)
                 continue
             if on is On.CONFIRMED:
                 self._completed(failover)
         return failover
+
+    def _trying(self, failover: Failover) -> float:
+        """When we first tried to bring this very state to its end, on our own clock."""
+        if self._tried is None or self._tried[:2] != (failover.state, failover.since):
+            self._tried = (failover.state, failover.since, self._clock.monotonic())
+        return self._tried[2]
+
+    def _overdue(self, failover: Failover, tried: float) -> bool:
+        """`since` is another machine's wall clock, perhaps a wrong one, and perhaps nobody tried since: neither alone
+        calls an operator."""
+        own = timedelta(seconds=self._clock.monotonic() - tried)
+        return own > self._patience and self._clock.now() - failover.since > self._patience
 
     @property
     def _patience(self) -> timedelta:
@@ -204,19 +235,29 @@ class FailOver:
         lease = sighting.lease
         if lease.epoch > (failover.epoch or Epoch(0)):
             if lease.owner == target:
-                return On.FENCED, (f"{target} was given epoch {lease.epoch} by another watch",), {"epoch": lease.epoch}
+                why = f"{target} was given epoch {lease.epoch} by another watch"
+                return On.FENCED, (why,), self._taken(failover, lease.epoch)
             return On.SUPERSEDED, (f"{lease.owner} holds epoch {lease.epoch}",), {}
-        if self._agent(target, "look") != "ready":
+        if not failover.planned and not self._takeable(sighting) and lease.version != failover.seen_version:
+            return On.FENCE_LOST, (f"{lease.owner} has renewed its lease",), {}
+        if not self._gave_up(failover, lease):
+            pause = self._pause()
+            if pause is not None:
+                return On.PAUSE, (pause,), {}
+        report = self._report(target)
+        if report.sight is Sight.SILENT:
+            # Perhaps it is we who are cut off: that must not take the decision from a watch that sees it.
+            return On.FENCE_WAITS, (f"the agent of {target} is not seen from here: {report.detail}".rstrip(": "),), {}
+        if not _ready(report):
             return On.STANDBY_UNFIT, (f"the agent of {target} does not answer, or is not ready",), {}
         if failover.planned and lease.state is LeaseState.HELD and not self._takeable(sighting):
-            report = self._agent(lease.owner, "demote")
+            self._demoted = lease.epoch
+            said = self._demote(lease.owner)
             # Its answer is not enough: the row must say that it is free. Only then has the deadline been revoked.
             sighting = self._witness.read_lease() or sighting
             if not self._takeable(sighting):
-                return On.FENCE_WAITS, (f"the agent of {lease.owner} has not given the lease back ({report})",), {}
+                return On.FENCE_WAITS, (f"the agent of {lease.owner} has not given the lease back ({said})",), {}
         elif not self._takeable(sighting):
-            if lease.version != failover.seen_version:
-                return On.FENCE_LOST, (f"{lease.owner} has renewed its lease",), {}
             # A watch that resumes what another began must see it unchanged for a whole lease with its own eyes.
             left = sighting.expires_at(self._witness.terms) - self._clock.monotonic()
             return On.FENCE_WAITS, (f"the lease of {lease.owner} runs for at most {left:.1f} s more",), {}
@@ -228,8 +269,16 @@ class FailOver:
         return (
             On.FENCED,
             (f"the lease of epoch {lease.epoch} {how}; {target} has epoch {taken.epoch}",),
-            {"epoch": taken.epoch},
+            self._taken(failover, taken.epoch),
         )
+
+    def _taken(self, failover: Failover, epoch: Epoch) -> Mapping[str, object]:
+        """The take-over is what flaps, however the rest of the failover ends: the block counts from here."""
+        return {"epoch": epoch} if failover.planned else {"epoch": epoch, "automatic_at": self._clock.now()}
+
+    def _gave_up(self, failover: Failover, lease: Lease) -> bool:
+        """A holder that gave up for a switchover has stopped: to pause now would leave nobody at work."""
+        return failover.planned and (lease.state is LeaseState.FREE or self._demoted == lease.epoch)
 
     def _promote(self, failover: Failover, target: SiteName) -> tuple[On, tuple[str, ...], Mapping[str, object]]:
         epoch = self._epoch(failover)
@@ -300,12 +349,16 @@ class FailOver:
             return On.SUPERSEDED, (newer,), {}
         address = self._witness.address(target)
         values = [record.value for record in records if record.enabled]
+        if address is None:
+            self._witness.learn_addresses()
+            return On.CONFIRM_WAITS, (f"the address of {target} is not known: {self._witness.trouble}",), {}
         if values != [address]:
-            return On.CONFIRM_WAITS, (f"{self.name} reads {values}, not {address}",), {}
+            self._astray += 1
+            why = f"{self.name} reads {', '.join(values) or 'nothing'}, not {address}, which holds epoch {epoch}"
+            return On.CONFIRM_WAITS if self._astray > MOST_ASTRAY else On.ASTRAY, (why,), {}
         report = self._agents.look(values[0], self._witness.member(target).agent_port, timeout=PROMOTE_TIMEOUT)
         if report.active and report.epoch == epoch:
-            changes: dict[str, object] = {} if failover.planned else {"automatic_at": self._clock.now()}
-            return On.CONFIRMED, (f"{values[0]} answers as active under epoch {epoch}",), changes
+            return On.CONFIRMED, (f"{values[0]} answers as active under epoch {epoch}",), {}
         return On.CONFIRM_WAITS, (f"{values[0]} is not active under epoch {epoch}: {report.sight}",), {}
 
     def _completed(self, failover: Failover) -> None:
@@ -328,15 +381,19 @@ class FailOver:
     def _takeable(self, sighting: Sighting) -> bool:
         return sighting.takeable(self._clock.monotonic(), self._witness.terms)
 
-    def _agent(self, site: SiteName, order: str) -> str:
+    def _demote(self, site: SiteName) -> str:
         address, port = self._witness.address(site), self._witness.member(site).agent_port
         if address is None:
             return "address unknown"
-        if order == "demote":
-            report = self._agents.demote(address, port, timeout=PROMOTE_TIMEOUT)
-            return f"{report.sight}, active: {report.active}"
-        report = self._agents.look(address, port, timeout=timedelta(seconds=1))
-        return "ready" if report.sight is Sight.ANSWERED and report.ready is not False else str(report.sight)
+        report = self._agents.demote(address, port, timeout=PROMOTE_TIMEOUT)
+        return f"{report.sight}, active: {report.active}"
+
+    def _report(self, site: SiteName) -> AgentReport:
+        address, port = self._witness.address(site), self._witness.member(site).agent_port
+        if address is None:
+            self._witness.learn_addresses()
+            return AgentReport(sight=Sight.SILENT, detail=f"its address is not known {self._witness.trouble}".rstrip())
+        return self._agents.look(address, port, timeout=timedelta(seconds=1))
 
     def _newer(self, epoch: Epoch) -> str | None:
         """Why we are not the newest any more, from a fresh read of the lease row; None when we are."""
@@ -350,6 +407,10 @@ class FailOver:
     def _epoch(failover: Failover) -> Epoch:
         assert failover.epoch is not None, "after the fence the epoch is known"
         return failover.epoch
+
+
+def _ready(report: AgentReport) -> bool:
+    return report.sight is Sight.ANSWERED and report.ready is not False
 
 
 _WAITS_IN: Final[Mapping[State, On]] = {

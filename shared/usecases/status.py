@@ -12,7 +12,7 @@ from typing import Final
 from shared.domain.ids import DiskId, InstanceId, PolicyVersion, SnapshotId
 from shared.domain.objectives import recovery_point_age, worst_gap
 from shared.domain.operation import OperationKind
-from shared.domain.policy import Policy
+from shared.domain.policy import Pair, Policy
 from shared.domain.retention import RestorePoint
 from shared.observability.view import (
     CertificateView,
@@ -23,12 +23,13 @@ from shared.observability.view import (
     SkipView,
     SlotsView,
     StatusView,
+    WatchView,
 )
 from shared.ports.clock import Clock
 from shared.state.certificates import Certificate, Certificates
 from shared.state.controls import Controls, Standing
 from shared.state.failovers import Failovers
-from shared.state.heartbeats import Heartbeats
+from shared.state.heartbeats import OVERDUE, Heartbeats
 from shared.state.journal import Journal
 from shared.state.leases import Leases
 from shared.state.points import Points
@@ -154,8 +155,19 @@ class Status:
                         f"{'ready' if beat.ready else 'not ready'}, heard {_ago(now - beat.at)} ago"
                         for site, beat in sorted(beats.items())
                     ),
+                    watches=self._watches(pair, now),
                 )
             )
+        return tuple(views)
+
+    def _watches(self, pair: Pair, now: datetime) -> tuple[WatchView, ...]:
+        """One per site: a watch that nobody hears leaves everything it watches looking well."""
+        ticks = self._heartbeats.watches(pair.name)
+        views = []
+        for member in pair.members:
+            tick = ticks.get(member.site)
+            heard = None if tick is None else max(timedelta(0), now - tick.at)
+            views.append(WatchView(site=member.site, heard=heard, running=heard is not None and heard <= OVERDUE))
         return tuple(views)
 
 

@@ -1,15 +1,17 @@
 """The watch of one site: a loop inside its timer minute, because detection is on the way to recovery.
 
-Each round: read the lease row, look at the active master's agent, judge, act by the state table; now and then look at
-the standby, ask the load balancer, and re-assert the name to the newest epoch's holder. Runs a little longer than its
-minute, so that two ticks overlap; overlaps and the watches of both sites are safe, since everything that matters is a
-compare-and-set. A tick that is a minute old returns at once: after an outage hundreds of them arrive together.
+Each round: read the lease row, look at the active master's agent, judge, act by the state table, and re-assert the name
+to the newest epoch's holder from a listing that a look aside brought in the round before; now and then look at the
+standby and ask the load balancer. Runs a little longer than its minute, so that two ticks overlap; overlaps and the
+watches of both sites are safe, since everything that matters is a compare-and-set. A tick that is a minute old returns
+at once: after an outage hundreds of them arrive together.
 
-Costs per round in calm: one read unit of the store and one small HTTP request. Decisions are written when something
-changes, not every second.
+Costs per round in calm: one read unit of the store, one small HTTP request, and one listing of the name's records.
+Decisions are written when something changes, not every second.
 """
 
 import json
+import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -17,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.detection import Judgement, Observation, Verdict
-from shared.domain.dns_plan import A_RECORD, NameRecord, RefuseRebind, Settled, plan_name
+from shared.domain.dns_plan import A_RECORD, Rebind, Settled, plan_name
 from shared.domain.errors import Conflict, CredentialsRejected, DrError, OutcomeUnknown, Permanent, Retryable
 from shared.domain.failover_fsm import IN_HAND, Do, On, State, step
 from shared.domain.ids import PolicyVersion, SiteName
@@ -31,18 +33,23 @@ from shared.ports.names import Names
 from shared.ports.probes import Agents
 from shared.state.controls import Controls, Standing
 from shared.state.decisions import Decisions
-from shared.state.failovers import Failover, Failovers, SwitchOrders
+from shared.state.failovers import GOOD_FOR, Failover, Failovers, SwitchOrder, SwitchOrders
 from shared.state.heartbeats import Heartbeats
 from shared.state.leases import Leases
 from shared.state.policies import Policies
 from shared.usecases.aside import Aside, Run
 from shared.usecases.fail_over import FailOver
+from shared.usecases.roll import Roll
 from shared.usecases.witness import Seen, Witness
 
 SPAN: Final = timedelta(seconds=62)  # from the trigger's time: two seconds into the next tick's minute
 FINISH: Final = timedelta(seconds=60)  # a failover in hand may outlast its tick by this: the function's time-out does
 STALE: Final = timedelta(seconds=60)
-CALM_EVERY: Final = 5  # rounds between looks at controls, standby, balancer and name
+CALM_EVERY: Final = 5  # rounds between looks at controls, standby and balancer
+LISTING_GOOD_FOR: Final = 10.0  # seconds: an older listing of the name says nothing
+NAME_PATIENCE: Final = timedelta(seconds=30)  # for a name that cannot be read, before an operator is called
+PAUSE_GOOD_FOR: Final = 1.0  # seconds: before a take-over, an older reading of the pauses is read again
+LEASE_RUNBOOK: Final = "runbook: lease-row-missing"
 SHORTEST_WAIT: Final = timedelta(milliseconds=20)
 UNWATCHED: Final = "is not in the active policy"
 
@@ -88,6 +95,16 @@ class Ports:
     aside: Run
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a round means for the state table."""
+
+    on: On
+    why: tuple[str, ...] = ()
+    target: SiteName | None = None
+    order: SwitchOrder | None = None  # the one that is carried out
+
+
 class PairWatch:
     """One pair, from one site. Lives as long as its function instance: sightings and addresses are worth keeping."""
 
@@ -105,23 +122,9 @@ class PairWatch:
             clock=ports.clock,
             aside=ports.aside,
         )
-        self._over = self._fail_over("")
-        self._records: Aside[tuple[NameRecord, ...]] = Aside(
-            lambda: self._over.records(), run=ports.aside, clock=ports.clock
-        )
-        self._failover: Failover | None = None
-        self._standing = Standing()
-        self._name_trouble = ""
-        self._name_settled = False
-        self._well_at: tuple[float, datetime] | None = None
-        self._noted: tuple[str, ...] = ()
-        self.rounds = 0
-
-    def _fail_over(self, run: str) -> FailOver:
-        ports = self._ports
-        return FailOver(
-            pair=self.pair,
-            policy=self._policy,
+        self._over = FailOver(
+            pair=pair,
+            policy=policy,
             witness=self.witness,
             leases=ports.leases,
             failovers=ports.failovers,
@@ -129,8 +132,19 @@ class PairWatch:
             agents=ports.agents,
             names=ports.names,
             clock=ports.clock,
-            run=run,
+            pause=self._pause_now,
         )
+        self._records = Aside(self._over.records, what=f"name {self._over.name}", run=ports.aside, clock=ports.clock)
+        self._roll = Roll(
+            pair, site=site, heartbeats=ports.heartbeats, over=self._over, clock=ports.clock, run=ports.aside
+        )
+        self._failover: Failover | None = None
+        self._standing, self._standing_at = Standing(), float("-inf")
+        self._name_trouble = ""
+        self._name_settled = False
+        self._well_at: tuple[float, datetime] | None = None
+        self._noted: tuple[str, ...] = ()
+        self.rounds = 0
 
     @property
     def state(self) -> State:
@@ -138,8 +152,9 @@ class PairWatch:
 
     def run(self, *, run: str, until: float) -> None:
         """Rounds until `until` (monotonic seconds)."""
-        self._over = self._fail_over(run)
+        self._over.resume(run)
         self._failover = None
+        self._roll.call(run)
         self.witness.learn_addresses()
         every = self.pair.watch_every.total_seconds()
         while (began := self._clock.monotonic()) < until:
@@ -163,7 +178,6 @@ class PairWatch:
         try:
             if calm or self._failover is None:
                 self._read_standing()
-            seen = self.witness.look(closer=calm or self.state is not State.WATCHING)
         except (Retryable, OutcomeUnknown) as error:
             self._note(State.WATCHING, On.BLIND, (f"the state store cannot be read from here: {error}",), ())
             return
@@ -172,25 +186,76 @@ class PairWatch:
         except Permanent as error:
             self._note(State.WATCHING, On.UNKNOWN, (str(error),), ())
             return
+        if calm:
+            self._roll.read()
+        try:
+            seen = self.witness.look(closer=calm or self.state is not State.WATCHING)
+        except (Retryable, OutcomeUnknown) as error:
+            self._note(State.WATCHING, On.BLIND, (f"the state store cannot be read from here: {error}",), ())
+            return
+        except CredentialsRejected:
+            raise
+        except Permanent as error:
+            damage = str(error)
+            self._acting(lambda: self._lease_damaged(damage, until=until))
+            return
+        if seen.lease is None and not seen.observations and self.witness.misses_lease():
+            self._acting(lambda: self._lease_damaged("the lease row is gone", until=until))
+            return
         judgement = self.witness.judge(seen)
         if judgement.verdict is Verdict.HEALTHY and seen.lease is not None and seen.at_work(seen.lease.owner):
             self._well_at = (self._clock.monotonic(), self._clock.now())
-        if calm and judgement.verdict is Verdict.HEALTHY:
-            self.witness.look_aside()
+        if judgement.verdict is Verdict.HEALTHY:
+            if calm:
+                self.witness.look_aside()
             self._assert_name(seen)
-        try:
-            self._act(seen, judgement, until=until)
-        except Conflict:
-            self._failover = None  # the other site's watch moved it: read it again in the next round
-        except (Retryable, OutcomeUnknown) as error:
-            self._failover = None
-            log.event("watch.store_failed", subject=self.pair.name, because=[str(error)])
+        self._acting(lambda: self._act(seen, judgement, until=until))
 
     def _read_standing(self) -> None:
         self._failover = self._ports.failovers.of(self.pair.name, now=self._clock.now())
-        self._standing = self._ports.controls.read()
+        self._read_controls()
+
+    def _read_controls(self) -> None:
+        began = self._clock.monotonic()
+        self._standing, self._standing_at = self._ports.controls.read(), began
+
+    def _paused(self) -> str | None:
+        pause = self._standing.paused("failover") or self._standing.pauses.get(f"failover/{self.pair.name}")
+        return None if pause is None else f"paused since {pause.since.isoformat()}: {pause.because}"
+
+    def _pause_now(self) -> str | None:
+        if self._clock.monotonic() - self._standing_at > PAUSE_GOOD_FOR:
+            self._read_controls()
+        return self._paused()
 
     # --- acting ---
+
+    def _acting(self, act: Callable[[], None]) -> None:
+        """Whatever keeps one round from its end is told and met again in the next: a watch does not stop for it."""
+        try:
+            act()
+        except Conflict:
+            self._failover = None  # the other site's watch moved it: read it again in the next round
+        except CredentialsRejected:
+            raise
+        except DrError as error:
+            self._failover = None
+            level = logging.INFO if isinstance(error, Retryable | OutcomeUnknown) else logging.ERROR
+            log.event("watch.store_failed", level=level, subject=self.pair.name, because=[str(error)])
+
+    def _lease_damaged(self, because: str, *, until: float) -> None:
+        """Nobody can hold, renew or take over such a row, so the masters stop: only an operator knows what to write."""
+        assert self._failover is not None, "it was read in this round"
+        if self._failover.state in IN_HAND:
+            self._drive(self._failover, until=until)
+            return
+        why = (because, LEASE_RUNBOOK)
+        row = step(self._failover.state, On.LEASE_DAMAGED)
+        if row.next is self._failover.state:
+            self._note(row.state, On.LEASE_DAMAGED, why, ())
+            return
+        self._failover = self._over.move(self._failover, On.LEASE_DAMAGED, why=why, inputs={"witness": self._site})
+        self._noted = (row.next, On.LEASE_DAMAGED)
 
     def _act(self, seen: Seen, judgement: Judgement, *, until: float) -> None:
         failover = self._failover
@@ -199,7 +264,8 @@ class PairWatch:
         if failover.state in IN_HAND:
             self._drive(failover, until=until)
             return
-        on, why, target = self._event(failover, seen, judgement)
+        event = self._event(failover, seen, judgement)
+        on, why = event.on, event.why
         row = step(failover.state, on)
         reasons = (*why, *judgement.because)
         if row.next is failover.state:
@@ -210,7 +276,9 @@ class PairWatch:
             self._failover = self._over.move(failover, on, why=reasons, inputs=inputs)
             self._noted = (row.next, on)
             return
-        self._failover = self._begin(failover, on, seen, reasons, target)
+        self._failover = self._begin(failover, on, seen, reasons, event.target)
+        if event.order is not None:
+            self._ports.orders.close(event.order)
         self._drive(self._failover, until=until)
 
     def _drive(self, failover: Failover, *, until: float) -> None:
@@ -241,10 +309,6 @@ class PairWatch:
                 "seconds": {"detect": judged - well_mono, "decide": 0.0},
             },
         )
-        if on is On.SWITCH:
-            order = self._ports.orders.pending(self.pair.name)
-            if order is not None:
-                self._ports.orders.close(order)
         # The record is part of deciding: its time belongs to that phase, and the next phase starts here.
         decided = self._clock.monotonic()
         self._over.mark(State.FENCING, decided)
@@ -258,63 +322,81 @@ class PairWatch:
         since = mono if seen.sighting is None else seen.sighting.since
         return since, now - timedelta(seconds=mono - since)
 
-    def _event(
-        self, failover: Failover, seen: Seen, judgement: Judgement
-    ) -> tuple[On, tuple[str, ...], SiteName | None]:
+    def _event(self, failover: Failover, seen: Seen, judgement: Judgement) -> Event:
         """What this round means for the state table: the verdict, and what stands in the way of acting on it."""
         on, name = _OF_VERDICT[judgement.verdict], self.pair.name
         if on is On.LOST:
-            self._standing = self._ports.controls.read()  # before acting, not from some rounds ago
-        pause = self._standing.paused("failover") or self._standing.pauses.get(f"failover/{name}")
+            self._read_controls()  # before acting, not from some rounds ago
+        pause = self._paused()
         if pause is not None:
-            return On.PAUSE, (f"paused since {pause.since.isoformat()}: {pause.because}",), None
+            return Event(On.PAUSE, (pause,))
         if failover.state is State.PAUSED:
-            return On.RESUME, (), None
+            return Event(On.RESUME)
         order = self._ports.orders.pending(name) if self._may_switch(judgement) else None
         if order is not None and seen.lease is not None:
-            if order.to_site == seen.lease.owner:
-                self._ports.orders.close(order)
+            if self._clock.now() - order.at > GOOD_FOR:
+                minutes = GOOD_FOR.total_seconds() / 60
+                self._refuse(
+                    order, f"it was given at {order.at.isoformat()} and stands for {minutes:.0f} min: give it again"
+                )
+            elif order.to_site == seen.lease.owner:
+                self._refuse(order, f"{order.to_site} holds the lease already")
             elif seen.fit(order.to_site):
-                return On.SWITCH, (f"switchover to {order.to_site} ordered: {order.because}",), order.to_site
+                why = f"switchover to {order.to_site} ordered: {order.because}"
+                return Event(On.SWITCH, (why,), order.to_site, order)
             else:
                 self._note(
                     failover.state, On.STANDBY_UNFIT, (f"switchover to {order.to_site} waits: it is not ready",), ()
                 )
         acknowledged = self._standing.acknowledged.get(name)
         if failover.state is State.NEEDS_OPERATOR and acknowledged is not None and acknowledged > failover.since:
-            return On.RESOLVED, (f"acknowledged at {acknowledged.isoformat()}",), None
+            return Event(On.RESOLVED, (f"acknowledged at {acknowledged.isoformat()}",))
         if on is On.LOST:
             return self._lost(failover, seen, acknowledged)
         if on is On.HEALTHY and self._name_trouble:
-            return On.REBIND_REFUSED, (self._name_trouble,), None
+            return Event(On.REBIND_REFUSED, (self._name_trouble,))
         if on is On.HEALTHY and failover.state is State.NEEDS_OPERATOR and not self._name_settled:
-            return On.UNKNOWN, ("the name is not yet known to point to the holder",), None
+            return Event(On.UNKNOWN, ("the name is not yet known to point to the holder",))
         if failover.state is State.BLOCKED and not self._blocked(failover, acknowledged):
-            return On.UNBLOCKED, (), None
-        return on, (), None
+            return Event(On.UNBLOCKED)
+        return Event(on)
+
+    def _refuse(self, order: SwitchOrder, because: str) -> None:
+        """Closed and recorded, so that whoever gave it finds out why nothing moves."""
+        self._ports.orders.close(order)
+        epoch = self.witness.sighting.lease.epoch if self.witness.sighting else None
+        inputs = {"to": order.to_site, "ordered_at": order.at.isoformat(), "because": order.because}
+        self._over.record(
+            "switchover.refused",
+            (f"switchover to {order.to_site}: {because}",),
+            epoch=epoch,
+            acted=False,
+            inputs=inputs,
+        )
 
     def _may_switch(self, judgement: Judgement) -> bool:
         return (self.rounds - 1) % CALM_EVERY == 0 and judgement.verdict in (Verdict.HEALTHY, Verdict.SUSPECT)
 
-    def _lost(
-        self, failover: Failover, seen: Seen, acknowledged: datetime | None
-    ) -> tuple[On, tuple[str, ...], SiteName | None]:
+    def _lost(self, failover: Failover, seen: Seen, acknowledged: datetime | None) -> Event:
         assert seen.lease is not None, "a lease that was not seen is not judged lost"
         owner = seen.lease.owner
         standby = self.witness.other(owner)
         if seen.lease.state is LeaseState.FREE and not seen.fit(standby) and seen.fit(owner):
             # Given back, and the other side cannot take it: better its old holder than nobody.
-            return On.LOST, (f"{owner} gave its lease back, is ready again, and {standby} is not",), owner
+            return Event(On.LOST, (f"{owner} gave its lease back, is ready again, and {standby} is not",), owner)
         if not seen.fit(standby):
             report = seen.reports.get(standby)
             how = "was not looked at" if report is None else f"{report.sight} {report.detail}".rstrip()
-            return On.STANDBY_UNFIT, (f"the agent of {standby}: {how}", "runbook: standby-is-not-ready"), None
+            return Event(On.STANDBY_UNFIT, (f"the agent of {standby}: {how}", "runbook: standby-is-not-ready"))
         if self._blocked(failover, acknowledged):
             assert failover.automatic_at is not None
             ends = failover.automatic_at + self.pair.block
-            return On.BLOCK, (f"the last automatic failover was at {failover.automatic_at.isoformat()}; blocked until "
-                f"{ends.isoformat()} or until `understudy acknowledge {self.pair.name}`",), None  # fmt: skip
-        return On.LOST, (), standby
+            why = (
+                f"the last automatic failover was at {failover.automatic_at.isoformat()}; blocked until "
+                f"{ends.isoformat()} or until `understudy acknowledge {self.pair.name}`"
+            )
+            return Event(On.BLOCK, (why,))
+        return Event(On.LOST, (), standby)
 
     def _blocked(self, failover: Failover, acknowledged: datetime | None) -> bool:
         last = failover.automatic_at
@@ -325,22 +407,30 @@ class PairWatch:
     # --- the name ---
 
     def _assert_name(self, seen: Seen) -> None:
-        """The name belongs to the newest epoch's holder, whoever wrote it last. Looked at aside, mended here."""
+        """The name belongs to the newest epoch's holder, whoever wrote it last. Looked at aside, mended here. While a
+        failover is in hand, its own steps look after the name.
+
+        A pause stops failovers, not this: a name on the standby, which is not active, serves nobody, and is the mark of
+        a late write. Any other address may be what the operator who paused wants, and stays until the pause ends.
+        """
         lease = seen.lease
         if lease is None or self.state in IN_HAND or not seen.at_work(lease.owner):
             return
         address = self.witness.address(lease.owner)
-        newest = self._records.newest()
         self._records.start()
-        newest = self._records.newest() or newest
-        if address is None or newest is None:
+        newest = self._records.newest()
+        if self._records.failing_for() > NAME_PATIENCE:
+            self._name_trouble = f"{self._over.name} cannot be read: {self._records.trouble}"
+        if address is None or newest is None or self._clock.monotonic() - newest[0] > LISTING_GOOD_FOR:
+            self._name_settled = False
             return
         plan = plan_name(newest[1], name=self._over.name, type=A_RECORD, value=address, epoch=lease.epoch)
         self._name_settled = isinstance(plan, Settled)
         if isinstance(plan, Settled) and plan.remark is None:
             self._name_trouble = ""
             return
-        if self._standing.paused("failover") or self._standing.pauses.get(f"failover/{self.pair.name}"):
+        standby = self.witness.address(self.witness.other(lease.owner))
+        if self._paused() and not (isinstance(plan, Rebind) and plan.record.value == standby):
             return
         self._records.forget()
         try:
@@ -355,7 +445,7 @@ class PairWatch:
             return
         self._name_trouble = "; ".join(why) if on is On.REBIND_REFUSED else ""
         self._name_settled = on is On.REBOUND
-        if not isinstance(plan, Settled | RefuseRebind):
+        if isinstance(plan, Rebind):
             self._over.record(
                 "name.reasserted",
                 (plan.because, *why),
@@ -403,7 +493,9 @@ class Watch:
         version, policy = self._ports.policies.active()
         mine = [pair for pair in policy.pairs if any(member.site == self._site for member in pair.members)]
         if not mine:
-            log.event("watch.idle", subject=self._site, run=run, because=[f"{self._site} {UNWATCHED}"])
+            log.event(
+                "watch.idle", level=logging.WARNING, subject=self._site, run=run, because=[f"{self._site} {UNWATCHED}"]
+            )
             return Watched(site=self._site)
         watches = [self._of(pair, version) for pair in mine]
         before = sum(watch.rounds for watch in watches)

@@ -9,10 +9,11 @@ from datetime import timedelta
 from typing import Final
 
 from shared.domain.detection import Finding, Judgement, Observation, Sight, Source, judge
-from shared.domain.errors import CredentialsRejected, DrError, OutcomeUnknown, Retryable
+from shared.domain.errors import CredentialsRejected, DrError, OutcomeUnknown, Permanent, Retryable
 from shared.domain.ids import SiteName
 from shared.domain.lease import Lease, LeaseState, Sighting, Terms
 from shared.domain.policy import Member, Pair
+from shared.observability import log
 from shared.ports.balancer import Balancer, Health
 from shared.ports.clock import Clock
 from shared.ports.compute import Inventory
@@ -70,9 +71,10 @@ class Witness:
         self._terms = Terms.of(pair)
         self._sighting: Sighting | None = None
         self._renewed = False  # a renewal was seen with our own eyes
-        self._addresses: dict[SiteName, str] = {}
-        self._servers = Aside(self._normal_servers, run=aside, clock=clock)
-        self.trouble = ""
+        self._heard: dict[SiteName, str] = {}  # addresses by the agents' own word
+        self._addresses = Aside(self._listed_addresses, what=f"addresses of {pair.name}", run=aside, clock=clock)
+        self._servers = Aside(self._normal_servers, what=f"balancer of {pair.name}", run=aside, clock=clock)
+        self._leased = False  # a lease row of this pair was seen, so that its absence means a loss
 
     @property
     def sighting(self) -> Sighting | None:
@@ -89,32 +91,58 @@ class Witness:
         return next(member.site for member in self._pair.members if member.site != site)
 
     def address(self, site: SiteName) -> str | None:
-        return self._addresses.get(site)
+        """The inventory's word counts, once it has spoken; until then the agent's own."""
+        listed = self._addresses.newest()
+        return (listed[1].get(site) if listed else None) or self._heard.get(site)
+
+    @property
+    def trouble(self) -> str:
+        """Why an address may be missing."""
+        return f"the inventory cannot be asked: {self._addresses.trouble}" if self._addresses.trouble else ""
 
     def learn_addresses(self) -> None:
-        """From the inventory; when that cannot be asked, from the agents' heartbeats; else what was known before."""
+        """Ask the inventory aside, for it may take ten seconds; meanwhile what was known before, or the heartbeats."""
+        self._addresses.start()
+        if any(self.address(member.site) is None for member in self._pair.members):
+            self._hear()
+
+    def _listed_addresses(self) -> dict[SiteName, str]:
         by_instance = {member.instance: member.site for member in self._pair.members}
+        found = {
+            by_instance[instance.id]: instance.private_address
+            for instance in self._inventory.instances(ids=tuple(by_instance))
+            if instance.private_address
+        }
+        before = self._addresses.newest()
+        return {**(before[1] if before else {}), **found}
+
+    def _hear(self) -> None:
         try:
-            for instance in self._inventory.instances(ids=tuple(by_instance)):
-                if instance.private_address:
-                    self._addresses[by_instance[instance.id]] = instance.private_address
+            beats = self._heartbeats.of(self._pair.name)
         except CredentialsRejected:
             raise
         except DrError as error:
-            self.trouble = f"the inventory cannot be asked: {error}"
-        if len(self._addresses) < len(by_instance):
-            try:
-                beats = self._heartbeats.of(self._pair.name)
-            except DrError:
-                return
-            for site, beat in beats.items():
-                if site in by_instance.values():
-                    self._addresses.setdefault(site, beat.address)
+            log.event("heartbeats.unread", subject=self._pair.name, because=[str(error)])
+            return
+        sites = {member.site for member in self._pair.members}
+        self._heard.update({site: beat.address for site, beat in beats.items() if site in sites})
+        self._leased = self._leased or any(beat.epoch for beat in beats.values())
+
+    def misses_lease(self) -> bool:
+        """Whether a lease row that is not there has been there before. A pair that never ran has none yet."""
+        if not self._leased:
+            self._hear()
+        return self._leased
 
     def read_lease(self) -> Sighting | None:
         """Raises Retryable when the store cannot be asked, Permanent when the row is damaged."""
-        lease = self._leases.read(self._pair.name)
+        try:
+            lease = self._leases.read(self._pair.name)
+        except Permanent:
+            self._sighting = None  # what it is mended to is watched anew
+            raise
         returned = self._clock.monotonic()
+        self._leased = self._leased or lease is not None
         if lease is None:
             self._sighting = None
         elif self._sighting is None:
@@ -151,7 +179,7 @@ class Witness:
 
     def look_at(self, site: SiteName, sighting: Sighting | None) -> AgentReport:
         """With `sighting`: no longer than until it runs out, so that a silent agent does not delay the decision."""
-        address = self._addresses.get(site)
+        address = self.address(site)
         if address is None:
             return AgentReport(sight=Sight.SILENT, detail="its address is not known")
         timeout = LOOK_TIMEOUT

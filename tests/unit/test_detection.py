@@ -1,5 +1,6 @@
 """What several witnesses saw, and what it means."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -46,6 +47,18 @@ CASES: dict[str, tuple[Verdict, list[Observation]]] = {
     "watched for a moment only, seen active": (Verdict.HEALTHY, [saw(LEASE, Finding.SEEN), saw(AGENT, Finding.ACTIVE)]),
     "watched for a moment only, not seen": (Verdict.UNKNOWN, [saw(LEASE, Finding.SEEN), saw(AGENT, Finding.ABSENT)]),
     "run out and silent": (Verdict.LOST, [saw(LEASE, Finding.EXPIRED), saw(AGENT, Finding.ABSENT)]),
+    "run out, and neither agent is heard: we may be cut off": (
+        Verdict.BLIND,
+        [saw(LEASE, Finding.EXPIRED), saw(AGENT, Finding.ABSENT), saw(AGENT, Finding.ABSENT, of=STANDBY)],
+    ),
+    "run out, and the standby's host refuses: the network is there": (
+        Verdict.LOST,
+        [
+            saw(LEASE, Finding.EXPIRED),
+            saw(AGENT, Finding.ABSENT),
+            replace(saw(AGENT, Finding.ABSENT, of=STANDBY), sight=Sight.REFUSED),
+        ],
+    ),
     "run out and passive": (Verdict.LOST, [saw(LEASE, Finding.EXPIRED), saw(AGENT, Finding.PASSIVE)]),
     "run out, nobody looked": (Verdict.SUSPECT, [saw(LEASE, Finding.EXPIRED)]),
     "run out, but the look is old": (

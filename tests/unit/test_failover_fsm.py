@@ -52,9 +52,13 @@ def test_after_the_take_over_there_is_no_way_back_to_the_old_holder() -> None:
 
 def test_nothing_is_promoted_before_the_fence_and_nothing_rebound_before_the_promotion() -> None:
     assert {row.on for row in FAILOVER if row.do is Do.PROMOTE} == {On.FENCED, On.PROMOTE_WAITS}
-    assert {row.on for row in FAILOVER if row.do is Do.REBIND} == {On.PROMOTED, On.REBIND_WAITS}
+    assert {row.on for row in FAILOVER if row.do is Do.REBIND} == {On.PROMOTED, On.REBIND_WAITS, On.ASTRAY}
     assert {row.state for row in FAILOVER if row.next is State.PROMOTING} == {State.FENCING, State.PROMOTING}
-    assert {row.state for row in FAILOVER if row.next is State.REBINDING} == {State.PROMOTING, State.REBINDING}
+    assert {row.state for row in FAILOVER if row.next is State.REBINDING} == {
+        State.PROMOTING,
+        State.REBINDING,
+        State.CONFIRMING,
+    }
 
 
 @pytest.mark.parametrize("on", [On.BLIND, On.UNKNOWN, On.SUSPECT])
@@ -68,7 +72,8 @@ def test_a_combination_outside_the_table_stops_the_run() -> None:
 
 
 def test_each_verdict_and_obstacle_has_a_row_wherever_a_watch_may_meet_it() -> None:
-    met = (On.HEALTHY, On.SUSPECT, On.LOST, On.BLIND, On.UNKNOWN, On.PAUSE, On.BLOCK, On.STANDBY_UNFIT, On.SWITCH)
+    met = (On.HEALTHY, On.SUSPECT, On.LOST, On.BLIND, On.UNKNOWN, On.PAUSE, On.BLOCK, On.STANDBY_UNFIT, On.SWITCH,
+           On.LEASE_DAMAGED)  # fmt: skip
     for state in (State.WATCHING, State.SUSPECTING, State.BLOCKED, State.NEEDS_OPERATOR):
         for on in (*met, On.REBIND_REFUSED):
             assert step(state, on).state is state

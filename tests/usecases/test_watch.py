@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.errors import BadInput, OutcomeUnknown
+from shared.domain.failover_fsm import State
 from shared.domain.ids import PairName, SiteName
 from shared.domain.lease import Lease
 from shared.ports.store import Condition, Row
@@ -88,7 +89,10 @@ def test_a_damaged_lease_row_promotes_nobody(pair: FailoverWorld) -> None:
     ticked(pair)
 
     assert pair.rebinds == []
-    assert "lease row of pair control is damaged" in pair.decisions()[-1].because[0]
+    called = pair.decisions()[-1]
+    assert (called.event, pair.failover().state) == ("failover.needs_operator", State.NEEDS_OPERATOR)
+    assert "lease row of pair control is damaged" in called.because[1]
+    assert "runbook: lease-row-missing" in called.because
 
 
 def test_a_deleted_lease_row_is_not_created_again_beside_its_holder(pair: FailoverWorld) -> None:

@@ -53,6 +53,9 @@ def _pairs(screen: Console, view: StatusView) -> None:
         screen.print(f"  failover {escape(pair.failover)}: {escape(pair.because)}")
         for agent in pair.agents:
             screen.print(f"  {escape(agent)}")
+        for watch in pair.watches:
+            tone = "green" if watch.running else "red"
+            screen.print(f"  watch [{tone}]{escape(str(watch))}[/{tone}]")
 
 
 def _disks(screen: Console, view: StatusView) -> None:
