@@ -17,9 +17,9 @@ def handler(event: bytes, context: FcContext) -> str:
 
 def run(call: Call) -> Pruned:
     match call.trigger:
-        case TimerTick(trigger_time=at):
-            # Once a day is enough to notice what somebody changed by hand.
-            return prune().run(run=call.run, drift=at.hour == 0 and at.minute >= 30)
+        case TimerTick():
+            # Compares when no run of this day did, however often the timer ticks.
+            return prune().run(run=call.run, drift=None)
         case Nothing():
             return prune().run(run=call.run)
         case Invocation(payload={"prune": "apply"} as asked):

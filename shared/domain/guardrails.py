@@ -1,7 +1,8 @@
 """What may never happen, checked on the finished plan and against the cloud's own words, not against our records.
 
-Retention already spares the last usable point; this looks again, with other eyes. Two kinds of answer: a single point
-is *spared* (the rest of the run goes on), or the whole run is *refused* (nothing at all is deleted, and a human looks).
+Retention already spares the last usable and the last complete point; this looks again, with other eyes. Two kinds of
+answer: a single point is *spared* (the rest of the run goes on), or the whole run is *refused* (nothing at all is
+deleted, and a human looks).
 """
 
 from collections.abc import Mapping, Set
@@ -23,6 +24,8 @@ class Evidence:
     inventory_complete: bool  # every page of every listing was read to its end, and none was suspiciously empty
     gap: str = ""  # which listing was not, and why
     usable_by_disk: Mapping[DiskId, Set[SnapshotId]]  # what the cloud says can be restored from now
+    complete_by_disk: Mapping[DiskId, Set[SnapshotId]]  # and what is fully uploaded: the rest can fail yet
+    shown: Set[SnapshotId] = frozenset()  # of those asked for, what the cloud showed
     ours: Set[SnapshotId]  # carries our tags and stands in our records
     locked: Set[SnapshotId] = frozenset()
     in_use: Mapping[SnapshotId, str] = field(default_factory=dict)  # by what: image, disk, image_disk
@@ -88,6 +91,9 @@ def guard(plan: PrunePlan, *, limits: PruneLimits, evidence: Evidence) -> Allowe
 def _untouchable(point: RestorePoint, evidence: Evidence) -> Spared | None:
     if point.pinned:
         return Spared(point=point, rule="never pinned", because="the point is pinned; unpin it first")
+    if point.missing_since is not None and point.disks and all(one in evidence.shown for _, one in point.disks):
+        because = f"it was missing since {point.missing_since:%Y-%m-%dT%H:%MZ} and is shown again"
+        return Spared(point=point, rule="never found again", because=because)
     for _, snapshot in point.disks:
         if snapshot not in evidence.ours:
             return Spared(
@@ -107,13 +113,20 @@ def _untouchable(point: RestorePoint, evidence: Evidence) -> Spared | None:
 
 
 def _last_ones(candidates: list[RestorePoint], evidence: Evidence) -> list[Spared]:
-    """Points whose going would leave one of their disks without any snapshot that the cloud calls usable."""
+    """Points whose going would leave one of their disks without any snapshot that the cloud calls usable, or take the
+    last one that it calls complete."""
     doomed: dict[DiskId, set[SnapshotId]] = {}
     for point in candidates:
         for disk, snapshot in point.disks:
             doomed.setdefault(disk, set()).add(snapshot)
     bare = {
         disk for disk, snapshots in doomed.items() if not evidence.usable_by_disk.get(disk, frozenset()) - snapshots
+    }
+    # A disk that has no complete snapshot at all loses none: a failed first attempt may go.
+    unwhole = {
+        disk
+        for disk, snapshots in doomed.items()
+        if (complete := evidence.complete_by_disk.get(disk, frozenset())) and not complete - snapshots
     }
     spared = []
     for point in candidates:
@@ -122,6 +135,14 @@ def _last_ones(candidates: list[RestorePoint], evidence: Evidence) -> list[Spare
             of = len(evidence.usable_by_disk.get(hit, ()))
             because = f"disk {hit} would keep 0 of the {of} snapshots that the cloud calls usable"
             spared.append(Spared(point=point, rule="one usable point per disk", because=because))
+            continue
+        hit = next(
+            (disk for disk, one in point.disks if disk in unwhole and one in evidence.complete_by_disk[disk]), None
+        )
+        if hit is not None:
+            of = len(evidence.complete_by_disk[hit])
+            because = f"disk {hit} would keep 0 of the {of} snapshots that the cloud calls complete"
+            spared.append(Spared(point=point, rule="one complete point per disk", because=because))
     return spared
 
 

@@ -8,9 +8,12 @@ Decisions on what other tools disagree about, all in one place:
   what it had.
 - Only usable points count. One still in progress is kept and does not count yet; a failed one goes, but only once each
   of its disks has a usable point elsewhere.
+- A usable point whose upload still runs counts already, but it can fail yet: it does not go while it is incomplete, and
+  it does not stand in for the newest complete point of a disk.
 - A point dated after `now` (a clock that was wrong, or a forger's) is kept, does not count and displaces nothing.
 - Equal stamps are ordered by id, so that every run decides alike.
-- The newest usable point of every disk survives whatever the policy says, and so does a pinned one.
+- The newest usable and the newest complete point of every disk survive whatever the policy says, and so does a pinned
+  one.
 """
 
 from collections import defaultdict
@@ -32,6 +35,7 @@ MAX_DAYS = 65_536
 
 PINNED = "pinned"
 IN_PROGRESS = "in progress"
+UPLOADING = "not complete yet"
 FUTURE = "dated in the future"
 FOR_EVER = "for ever"
 
@@ -56,6 +60,9 @@ class RestorePoint:
     protection: str
     policy: PolicyVersion
     usable_since: datetime | None = None  # when it was first seen usable; None: taken as usable at once
+    missing_since: datetime | None = (
+        None  # when the cloud was first seen without it; None: it was there when last asked
+    )
 
     @property
     def key(self) -> tuple[InstanceId, str]:
@@ -221,6 +228,7 @@ def _judge(
     young = _NEVER if keep.days is None else now - min(timedelta(days=keep.days), now - _BEGINNING)
     last = 0
     safe: set[DiskId] = set()  # disks whose newest usable point has been met
+    whole: set[DiskId] = set()  # and whose newest complete one
     failed: list[RestorePoint] = []
     for point in points:
         taken = point.taken
@@ -236,6 +244,12 @@ def _judge(
                 if disk not in safe:
                     safe.add(disk)
                     because = (*because, f"last usable point of disk {disk}")
+                elif point.complete and disk not in whole:
+                    because = (*because, f"last complete point of disk {disk}")
+                if point.complete:
+                    whole.add(disk)
+            if not point.complete:
+                because = (*because, UPLOADING)
             if last < keep.last:
                 last += 1
                 because = (*because, f"last {last} of {keep.last}")

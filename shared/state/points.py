@@ -1,11 +1,13 @@
 """Restore points by instance, in time order. Our word on what a point is; the cloud's snapshots are its substance.
 
-Keys follow from the slot, so that writing a point again hits the same row: harmless, hence batched. A pin is a row of
-its own behind the instance's points, because the executor that writes a point again must not clear it.
+Keys follow from the slot, so that writing a point again hits the same row: harmless, hence batched. What others say of
+a point is a row of its own behind the instance's points, because the executor that writes a point again must not clear
+it, and because taking it back must leave the point as it was: that it is pinned, and that the cloud does not show it.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from itertools import groupby
 from typing import Final
 
@@ -16,7 +18,8 @@ from shared.state import codec
 
 TABLE: Final = "points"
 PIN: Final = "pin/"
-"""Sorts behind every point's key, which begins with a digit."""
+MISSING: Final = "missing/"
+"""Both sort behind every point's key, which begins with a digit."""
 
 
 class Points:
@@ -38,32 +41,74 @@ class Points:
             yield from _points(reversed(list(rows)))
 
     def pin(self, point: RestorePoint, *, pinned: bool) -> None:
-        """A pinned point is never pruned. A prune that looked in the last few minutes may have decided already."""
+        """A pinned point is never pruned. A running prune sees it before its next point."""
         key = (point.subject, PIN + point.id)
         if pinned:
             self._store.put(TABLE, Row(key=key, columns={"pinned": True}), condition=Anything())
         else:
             self._store.delete(TABLE, key, condition=Anything())
 
+    def pinned(self, point: RestorePoint) -> bool:
+        """As it is now: one read."""
+        return self._store.get(TABLE, (point.subject, PIN + point.id)) is not None
+
+    def miss(self, points: Iterable[RestorePoint], *, now: datetime, lost: bool) -> None:
+        """The cloud does not show them. Once `lost`, a point reads as failed, until it is found."""
+        batch = [
+            Write(
+                table=TABLE,
+                row=Row(
+                    key=(point.subject, MISSING + point.id),
+                    columns={"since": codec.moment(point.missing_since or now), "lost": lost},
+                ),
+            )
+            for point in points
+        ]
+        if batch:
+            self._store.put_many(batch)
+
+    def found(self, point: RestorePoint) -> None:
+        """It is shown again, so it is what it was."""
+        self._store.delete(TABLE, (point.subject, MISSING + point.id), condition=Anything())
+
     def forget(self, point: RestorePoint) -> None:
         """After its snapshots were read back as gone, never before: a point without a row would be an orphan."""
         self._store.delete(TABLE, _key(point), condition=Anything())
+        if point.missing_since is not None:
+            self.found(point)
 
 
 def writes(points: Iterable[RestorePoint]) -> list[Write]:
     """For a caller that writes them together with other rows whose rewriting is harmless."""
-    return [Write(table=TABLE, row=Row(key=_key(point), columns={"body": codec.dump(point)})) for point in points]
+    return [Write(table=TABLE, row=Row(key=_key(point), columns={"body": _body(point)})) for point in points]
+
+
+def _body(point: RestorePoint) -> str:
+    return codec.dump(replace(point, pinned=False, missing_since=None))
 
 
 def _points(rows: Iterable[Row]) -> Iterator[RestorePoint]:
-    """Of one instance, in descending key order: its pins come before its points."""
+    """Of one instance, in descending key order: what is said of its points comes before them."""
     pins: set[str] = set()
+    missing: dict[str, Row] = {}
     for row in rows:
         if row.key[1].startswith(PIN):
             pins.add(row.key[1].removeprefix(PIN))
             continue
+        if row.key[1].startswith(MISSING):
+            missing[row.key[1].removeprefix(MISSING)] = row
+            continue
         point = codec.load(RestorePoint, str(row.columns["body"]))
-        yield replace(point, pinned=True) if point.id in pins else point
+        if point.pinned != (point.id in pins):
+            point = replace(point, pinned=point.id in pins)
+        yield _missed(point, missing[point.id]) if point.id in missing else point
+
+
+def _missed(point: RestorePoint, said: Row) -> RestorePoint:
+    since = codec.instant(str(said.columns["since"]))
+    if said.columns["lost"] is not True:
+        return replace(point, missing_since=since)
+    return replace(point, missing_since=since, usable=False, complete=False, failed=True)
 
 
 def _key(point: RestorePoint) -> Key:

@@ -78,6 +78,8 @@ def oracle(points: Sequence[RestorePoint], keep: Retention, zone: str, now: date
         stay |= set(list(newest.values())[:count])
     for disk in ("d-1", "d-2"):
         stay |= {one.id for one in [one for one in good if disk in dict(one.disks)][:1]}
+        stay |= {one.id for one in [one for one in good if one.complete and disk in dict(one.disks)][:1]}
+    stay |= {one.id for one in good if not one.complete}
     covered = {disk for one in good for disk, _ in one.disks}
     stay |= {one.id for one in order if one.failed and not {disk for disk, _ in one.disks} <= covered}
     return stay
@@ -142,6 +144,24 @@ def test_no_disk_ever_loses_its_newest_usable_point(
         usable = [one for one in points if one.counts and one.taken <= now and disk in dict(one.disks)]
         if usable:
             assert max(usable, key=lambda one: (one.taken, one.id)).id in kept
+
+
+@settings(max_examples=150, deadline=None)
+@given(histories(), KEEPS, ZONES, st.integers(0, 2000))
+def test_if_every_upload_that_still_runs_fails_each_disk_has_its_newest_complete_point(
+    points: list[RestorePoint], keep: Retention, zone: str, later: int
+) -> None:
+    now = NOW + timedelta(days=later)
+
+    kept = {one.point.id for one in plan_prune(points, keep, zone=zone, now=now).keep}
+
+    assert {one.id for one in points if not one.complete and not one.failed} <= kept
+    for disk in ("d-1", "d-2"):
+        complete = [
+            one for one in points if one.counts and one.complete and one.taken <= now and disk in dict(one.disks)
+        ]
+        if complete:
+            assert max(complete, key=lambda one: (one.taken, one.id)).id in kept
 
 
 @settings(max_examples=100, deadline=None)

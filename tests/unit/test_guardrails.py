@@ -24,7 +24,7 @@ def seen(*points: RestorePoint) -> Evidence:
         for disk, snapshot in one.disks:
             usable.setdefault(disk, set()).add(snapshot)
     ours = frozenset(snapshot for snapshots in usable.values() for snapshot in snapshots)
-    return Evidence(inventory_complete=True, usable_by_disk=usable, ours=ours)
+    return Evidence(inventory_complete=True, usable_by_disk=usable, complete_by_disk=usable, ours=ours, shown=ours)
 
 
 def days(count: int) -> tuple[RestorePoint, ...]:
@@ -138,6 +138,37 @@ def test_the_last_snapshot_that_the_cloud_calls_usable_is_spared_whatever_our_re
     assert answer.expire == ()
     assert answer.spared[0].rule == "one usable point per disk"
     assert answer.spared[0].because == "disk d-1 would keep 0 of the 1 snapshots that the cloud calls usable"
+
+
+def test_the_last_complete_snapshot_is_spared_while_what_would_remain_still_uploads() -> None:
+    evidence = replace(seen(OLDER, OLD, NEW), complete_by_disk=seen(OLD).complete_by_disk)
+
+    answer = guard(plan(keep=(NEW,), expire=(OLDER, OLD)), limits=GENEROUS, evidence=evidence)
+
+    assert isinstance(answer, Allowed)
+    assert answer.expire == (OLDER,)
+    assert [(one.point, one.rule) for one in answer.spared] == [(OLD, "one complete point per disk")]
+    assert answer.spared[0].because == "disk d-1 would keep 0 of the 1 snapshots that the cloud calls complete"
+
+
+def test_a_lost_point_that_is_shown_again_is_spared_and_one_that_is_half_gone_is_not() -> None:
+    lost = replace(
+        point("2026-03-01", disks=("d-1", "d-2")), usable=False, failed=True, missing_since=point("2026-03-01").taken
+    )
+    rest = point("2026-03-02", disks=("d-1", "d-2"))
+    again = seen(lost, rest)
+
+    spared = guard(plan(keep=(rest,), expire=(lost,)), limits=GENEROUS, evidence=again)
+    goes = guard(
+        plan(keep=(rest,), expire=(lost,)),
+        limits=GENEROUS,
+        evidence=replace(again, shown=again.shown - {lost.disks[0][1]}),
+    )
+
+    assert isinstance(spared, Allowed)
+    assert [one.rule for one in spared.spared] == ["never found again"]
+    assert isinstance(goes, Allowed)
+    assert goes.expire == (lost,)
 
 
 def test_all_points_of_a_bare_disk_are_spared_and_other_disks_go_on() -> None:

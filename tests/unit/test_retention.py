@@ -173,9 +173,34 @@ def test_a_point_in_progress_is_kept_and_does_not_count() -> None:
 
 
 def test_a_usable_point_counts_before_it_is_complete() -> None:
-    decided = plan([point("2026-03-14"), point("2026-03-15", complete=False)], Retention(last=1))
+    old, whole, uploading = point("2026-03-13"), point("2026-03-14"), point("2026-03-15", complete=False)
 
-    assert survivors(decided) == ["03-15 00:00"]
+    decided = plan([old, whole, uploading], Retention(last=1))
+
+    assert decided.expire == (old,)
+    assert reasons(decided, uploading) == ("last usable point of disk d-1", "not complete yet", "last 1 of 1")
+
+
+def test_the_newest_complete_point_of_every_disk_stays_until_a_newer_one_is_complete() -> None:
+    one, both = point("2026-03-14", disks=("d-1",)), point("2026-03-13", disks=("d-1", "d-2"))
+    uploading = point("2026-03-15", disks=("d-1", "d-2"), complete=False)
+
+    decided = plan([both, one, uploading], Retention(last=1))
+    later = plan([both, one, point("2026-03-15", disks=("d-1", "d-2"))], Retention(last=1))
+
+    assert reasons(decided, one) == ("last complete point of disk d-1",)
+    assert reasons(decided, both) == ("last complete point of disk d-2",)
+    assert later.expire == (both, one)
+
+
+def test_a_point_that_is_not_complete_does_not_go_unless_it_failed() -> None:
+    uploading = [point(f"2026-03-1{day}", complete=False) for day in range(3)]
+    failed = point("2026-03-12 12:00", complete=False, usable=False, failed=True)
+
+    decided = plan([*uploading, failed, point("2026-03-14")], Retention(last=1))
+
+    assert decided.expire == (failed,)
+    assert reasons(decided, uploading[0]) == ("not complete yet",)
 
 
 def test_failed_points_never_displace_good_ones_and_go() -> None:

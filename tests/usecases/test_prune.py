@@ -7,8 +7,12 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.errors import Permanent, Retryable
+from shared.domain.ids import InstanceId, SnapshotId
 from shared.domain.policy import PruneLimits, Retention
+from shared.domain.retention import RestorePoint
+from shared.state import certificates as certificate_rows
 from shared.state.certificates import Certificate, Certificates, CertificateState
+from shared.state.decisions import Decisions
 from shared.state.points import Points
 from tests.usecases.backup_world import APPLICATIONS, MASTERS, A, B, M, World, a_policy
 from understudy.simulation.store import InProcessStore
@@ -226,7 +230,7 @@ def test_a_frozen_run_that_thaws_deletes_nothing_more() -> None:
     world.wire.trouble = freeze
     pruned = world.prune()
 
-    assert world.wire.labels.count("snapshots.delete") <= 2  # the rest of the point it was at, no further point
+    assert world.wire.labels.count("snapshots.delete") == 1  # not even the rest of the point it was at
     assert "older than" in pruned.stopped
     assert len(world.prune().deleted) >= 5
 
@@ -243,6 +247,152 @@ def test_a_run_whose_policy_is_superseded_meanwhile_stops_before_it_deletes() ->
 
     assert "superseded" in pruned.stopped
     assert len(world.in_cloud()) == 15
+
+
+def test_a_failed_upload_never_leaves_a_disk_with_nothing() -> None:
+    """One o'clock is complete, two o'clock usable while it uploads; prune runs; the upload fails."""
+    world = World(a_policy(replace(APPLICATIONS, keep=Retention(last=1)), MASTERS))
+    world.run_for(hours=1, minutes=30, prune=False)
+    (one,) = (point for point in world.points() if point.subject == A)
+    assert one.complete
+    world.run_for(minutes=29, prune=False)
+    uploads: set[str] = set()
+    hold_uploads(world, until_points=2, uploads=uploads)
+
+    first = world.prune()
+    for snapshot in uploads:
+        world.fail_snapshot(snapshot)
+    world.run_for(minutes=20, prune=False)
+    second = world.prune()
+
+    assert not any(point.startswith(one.id) for point in (*first.deleted, *second.deleted))
+    (left,) = (point for point in world.points() if point.subject == A and point.counts)
+    assert left.id == one.id
+    assert {snapshot for _, snapshot in left.disks} <= {found.id for found in world.in_cloud()}
+
+
+def test_the_guard_alone_keeps_the_last_complete_point_when_our_records_are_wrong() -> None:
+    """Our records call the newer point complete; the cloud says that it still uploads."""
+    world = World(a_policy(replace(APPLICATIONS, keep=Retention(last=1)), MASTERS))
+    world.run_for(hours=1, minutes=59, prune=False)
+    uploads: set[str] = set()
+    hold_uploads(world, until_points=2, uploads=uploads)
+    store = Points(InProcessStore(world.cloud, "understudy"))
+    store.put([replace(point, complete=True) for point in world.points() if point.usable])
+
+    pruned = world.prune()
+
+    assert pruned.deleted == ()
+    assert any("snapshots that the cloud calls complete" in spared for spared in pruned.spared)
+
+
+def hold_uploads(world: World, *, until_points: int, uploads: set[str]) -> None:
+    """Go on in small steps until each application has so many usable points, the last of which still uploads."""
+    for _ in range(300):
+        world.run_for(seconds=2, prune=False)
+        world.invoke(world.schedule)
+        world.invoke(world.backup)
+        for due in list(world.cloud.ecs.snapshots._dues):
+            found = world.cloud.ecs.snapshots.find(due)
+            if found.available and found.status == "progressing":
+                uploads.add(due)
+        usable = [point for point in world.points() if point.subject in (A, B) and point.usable]
+        if len(usable) == 2 * until_points:
+            break
+    assert any(not point.complete for point in usable), "no upload was caught while it ran"
+    uploads &= {snapshot for point in usable if not point.complete for _, snapshot in point.disks}
+
+
+def after_the_first_deletion(world: World, do: object) -> None:
+    done: list[int] = []
+
+    def at(number: int, label: str, after: bool) -> None:
+        if label == "snapshots.delete" and after and not done:
+            done.append(number)
+            assert callable(do)
+            do()
+
+    world.wire.trouble = at
+
+
+def test_a_pause_stops_a_running_prune_before_its_next_point() -> None:
+    world = three_hours()
+    after_the_first_deletion(world, lambda: world.command(command="pause", scope="prune", because="audit", by="li"))
+
+    pruned = world.prune()
+
+    assert "paused meanwhile" in pruned.stopped
+    assert "audit" in pruned.stopped
+    assert len(pruned.deleted) == 1
+
+
+def test_a_policy_that_is_superseded_stops_a_running_prune_before_its_next_point() -> None:
+    world = three_hours()
+    after_the_first_deletion(world, lambda: world.policies.append(a_policy(APPLICATIONS, MASTERS)))
+
+    pruned = world.prune()
+
+    assert "superseded" in pruned.stopped
+    assert len(pruned.deleted) == 1
+
+
+def test_a_point_that_is_pinned_while_prune_runs_stays_and_the_others_go() -> None:
+    world = three_hours()
+    last = max(world.prune(dry=True).planned)
+    subject = next(point.subject for point in world.points() if point.id == last)
+    after_the_first_deletion(world, lambda: world.command(command="pin", instance=subject, point=last, by="li"))
+
+    pruned = world.prune()
+
+    assert len(pruned.deleted) == 5
+    assert f"{last}: pinned meanwhile" in pruned.spared
+    assert last in {point.id for point in world.points()}
+    assert {one.because for one in certificates(world)[0].deletions if one.outcome == "spared"} == {"pinned meanwhile"}
+
+
+def test_looking_before_each_point_costs_two_reads() -> None:
+    world = three_hours()
+    before = len(world.wire.labels)
+
+    world.prune()
+
+    calls = world.wire.labels[before:]
+    first, last = calls.index("snapshots.delete"), len(calls) - calls[::-1].index("snapshots.delete")
+    assert calls[first - 2 : first] == ["store.scan", "store.get"]
+    assert calls[first:last].count("store.get") == 5
+    assert calls[first:last].count("store.scan") == 5
+
+
+def test_a_store_that_falls_silent_stops_the_deletions() -> None:
+    world = three_hours()
+    silent: list[int] = []
+
+    def falls_silent(number: int, label: str, after: bool) -> None:
+        if label == "store.get" and "snapshots.delete" in world.wire.labels and not silent:
+            silent.append(number)
+            raise Retryable("GetRow: OTSServerBusy")
+
+    world.wire.trouble = falls_silent
+    pruned = world.prune()
+
+    assert "nobody can say whether it may go on: GetRow" in pruned.stopped
+    assert len(pruned.deleted) == 1
+
+
+def test_more_deletions_than_a_certificate_holds_are_left_to_the_next_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = three_hours()
+    monkeypatch.setattr(certificate_rows, "HOLDS", 4_000)
+
+    asked = world.prune(dry=True)
+    runs = [world.prune() for _ in range(4)]
+
+    assert asked.waiting > 0
+    assert len(asked.planned) == 6
+    assert runs[0].waiting == 6 - len(runs[0].deleted) > 0
+    assert runs[0].deleted == asked.planned[: len(runs[0].deleted)]
+    assert sum(len(run.deleted) for run in runs) == 6
+    told = next(iter(Decisions(InProcessStore(world.cloud, "understudy")).of("prune")))
+    assert told.event == "prune.ended"
 
 
 def test_a_paused_prune_does_nothing_and_says_so() -> None:
@@ -276,6 +426,124 @@ def test_drift_reports_what_has_no_record_and_what_has_no_snapshot() -> None:
     assert pruned.orphans == (stray.id,)
     assert pruned.missing == (lost.id,)
     assert stray.id in {snapshot.id for snapshot in world.in_cloud()}  # reported, not deleted
+
+
+def partly_blind(world: World, hidden: set[SnapshotId]) -> None:
+    """A listing that leaves some out, and says nothing of it."""
+    whole = world.snapshots
+
+    class Partial:
+        def __getattr__(self, name: str) -> object:
+            return getattr(whole, name)
+
+        def list(self, **asked: object) -> object:
+            return iter([one for one in whole.list(**asked) if one.id not in hidden])
+
+    world.snapshots = Partial()
+
+
+def one_of_b(world: World) -> RestorePoint:
+    found: RestorePoint = next(point for point in world.points() if point.subject == B)
+    return found
+
+
+def test_a_point_that_one_listing_left_out_is_reported_and_stays_what_it_was() -> None:
+    world = three_hours()
+    hidden: set[SnapshotId] = {snapshot for _, snapshot in one_of_b(world).disks}
+    partly_blind(world, hidden)
+
+    first = world.prune(drift=True)
+    again = world.prune(drift=True)  # at once: no second witness
+
+    assert first.missing == again.missing == (one_of_b(world).id,)
+    assert one_of_b(world).usable
+    hidden.clear()
+    world.advance(hours=24)
+    assert world.prune(drift=True).missing == ()
+    assert one_of_b(world).missing_since is None
+
+
+def test_a_point_missed_on_two_days_is_lost_and_is_healed_when_it_is_shown_again() -> None:
+    world = three_hours()
+    world.prune()
+    before = one_of_b(world)
+    hidden = {snapshot for _, snapshot in before.disks}
+    partly_blind(world, hidden)
+
+    world.prune(drift=True)
+    world.advance(hours=24)
+    world.prune(drift=True)
+
+    assert one_of_b(world).failed
+    assert not one_of_b(world).counts
+    hidden.clear()
+    world.prune(drift=True)
+    assert one_of_b(world) == before
+
+
+def test_a_dry_comparison_writes_nothing() -> None:
+    world = three_hours()
+    partly_blind(world, {snapshot for _, snapshot in one_of_b(world).disks})
+    before = len(world.wire.labels)
+
+    assert world.prune(dry=True, drift=True).missing == (one_of_b(world).id,)
+    assert set(world.wire.labels[before:]) <= {"store.scan", "store.get", "snapshots.list"}
+
+
+def test_a_pinned_point_that_was_missed_can_be_unpinned() -> None:
+    world = three_hours()
+    point = one_of_b(world)
+    world.command(command="pin", instance=B, point=point.id, by="li")
+    partly_blind(world, {snapshot for _, snapshot in point.disks})
+    world.prune(drift=True)
+
+    Points(InProcessStore(world.cloud, "understudy")).put([one_of_b(world)])  # whoever writes it as it was read
+    world.command(command="unpin", instance=B, point=point.id, by="li")
+
+    assert not one_of_b(world).pinned
+
+
+def test_a_lost_point_goes_with_all_that_was_said_of_it() -> None:
+    world = three_hours()
+    lost = one_of_b(world)
+    for _, snapshot in lost.disks:
+        world.cloud.ecs.snapshots.delete(snapshot)
+    world.prune(drift=True)
+    world.advance(hours=24)
+    world.prune(drift=True)
+    world.prune()
+
+    rows = InProcessStore(world.cloud, "understudy").scan("points", (InstanceId(B),))
+    assert not any(lost.id in row.key[1] for row in rows)
+
+
+def test_our_records_are_compared_once_a_day_at_whatever_minute_the_timer_ticks() -> None:
+    world = three_hours()
+
+    for _ in range(48):
+        world.prune(drift=None)
+        world.advance(hours=1, minutes=1)
+
+    # Once on the first day, and once on each of the next two.
+    assert sum(1 for label in world.wire.labels if label == "snapshots.list") > 0
+    compared = [one for one in certificates(world) if not one.deletions]
+    assert len(compared) == 2
+    assert len({one.at.date() for one in certificates(world)}) == 3
+
+
+def test_a_comparison_that_breaks_off_does_not_hold_up_the_deletions() -> None:
+    world = three_hours()
+    broken: list[int] = []
+
+    def breaks(number: int, label: str, after: bool) -> None:
+        if label == "snapshots.list" and not broken:
+            broken.append(number)
+            raise Retryable("DescribeSnapshots: Throttling")
+
+    world.wire.trouble = breaks
+
+    assert len(world.prune(drift=None).deleted) == 6
+    assert Certificates(InProcessStore(world.cloud, "understudy")).compared() is None
 
 
 def test_what_an_unfinished_operation_made_is_not_called_an_orphan() -> None:

@@ -53,6 +53,10 @@ def _guarded(*, apply: bool) -> None:
         console().print(f"[yellow]prune is {escape(found.stopped)}[/yellow]")
     if found.refused:
         raise Permanent("\n".join(found.refused))
+    if found.waiting:
+        console().print(
+            f"[yellow]{found.waiting} of them wait for the next run[/yellow]: one certificate holds no more"
+        )
     for one in found.spared:
         console().print(f"[yellow]spared:[/yellow] {escape(one)}", soft_wrap=True)
 
