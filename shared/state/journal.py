@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.domain.errors import Conflict, NotFound
+from shared.domain.errors import Conflict, NotFound, Permanent
 from shared.domain.ids import OperationId
 from shared.domain.operation import Operation, OperationKind, OperationState
 from shared.ports.clock import Clock
@@ -23,6 +23,8 @@ from shared.state import codec, settle
 OPERATIONS: Final = "operations"
 POINTERS: Final = "open_operations"
 FREE: Final = ""
+LISTED: Final = frozenset({OperationState.OPEN, OperationState.NEEDS_OPERATOR})
+"""States in which an operation keeps its pointer."""
 FORGET_AFTER: Final = timedelta(days=2)
 """A pointer whose row never came is a crash inside `open`; the opener has long tried again, or given up."""
 
@@ -58,7 +60,7 @@ class Journal:
             settle.put(self._store, OPERATIONS, _row(first, claim_owner=FREE), condition=Absent())
         except Conflict:
             stands = self.load(operation.id)
-            if stands.state is not OperationState.OPEN:
+            if stands.state not in LISTED:
                 self._store.delete(POINTERS, pointer.key, condition=Anything())
             return stands
         return first
@@ -84,19 +86,48 @@ class Journal:
         claim.operation = replace(operation, version=claim.operation.version + 1)
         return claim.operation
 
-    def open_of(self, *kinds: OperationKind, sweep: bool = True) -> Iterator[Operation]:
+    def open_of(
+        self, *kinds: OperationKind, sweep: bool = True, damaged: list[OperationId] | None = None
+    ) -> Iterator[Operation]:
         """Unfinished operations of these kinds, by kind and id: one range read, and one read for each.
 
-        Sweeps away pointers that a crash left behind, unless the caller may only read."""
+        Sweeps away pointers that a crash left behind, unless the caller may only read. A row that cannot be read hides
+        no other: it is put into `damaged`, or without that raised as Permanent when all the others were yielded."""
+        unread: list[OperationId] = [] if damaged is None else damaged
+        for pointer, found in self._listed(kinds, unread):
+            if found is not None and found.state is OperationState.OPEN:
+                yield found
+            elif sweep and (self._forgotten(pointer) if found is None else found.state not in LISTED):
+                self._store.delete(POINTERS, pointer.key, condition=Anything())
+        if damaged is None and unread:
+            raise Permanent(f"operations whose rows cannot be read: {', '.join(unread)}; see table {OPERATIONS}")
+
+    def waiting(self, *kinds: OperationKind) -> Iterator[Operation]:
+        """Those that ended with a question to an operator and were not taken off the list since. Skips what is damaged:
+        `open_of` tells of it."""
+        for _, found in self._listed(kinds, []):
+            if found is not None and found.state is OperationState.NEEDS_OPERATOR:
+                yield found
+
+    def answered(self, operation: Operation) -> None:
+        """Take one that waited for an operator off the list. Its row stays."""
+        self._store.delete(POINTERS, (operation.kind.value, operation.id), condition=Anything())
+
+    def _listed(
+        self, kinds: tuple[OperationKind, ...], unread: list[OperationId]
+    ) -> Iterator[tuple[Row, Operation | None]]:
         wanted = {kind.value for kind in kinds}
         for pointer in self._store.scan(POINTERS, tuple(wanted) if len(wanted) == 1 else ()):
             if pointer.key[0] not in wanted:
                 continue
-            found = self.find(OperationId(pointer.key[1]))
-            if found is not None and found.state is OperationState.OPEN:
-                yield found
-            elif sweep and (found is not None or self._forgotten(pointer)):
-                self._store.delete(POINTERS, pointer.key, condition=Anything())
+            id_ = OperationId(pointer.key[1])
+            row = self._store.get(OPERATIONS, (id_,))
+            try:
+                found = None if row is None else _operation(row)
+            except Permanent:
+                unread.append(id_)
+            else:
+                yield pointer, found
 
     def claim(self, operation: Operation | OperationId, owner: str, for_: timedelta) -> Claim | None:
         """The right to execute it, or None while somebody else holds it or has just changed it.
@@ -116,13 +147,15 @@ class Journal:
         return self._take(stands, owner, for_, started)
 
     def close(self, operation: Operation, *, expected_version: int | None = None) -> Operation:
-        """Write its end (`state` is no longer OPEN) and take it off the list of open work. Raises Conflict."""
+        """Write its end (`state` is no longer OPEN) and take it off the list, unless it waits for an operator: somebody
+        must be able to see that. Raises Conflict."""
         assert operation.state is not OperationState.OPEN, "close writes an end"
         version = operation.version if expected_version is None else expected_version
         saved = replace(operation, version=version + 1)
         row = _row(saved, claim_owner=FREE)
         settle.update(self._store, OPERATIONS, row, condition=Matches({"version": version}))
-        self._store.delete(POINTERS, (operation.kind.value, operation.id), condition=Anything())
+        if saved.state not in LISTED:
+            self._store.delete(POINTERS, (operation.kind.value, operation.id), condition=Anything())
         return saved
 
     def _take(self, stands: Operation, owner: str, for_: timedelta, started: float) -> Claim | None:

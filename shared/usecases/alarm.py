@@ -6,7 +6,7 @@ Nothing is decided here about the world: a lost or doubled notice changes only h
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
 
@@ -36,10 +36,8 @@ from shared.triggers.trigger import (
     Trigger,
 )
 from shared.usecases.look import instance_of
-from shared.usecases.suspicion import Suspicion, Suspicions, hand_over
+from shared.usecases.suspicion import Suspicion, Suspicions, hand_over, slot_of
 
-SLOT: Final = timedelta(minutes=10)
-"""Alarms without an event id are one trouble when they fall into the same ten minutes."""
 STALE: Final = timedelta(hours=6)
 """Older notices are told as such; they still mean "look now"."""
 
@@ -180,7 +178,7 @@ class Alarm:
             return self._tell(heard, run, "the API knows of no failure, so it may be meant", policy=version)
         suspicion = Suspicion(
             instance=instance,
-            event=named or self._slot(heard.at),
+            event=named or slot_of(heard.at or self._clock.now()),
             because=heard.told,
             failed_at=heard.at or self._clock.now(),
             rank=rank,
@@ -193,11 +191,6 @@ class Alarm:
         events = tuple(self._inventory.system_events(instance))
         failure = unplanned(events, since=self._clock.now() - RECENT)
         return failure.id if failure else ""
-
-    def _slot(self, at: datetime | None) -> str:
-        moment = at or self._clock.now()
-        seconds = int(moment.timestamp()) // int(SLOT.total_seconds()) * int(SLOT.total_seconds())
-        return f"look-{datetime.fromtimestamp(seconds, UTC):%Y%m%dT%H%MZ}"
 
     def _tell(
         self,

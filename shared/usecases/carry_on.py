@@ -1,20 +1,24 @@
 """Take unfinished back-up and image operations further: one that was named, or all that seem forgotten.
 
 Woken by its own delayed invocation when the next look is due, by a timer as the net, by events as the accelerator.
+What befalls one operation is told, and keeps no other from its turn.
 """
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from shared.domain.errors import DrError
+from shared.domain.decision import Decision
+from shared.domain.errors import CredentialsRejected, DrError, Permanent
 from shared.domain.ids import OperationId
-from shared.domain.operation import OperationKind
+from shared.domain.operation import Operation, OperationKind
 from shared.observability import log
 from shared.ports.clock import Clock
 from shared.ports.functions import Functions
+from shared.state.decisions import Decisions
 from shared.state.journal import Journal
 from shared.usecases.operations import Done, Escalated, Executor, NotOurs, Outcome, Recipe, Refused, Resume, overdue
 
@@ -22,6 +26,8 @@ BUDGET: Final = timedelta(minutes=7)
 """After this no further operation is begun in one invocation: the function's time-out is 600 s."""
 SLACK: Final = timedelta(minutes=2)
 """A planned look that is this late counts as lost. Delays of the queue are imprecise."""
+MOST_AT_ONCE: Final = 50
+"""Operations that one "look now" looks at; the others have their own planned looks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +41,19 @@ class CarriedOn:
 
 class CarryOn:
     def __init__(
-        self, *, journal: Journal, recipes: Sequence[Recipe], functions: Functions, function: str, clock: Clock
+        self,
+        *,
+        journal: Journal,
+        recipes: Sequence[Recipe],
+        decisions: Decisions,
+        functions: Functions,
+        function: str,
+        clock: Clock,
     ) -> None:
         self._journal = journal
         self._recipes: Mapping[OperationKind, Recipe] = {recipe.kind: recipe for recipe in recipes}
-        self._executor = Executor(journal, clock)
+        self._executor = Executor(journal, clock, ending=self._ending)
+        self._decisions = decisions
         self._functions = functions
         self._function = function
         self._clock = clock
@@ -48,25 +62,75 @@ class CarryOn:
         return CarriedOn(outcomes=((operation, self._run(operation, owner)),))
 
     def forgotten(self, *, owner: str) -> CarriedOn:
-        """Those whose planned look is overdue or that nobody has begun. Streams; stops in time."""
+        """Those whose planned look is overdue or that nobody has begun. Streams; stops in time.
+
+        Each has its turn, whatever befalls the others; then the first error is raised, for the platform to see."""
+        return self._all(owner, now=False)
+
+    def look_now(self, *, owner: str) -> CarriedOn:
+        """All that are open, planned or not: something happened to a snapshot. Raises as `forgotten` does."""
+        return self._all(owner, now=True)
+
+    def _all(self, owner: str, *, now: bool) -> CarriedOn:
         begun = self._clock.monotonic()
         outcomes: list[tuple[OperationId, str]] = []
+        errors: list[DrError] = []
+        damaged: list[OperationId] = []
         left = 0
-        for operation in self._journal.open_of(*self._recipes):
-            if not overdue(operation, self._clock.now(), slack=SLACK):
+        for operation in self._journal.open_of(*self._recipes, damaged=damaged):
+            lost = overdue(operation, self._clock.now(), slack=SLACK)
+            if not lost and not now:
                 continue
-            if self._clock.monotonic() - begun > BUDGET.total_seconds():
+            spent = self._clock.monotonic() - begun > BUDGET.total_seconds()
+            if spent or (now and len(outcomes) + len(errors) >= MOST_AT_ONCE):
                 left += 1
                 continue
-            outcomes.append((operation.id, self._run(operation.id, owner)))
+            try:
+                # One that is not lost has its own next look waiting in the queue: a second one would live on beside it.
+                outcomes.append((operation.id, self._run(operation.id, owner, again=lost)))
+            except CredentialsRejected:
+                raise  # no other would fare better
+            except DrError as error:
+                self._stuck(operation.id, error, owner)
+                errors.append(error)
+        for id_ in damaged:
+            unread = Permanent(f"the row of operation {id_} cannot be read: look at it in table operations")
+            self._stuck(id_, unread, owner)
+            errors.append(unread)
+        if errors:
+            raise errors[0]
         return CarriedOn(outcomes=tuple(outcomes), left=left)
 
-    def _run(self, operation: OperationId, owner: str) -> str:
+    def _run(self, operation: OperationId, owner: str, *, again: bool = True) -> str:
         outcome = self._executor.run(operation, self._recipes, owner=owner)
-        if isinstance(outcome, Resume):
+        if isinstance(outcome, Resume) and again:
             self._again(operation, outcome.after)
         _tell(operation, outcome, owner)
         return type(outcome).__name__.lower()
+
+    def _ending(self, operation: Operation, outcome: Refused | Escalated) -> None:
+        """Every end that is not plain done is a decision that can be asked for later. What is done tells of its own
+        skips; the journal has the rest."""
+        asked: tuple[str, ...] = ()
+        facts: dict[str, str] = {}
+        if isinstance(outcome, Escalated):
+            asked, facts = outcome.evidence, {"runbook": outcome.runbook}
+        end = "needs_operator" if isinstance(outcome, Escalated) else "refused"
+        made = Decision(
+            event=f"{operation.kind.value}.{end}",
+            at=self._clock.now(),
+            subject=operation.subject,
+            because=(outcome.because, *asked),
+            inputs={"operation": operation.id, **operation.inputs, **facts},
+            policy=operation.policy,
+            acted=False,
+        )
+        log.decision(made)
+        self._decisions.record(operation.subject, made)
+
+    def _stuck(self, operation: OperationId, error: DrError, run: str) -> None:
+        kind = type(error).__name__
+        log.event("operation.stuck", level=logging.ERROR, run=run, subject=operation, because=[str(error)], kind=kind)
 
     def _again(self, operation: OperationId, after: timedelta) -> None:
         payload = json.dumps({"operation": operation}).encode()

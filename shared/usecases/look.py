@@ -8,7 +8,7 @@ from typing import Final
 
 from shared.domain.ids import InstanceId
 from shared.domain.inventory import Instance, InstanceState
-from shared.domain.operation import Operation, OperationKind
+from shared.domain.operation import Operation, OperationKind, StepState
 from shared.domain.policy import Policy, RebuildRule
 from shared.domain.rebuild import ISOLATED, RECENT, Service, View, unplanned
 from shared.ports.balancer import Balancer, Health
@@ -18,6 +18,7 @@ from shared.ports.probes import Services, Sight
 from shared.state.controls import Controls
 from shared.state.journal import Journal
 from shared.usecases import selecting
+from shared.usecases.operations import ASIDE
 
 PROBE_TIMEOUT: Final = timedelta(seconds=2)
 MOST_NEIGHBOURS: Final = 8
@@ -108,12 +109,20 @@ class Look:
         return near[:MOST_NEIGHBOURS]
 
     def _ahead(self, operation: Operation, rule: RebuildRule) -> int:
+        """Rebuilds of the rule that have begun, and older ones that still look. One that stands aside (its zone is
+        lost, or an operator paused it) may do so for days and is waited for by nobody; nor is a damaged row."""
         mine = (operation.created, operation.id)
         return sum(
             1
-            for other in self._journal.open_of(OperationKind.REBUILD)
-            if other.inputs.get("rule") == rule.name and (other.created, other.id) < mine
+            for other in self._journal.open_of(OperationKind.REBUILD, damaged=[])
+            if other.id != operation.id
+            and other.inputs.get("rule") == rule.name
+            and (_begun(other) or ((other.created, other.id) < mine and ASIDE not in other.result))
         )
+
+
+def _begun(operation: Operation) -> bool:
+    return any(step.state is not StepState.FAILED for step in operation.steps)
 
 
 def in_rotation(health: Health | None) -> bool | None:

@@ -6,7 +6,7 @@ which the next run goes on; a lost reply leaves a step that reads INTENDED, and 
 operation tag before it sends again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -26,12 +26,19 @@ from shared.state import codec
 from shared.state.journal import Claim, Journal
 
 CLAIM_FOR: Final = timedelta(minutes=11)
-"""Longer than the time-out of every function that executes operations (600 s in s.yaml)."""
+"""Longer than the time-out of every function that executes operations (600 s in s.yaml). A function with a shorter one
+passes its own to `Executor`: after a crash, nobody goes on before the claim has run out."""
 CALL_TIMEOUT: Final = timedelta(seconds=30)
 """No adapter waits longer for one call. An effect starts only if the claim outlives it."""
 DEFAULT_PATIENCE: Final = timedelta(seconds=30)
 LOOK_AT: Final = "look_at"
 """Key in `Operation.result`: when the executor meant to look again."""
+ASIDE: Final = "aside"
+"""Key in `Operation.result`: why it stands aside, as long as it does."""
+FORBIDDEN_SINCE: Final = "forbidden_since"
+"""Key in `Operation.result`: when its calls began to be forbidden, until one is permitted again."""
+OF_A_RUN: Final = frozenset({LOOK_AT, ASIDE, FORBIDDEN_SINCE})
+"""Keys that say nothing any more once the operation has ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +47,7 @@ class Resume:
 
     after: timedelta
     because: str
+    aside: str = ""  # what it stands aside for; the same words as long as it is the same, since a change is told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +104,11 @@ class Work:
         known.update((step.name, step) for step in steps)
         self.operation = replace(self.operation, steps=tuple(known.values()))
 
+    def note(self, key: str, value: str | None) -> None:
+        """Remember (None: forget) something about this operation as a whole; written with the end of this run."""
+        kept = {name: text for name, text in self.operation.result.items() if name != key}
+        self.operation = replace(self.operation, result=kept if value is None else {**kept, key: value})
+
     def may_act(self) -> None:
         """Ask before every effect. Raises Conflict when the claim would run out during the call."""
         if not self._claim.allows(CALL_TIMEOUT):
@@ -119,14 +132,25 @@ class Recipe(Protocol):
 
 
 class Executor:
-    def __init__(self, journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        clock: Clock,
+        *,
+        claim_for: timedelta = CLAIM_FOR,
+        ending: Callable[[Operation, Refused | Escalated], None] = lambda _operation, _outcome: None,
+    ) -> None:
+        """`claim_for`: a little longer than the time-out of the function that runs this. `ending` is told of every end
+        that is not plain done, before it is written: a crash in between tells it twice rather than never."""
         self._journal = journal
         self._clock = clock
+        self.claim_for = claim_for
+        self._ending = ending
 
     def run(self, operation: OperationId, recipes: Mapping[OperationKind, Recipe], *, owner: str) -> Outcome:
         """Take the operation's next steps. `owner` is unique per invocation. Raises Retryable or OutcomeUnknown only
         when the state store itself fails, Forbidden when our credentials do (the operation stays open)."""
-        claim = self._journal.claim(operation, owner, CLAIM_FOR)
+        claim = self._journal.claim(operation, owner, self.claim_for)
         if claim is None:
             return NotOurs(because=f"{operation} is claimed by another run, finished, or unknown")
         work = Work(self._journal, claim)
@@ -144,21 +168,25 @@ class Executor:
     def _write(self, claim: Claim, work: Work, outcome: Outcome) -> None:
         operation = work.operation
         match outcome:
-            case Resume(after=after):
+            case Resume(after=after, aside=aside):
                 at = codec.moment(self._clock.now() + after)
-                self._journal.record(claim, replace(operation, result={**operation.result, LOOK_AT: at}), release=True)
+                kept = {key: value for key, value in operation.result.items() if key != ASIDE}
+                result = {**kept, LOOK_AT: at} | ({ASIDE: aside} if aside else {})
+                self._journal.record(claim, replace(operation, result=result), release=True)
             case Done(result=result):
                 self._end(claim, operation, OperationState.DONE, result)
             case Refused(because=because):
+                self._ending(operation, outcome)
                 self._end(claim, operation, OperationState.REFUSED, {"because": because})
             case Escalated(because=because, runbook=runbook, evidence=evidence):
+                self._ending(operation, outcome)
                 result = {"because": because, "runbook": runbook, "evidence": codec.dump(evidence)}
                 self._end(claim, operation, OperationState.NEEDS_OPERATOR, result)
             case NotOurs():
                 pass
 
     def _end(self, claim: Claim, operation: Operation, state: OperationState, result: Mapping[str, str]) -> None:
-        kept = {key: value for key, value in operation.result.items() if key != LOOK_AT}
+        kept = {key: value for key, value in operation.result.items() if key not in OF_A_RUN}
         ended = replace(operation, state=state, result={**kept, **result})
         self._journal.close(ended, expected_version=claim.operation.version)
 

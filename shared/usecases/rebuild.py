@@ -20,15 +20,16 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
 
-from shared.domain.errors import BadInput, Forbidden, NotFound, Permanent, QuotaReached
+from shared.domain.errors import BadInput, CredentialsRejected, Forbidden, NotFound, Permanent, QuotaReached
 from shared.domain.ids import ImageId, InstanceId, LoadBalancerId
-from shared.domain.inventory import DiskKind, Instance, InstanceState
+from shared.domain.inventory import DiskKind, Instance, InstanceState, Snapshot
 from shared.domain.objectives import REBUILD_PHASES, Phases
 from shared.domain.operation import Operation, OperationKind, Step, StepState
 from shared.domain.policy import Policy, RebuildRule
 from shared.domain.provenance import OPERATION, operation_tag, token
 from shared.domain.rebuild import (
     ISOLATED,
+    PAUSED_LOOK,
     REPLACES,
     HandOver,
     NotOurs,
@@ -40,6 +41,7 @@ from shared.domain.rebuild import (
     judge,
 )
 from shared.domain.replacement import Missing, Replacement, choose
+from shared.domain.retention import RestorePoint
 from shared.ports.balancer import Balancer, Health
 from shared.ports.clock import Clock
 from shared.ports.compute import DataDiskRequest, Images, InstanceRequest, Instances, Inventory, Snapshots
@@ -48,10 +50,25 @@ from shared.state import codec
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.usecases.look import PROBE_TIMEOUT, Look, instance_of, rule_named
-from shared.usecases.operations import Done, Escalated, Outcome, Refused, Resume, Work, done, failed, intended
+from shared.usecases.operations import (
+    FORBIDDEN_SINCE,
+    Done,
+    Escalated,
+    Outcome,
+    Refused,
+    Resume,
+    Work,
+    done,
+    failed,
+    intended,
+)
+from shared.usecases.suspicion import USED_UP
 
 RUNBOOK: Final = "rebuild-needs-operator"
-RECENT_POINTS: Final = 20
+POINTS_AT_ONCE: Final = 20
+"""Restore points asked about in one go, newest first, until every data disk has a source."""
+FORBIDDEN_LIMIT: Final = timedelta(minutes=15)
+"""A role is mended within this, or an operator is asked: the old one may be fenced already."""
 
 POLL: Final = timedelta(seconds=5)
 """Between looks at something that takes the cloud tens of seconds."""
@@ -95,10 +112,16 @@ class RebuildRecipe:
                 if run.is_done(name):
                     continue
                 outcome = take()
+                work.note(FORBIDDEN_SINCE, None)
                 if outcome is not None:
                     return outcome
-        except Forbidden:
-            raise
+        except CredentialsRejected:
+            raise  # about this process, not about our permissions
+        except Forbidden as error:
+            lasting = run.forbidden(error)
+            if lasting is None:
+                raise
+            return lasting
         except Permanent as error:
             # A bare refusal would leave a lost instance's part unplayed and nobody told.
             return run.escalate(f"{type(error).__name__}: {error}")
@@ -152,6 +175,17 @@ class _Run:
             }
         )
 
+    def forbidden(self, error: Forbidden) -> Escalated | None:
+        """An end, when our calls have been forbidden for long."""
+        now = self._now()
+        since = codec.instant(self._work.operation.result.get(FORBIDDEN_SINCE, codec.moment(now)))
+        if now - since > FORBIDDEN_LIMIT:
+            return self.escalate(
+                f"our role has been forbidden this for {int((now - since).total_seconds())} s: {error}"
+            )
+        self._work.note(FORBIDDEN_SINCE, codec.moment(since))
+        return None
+
     def escalate(self, because: str) -> Escalated:
         step = self._step(CREATE)
         built = step.data.get("instance", "none") if step else "none"
@@ -167,6 +201,11 @@ class _Run:
 
     def _take_look(self) -> Outcome | None:
         operation = self._work.operation
+        if USED_UP in self._inputs:
+            return self.escalate(
+                f"{self._inputs[USED_UP]} looks at {self._inputs['event']} ended without a rebuild, and it is still "
+                f"lost: {operation.because}"
+            )
         seen = codec.instant(self._inputs["first_seen"])
         view = self._own.look.at(self._old, self._rule, self._policy, operation, seen)
         verdict = judge(self._rule, view)
@@ -182,18 +221,28 @@ class _Run:
         left = [one.id for one in self._own.inventory.instances(tags={REPLACES: self._old}) if not self._made(one)]
         if left:
             return self.escalate(f"{', '.join(left)} of an earlier attempt is still there, a second would be too many")
-        points = tuple(islice(self._own.points.of(self._old), RECENT_POINTS))
-        wanted = sorted({snapshot for point in points for _, snapshot in point.disks})
-        plan = choose(
-            instance=old,
-            disks=self._own.inventory.disks(instance=self._old),
-            images=self._own.images.list(family=self._rule.image_family),
-            family=self._rule.image_family,
-            points=points,
-            snapshots=self._own.snapshots.list(ids=wanted) if wanted else (),
-            operation=self._work.operation.id,
-            now=self._now(),
-        )
+        disks = tuple(self._own.inventory.disks(instance=self._old))
+        images = tuple(self._own.images.list(family=self._rule.image_family))
+        points: list[RestorePoint] = []
+        snapshots: list[Snapshot] = []
+        rest = self._own.points.of(self._old)
+        while True:
+            page = tuple(islice(rest, POINTS_AT_ONCE))
+            points += page
+            wanted = sorted({snapshot for point in page for _, snapshot in point.disks})
+            snapshots += self._own.snapshots.list(ids=wanted) if wanted else ()
+            plan = choose(
+                instance=old,
+                disks=disks,
+                images=images,
+                family=self._rule.image_family,
+                points=points,
+                snapshots=snapshots,
+                operation=self._work.operation.id,
+                now=self._now(),
+            )
+            if isinstance(plan, Replacement) or len(page) < POINTS_AT_ONCE:
+                break
         if isinstance(plan, Missing):
             return self.escalate("; ".join(plan.because))
         self._work.learn(self._new(CHOOSE, plan=codec.dump(plan)))
@@ -417,12 +466,15 @@ def rto(operation: Operation) -> Phases:
 
 def _outcome(verdict: RebuildVerdict, now: datetime) -> Outcome:
     match verdict:
-        case Wait(until=until, because=because):
-            return Resume(after=max(until - now, timedelta(seconds=1)), because=because)
+        case Wait(until=until, because=because, paused=paused):
+            after = max(until - now, timedelta(seconds=1))
+            return Resume(after=after, because=because, aside=because if paused else "")
         case Recovered(because=because):
             return Done(result={"outcome": "recovered", "because": because})
         case HandOver(zone=zone, because=because):
-            return Refused(because=f"handed to failover: zone {zone}: {because}")
+            # Not an end: what stays lost when the zone is back is a rebuild's business again.
+            told = f"handed to failover: zone {zone} is lost"
+            return Resume(after=PAUSED_LOOK, because=f"{told}: {because}", aside=told)
         case NotOurs(because=because) | Refuse(because=because):
             return Refused(because=because)
         case Rebuild():

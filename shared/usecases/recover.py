@@ -3,20 +3,22 @@
 The look over the fleet makes events a convenience: whatever an event would have started, the tick starts as well.
 """
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Final
 
 from shared.domain.decision import Decision
-from shared.domain.errors import DrError
-from shared.domain.ids import OperationId, PolicyVersion
+from shared.domain.errors import CredentialsRejected, DrError, Forbidden, Permanent
+from shared.domain.ids import InstanceId, OperationId, PolicyVersion
 from shared.domain.inventory import Instance, InstanceState
 from shared.domain.operation import Operation, OperationKind, OperationState
 from shared.domain.policy import RebuildRule
 from shared.domain.rebuild import ISOLATED, RECENT, unplanned
 from shared.observability import log
-from shared.ports.balancer import Balancer
+from shared.ports.balancer import Balancer, Health
 from shared.ports.clock import Clock
 from shared.ports.compute import Inventory
 from shared.ports.functions import Functions
@@ -29,6 +31,8 @@ from shared.state.subjects import Subjects
 from shared.usecases import selecting
 from shared.usecases.look import in_rotation
 from shared.usecases.operations import (
+    ASIDE,
+    FORBIDDEN_SINCE,
     LOOK_AT,
     Done,
     Escalated,
@@ -40,12 +44,18 @@ from shared.usecases.operations import (
     Resume,
     overdue,
 )
-from shared.usecases.suspicion import Suspicion, Suspicions, waits
+from shared.usecases.rebuild import FORBIDDEN_LIMIT
+from shared.usecases.suspicion import Suspicion, Suspicions, slot_of, waits
 
 EARLY: Final = timedelta(seconds=5)
 """Delays of the queue are imprecise: a look that comes this much too early is taken as the one that was meant."""
 OVERDUE: Final = timedelta(seconds=30)
 LONGEST_DELAY: Final = timedelta(hours=1)
+CLAIM_FOR: Final = timedelta(seconds=130)
+"""A little longer than the time-out of function recover (120 s in s.yaml): what a crash costs, apart from the tick."""
+AFTER_FORBIDDEN: Final = timedelta(minutes=1)
+BUDGET: Final = timedelta(seconds=40)
+"""After this a tick begins no further operation but queues an invocation for each, and still looks over the fleet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,26 +114,60 @@ class Recover:
         return Recovered(looked={id: self._run(operation, run, owner)})
 
     def tick(self, *, run: str, owner: str) -> Recovered:
-        """Everything whose own re-invocation got lost, then the fleet."""
-        looked: dict[str, str] = {
-            operation.id: self._run(operation, run, owner)
-            for operation in list(self._journal.open_of(OperationKind.REBUILD))
-            if overdue(operation, self._clock.now(), slack=OVERDUE)
-        }
+        """Everything whose own re-invocation got lost, then the fleet: whatever befalls one operation, the others and
+        the fleet have their turn. Then the first error is raised, for the platform to see."""
+        begun = self._clock.monotonic()
+        looked: dict[str, str] = {}
+        errors: list[DrError] = []
+        damaged: list[OperationId] = []
+        for operation in list(self._journal.open_of(OperationKind.REBUILD, damaged=damaged)):
+            if not overdue(operation, self._clock.now(), slack=OVERDUE):
+                continue
+            if self._clock.monotonic() - begun > BUDGET.total_seconds():
+                self._again(operation, timedelta(0))
+                looked[operation.id] = "queued"
+                continue
+            try:
+                looked[operation.id] = self._run(operation, run, owner)
+            except CredentialsRejected:
+                raise  # no other would fare better
+            except DrError as error:
+                log.event("operation.stuck", level=logging.ERROR, run=run, subject=operation.id, because=[str(error)])
+                errors.append(error)
+        for id_ in damaged:
+            unread = Permanent(f"the row of operation {id_} cannot be read: look at it in table operations")
+            log.event("operation.stuck", level=logging.ERROR, run=run, subject=id_, because=[str(unread)])
+            errors.append(unread)
         opened, failed = self._look_over(run)
+        self._sweep()
+        if errors:
+            raise errors[0]
         return Recovered(looked=looked, opened=opened, failed=failed)
 
     def _run(self, operation: Operation, run: str, owner: str) -> str:
         if not self._hold(operation):
             holder = self._subjects.holder(operation.subject)
             return self._refuse(operation, f"{holder} already deals with {operation.subject}", run, owner)
-        outcome = self._executor.run(operation.id, {OperationKind.REBUILD: self._recipe}, owner=owner)
+        try:
+            outcome = self._executor.run(operation.id, {OperationKind.REBUILD: self._recipe}, owner=owner)
+        except CredentialsRejected:
+            raise
+        except Forbidden as error:
+            self._again(operation, AFTER_FORBIDDEN)
+            if FORBIDDEN_SINCE not in operation.result:
+                why = (f"our role may not do this, it is tried again for {int(FORBIDDEN_LIMIT.total_seconds())} s",)
+                self._decide(operation, "rebuild.forbidden", (*why, str(error)), run)
+            raise
         match outcome:
-            case Resume(after=after, because=because):
+            case Resume(after=after, because=because, aside=aside):
                 self._again(operation, after)
+                if aside and operation.result.get(ASIDE) != aside:
+                    self._decide(operation, "rebuild.waits", (aside, *([because] if because != aside else [])), run)
                 log.event("rebuild.waiting", run=run, subject=operation.subject, because=because)
                 return f"again in {int(after.total_seconds())} s: {because}"
             case NotOurs(because=because):
+                # Whoever holds it may be dead: look again as soon as its claim has run out, not at the next tick.
+                self._again(operation, self._executor.claim_for)
                 return because
             case _:
                 return self._ended(operation, outcome, run)
@@ -174,6 +218,22 @@ class Recover:
                 facts = {"runbook": runbook}
             case _:
                 raise AssertionError(f"{outcome} is no end")
+        acted = isinstance(outcome, Done) and facts["outcome"] == "replaced"
+        self._decide(operation, event, because, run, facts=facts, acted=acted)
+        if not isinstance(outcome, Escalated):
+            self._subjects.release(operation.subject, operation.id)
+        return f"{event}: {because[0]}"
+
+    def _decide(
+        self,
+        operation: Operation,
+        event: str,
+        because: tuple[str, ...],
+        run: str,
+        *,
+        facts: Mapping[str, str] = MappingProxyType({}),
+        acted: bool = False,
+    ) -> None:
         made = Decision(
             event=event,
             at=self._clock.now(),
@@ -181,14 +241,17 @@ class Recover:
             because=because,
             inputs={"operation": operation.id, **operation.inputs, **facts},
             policy=operation.policy,
-            acted=isinstance(outcome, Done) and facts["outcome"] == "replaced",
+            acted=acted,
             run=run,
         )
         log.decision(made)
         self._decisions.record(operation.subject, made)
-        if not isinstance(outcome, Escalated):
-            self._subjects.release(operation.subject, operation.id)
-        return f"{event}: {because[0]}"
+
+    def _sweep(self) -> None:
+        """What an operator has acknowledged waits no longer, of whichever kind."""
+        for operation in list(self._journal.waiting(*OperationKind)):
+            if not waits(operation, self._controls):
+                self._journal.answered(operation)
 
     # the fleet
 
@@ -199,6 +262,8 @@ class Recover:
         for rule in policy.rebuilds:
             try:
                 opened.extend(self._suspects(rule, version))
+            except CredentialsRejected:
+                raise
             except DrError as error:
                 # One rule's balancer that is gone must not hide the other rules' losses.
                 failed.append(f"{rule.name}: {error}")
@@ -207,6 +272,7 @@ class Recover:
 
     def _suspects(self, rule: RebuildRule, version: PolicyVersion) -> Iterator[str]:
         health = self._balancer.health(rule.balancer) if rule.balancer else {}
+        hung: list[Instance] = []
         for instance in selecting.select(self._inventory, rule.select).instances:
             if ISOLATED in instance.tags or (_running(instance) and in_rotation(health.get(instance.id)) is not False):
                 continue
@@ -214,6 +280,8 @@ class Recover:
                 tuple(self._inventory.system_events(instance.id)), since=self._clock.now() - rule.patience - RECENT
             )
             if failure is None:
+                if _running(instance) and self._clock.now() - instance.created > rule.patience:
+                    hung.append(instance)
                 continue
             suspicion = Suspicion(
                 instance=instance.id,
@@ -221,6 +289,34 @@ class Recover:
                 because=f"seen by the tick: {failure.type} {failure.status}, the instance is {instance.state}",
                 failed_at=failure.published,
                 still_lost=True,
+            )
+            opened = self._suspicions.follow(suspicion, rule, version)
+            if opened.new and opened.operation is not None:
+                yield opened.operation
+        if hung:
+            yield from self._without_event(rule, version, hung, health)
+
+    def _without_event(
+        self, rule: RebuildRule, version: PolicyVersion, hung: Sequence[Instance], health: Mapping[InstanceId, Health]
+    ) -> Iterator[str]:
+        """Out of rotation, though nothing is known to have failed: it may hang. The operation looks for itself and
+        waits out the patience of the rule before it believes that.
+
+        Not when the whole pool is out (no machine's own failure), and not when an operator took its weight away."""
+        assert rule.balancer is not None
+        if len(health) > 1 and Health.NORMAL not in health.values():
+            log.event("fleet.unseen", subject=rule.name, because=f"none of {len(health)} in {rule.balancer} is normal")
+            return
+        served = {backend.server for backend in self._balancer.backends(rule.balancer) if backend.weight}
+        for instance in hung:
+            if instance.id not in served:
+                continue
+            now = self._clock.now()
+            suspicion = Suspicion(
+                instance=instance.id,
+                event=slot_of(now),
+                because=f"seen by the tick: {rule.balancer} has taken it out of rotation, without any failure event",
+                failed_at=now,
             )
             opened = self._suspicions.follow(suspicion, rule, version)
             if opened.new and opened.operation is not None:

@@ -7,9 +7,9 @@ Crash order: operation, then invocation. The recipe takes the subject itself, fi
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from shared.domain.errors import DrError
@@ -25,7 +25,14 @@ from shared.state.journal import Journal
 from shared.state.subjects import Subjects
 
 MOST_LOOKS: Final = 5
-"""Looks at one failure that found it recovered or refused; after these an operator decides."""
+"""Looks at one failure that found it recovered or refused; after these an operator decides: one more operation says so,
+and an acknowledgement of that lets it be looked at as often again."""
+MOST_OPERATIONS: Final = 60
+"""About one failure in all, however often it is acknowledged."""
+USED_UP: Final = "looks_used_up"
+"""Key in the inputs of an operation that only asks the operator."""
+SLOT: Final = timedelta(minutes=10)
+"""Troubles without an event id are one trouble when they fall into the same ten minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +78,14 @@ class Suspicions:
             return Opened(operation=held.id, because=f"{held.id} already deals with it")
         if held is not None and waits(held, self._controls):
             return Opened(operation=None, because=f"{held.id} waits for an operator")
-        for look in range(1, MOST_LOOKS + 1):
+        fruitless = 0
+        for look in range(1, MOST_OPERATIONS + 1):
             name = operation_id(suspicion.instance, suspicion.event, look)
             found = self._journal.find(name)
             if found is None:
                 operation = self._operation(name, suspicion, rule, policy)
+                if fruitless >= MOST_LOOKS:
+                    operation = replace(operation, inputs={**operation.inputs, USED_UP: str(fruitless)})
                 return Opened(operation=self._journal.open(operation).id, because=suspicion.because, new=True)
             if found.state is OperationState.OPEN:
                 return Opened(operation=name, because=f"{name} already deals with it")
@@ -84,10 +94,12 @@ class Suspicions:
             if found.state is OperationState.NEEDS_OPERATOR:
                 if waits(found, self._controls):
                     return Opened(operation=None, because=f"{name} waits for an operator")
+                fruitless = 0
                 continue  # acknowledged: the operator wants it tried again
+            fruitless += 1
             if not suspicion.still_lost and suspicion.rank <= int(found.inputs.get("rank", "0")):
                 return Opened(operation=None, because=f"{name} already looked: {found.result.get('because', 'ended')}")
-        return Opened(operation=None, because=f"{MOST_LOOKS} looks at {suspicion.event} ended without a rebuild")
+        return Opened(operation=None, because=f"{MOST_OPERATIONS} operations about {suspicion.event} did not end it")
 
     def _operation(self, id: OperationId, suspicion: Suspicion, rule: RebuildRule, policy: PolicyVersion) -> Operation:
         now = self._clock.now()
@@ -112,11 +124,21 @@ class Suspicions:
 
 
 def waits(operation: Operation, controls: Controls) -> bool:
-    """Whether it ended with a question to an operator who has not acknowledged it (or its instance) since."""
+    """Whether it ended with a question to an operator who has not acknowledged it (or its subject) since."""
+    return unanswered(operation, controls.acknowledged)
+
+
+def unanswered(operation: Operation, acknowledged: Callable[[str], datetime | None]) -> bool:
     if operation.state is not OperationState.NEEDS_OPERATOR:
         return False
-    answers = (controls.acknowledged(operation.id), controls.acknowledged(operation.subject))
+    answers = (acknowledged(operation.id), acknowledged(operation.subject))
     return not any(at is not None and at >= operation.created for at in answers)
+
+
+def slot_of(at: datetime) -> str:
+    """Names a trouble that has no event of its own, so that an alarm and the tick arrive at the same operation."""
+    seconds = int(at.timestamp()) // int(SLOT.total_seconds()) * int(SLOT.total_seconds())
+    return f"look-{datetime.fromtimestamp(seconds, UTC):%Y%m%dT%H%MZ}"
 
 
 def operation_id(instance: InstanceId, event: str, look: int = 1) -> OperationId:

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from shared.state.decisions import Decisions
 from shared.state.journal import Journal
 from shared.state.policies import Policies
 from shared.usecases.back_up import BackUp
@@ -29,6 +30,7 @@ def backup() -> CarryOn:
             ),
             TakeImage(images=EcsImages(endpoint=where, credentials=credentials), clock=clock()),
         ),
+        decisions=Decisions(store()),
         functions=functions(),
         function="backup",
         clock=clock(),

@@ -11,7 +11,7 @@ from shared.state.subjects import Subjects
 from shared.usecases.look import Look
 from shared.usecases.operations import Executor
 from shared.usecases.rebuild import RebuildRecipe
-from shared.usecases.recover import Recover
+from shared.usecases.recover import CLAIM_FOR, Recover
 from shared.usecases.suspicion import Suspicions
 from shared.wiring.foundation import clock, configuration, credentials, functions, store
 
@@ -49,7 +49,7 @@ def recover() -> Recover:
             policies=policies,
             clock=clock(),
         ),
-        executor=Executor(journal, clock()),
+        executor=Executor(journal, clock(), claim_for=CLAIM_FOR),
         journal=journal,
         subjects=subjects,
         suspicions=Suspicions(

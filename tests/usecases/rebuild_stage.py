@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from emulator.cloud import Cloud
+from shared.domain.errors import DrError
 from shared.domain.ids import DiskId, InstanceId, LoadBalancerId, PairName, PolicyVersion, SiteName
 from shared.domain.operation import Operation, OperationKind
 from shared.domain.policy import Member, Pair, Policy, PruneLimits, RebuildRule, Selection
@@ -23,7 +24,7 @@ from shared.usecases.alarm import Alarm, Answer
 from shared.usecases.look import Look
 from shared.usecases.operations import Executor
 from shared.usecases.rebuild import RebuildRecipe
-from shared.usecases.recover import Recover
+from shared.usecases.recover import CLAIM_FOR, Recover
 from shared.usecases.suspicion import Suspicions
 from tests.usecases.fleet import (
     LB,
@@ -116,6 +117,7 @@ class Stage:
             self.fleet.add("master-i", ZONE_I, "127.77.2.21", role="master")
         self.fleet.image("m-app-base")
         self.deaths: list[str] = []
+        self.errors: list[DrError] = []  # what an invocation raised: its own end
         self._runs = itertools.count(1)
         create_tables(self.cloud, "understudy")
         self.clock = StageClock(self.cloud)
@@ -177,7 +179,7 @@ class Stage:
         )
         self.recover = Recover(
             recipe=recipe,
-            executor=Executor(journal, self.clock),
+            executor=Executor(journal, self.clock, claim_for=CLAIM_FOR),
             journal=journal,
             subjects=subjects,
             suspicions=suspicions,
@@ -240,6 +242,8 @@ class Stage:
             self.recover.tick(run="tick", owner=self._run())
         except CallerDied as death:
             self.deaths.append(str(death))
+        except DrError as error:
+            self.errors.append(error)
 
     def pass_time(self, duration: timedelta, *, ticks: bool = True) -> None:
         end = self.clock.now() + duration
@@ -258,6 +262,8 @@ class Stage:
             self.recover.one(request["operation"], run="call", owner=self._run(), now=request.get("look") == "now")
         except CallerDied as death:
             self.deaths.append(str(death))
+        except DrError as error:
+            self.errors.append(error)
         return b""
 
     def _run(self) -> str:
