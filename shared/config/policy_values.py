@@ -2,6 +2,7 @@
 ValueError with what is wrong and what to write instead."""
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
@@ -153,7 +154,7 @@ def _zones() -> frozenset[str]:
 def _ordered(values: list[int], what: str, remedy: str) -> tuple[int, ...]:
     if not values:
         raise ValueError(f"the list is empty, so it would never be due. Write {remedy}")
-    twice = sorted({value for value in values if values.count(value) > 1})
+    twice = sorted(value for value, times in Counter(values).items() if times > 1)
     if twice:
         raise ValueError(f"{what} {twice[0]} is listed twice. Remove one")
     return tuple(sorted(values))
