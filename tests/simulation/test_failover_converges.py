@@ -15,6 +15,7 @@ from tests.simulation.pair_world import H, I
 from tests.simulation.world import Faults, World
 
 TROUBLE, REST = 90.0, 150.0
+MENDED = 10.0  # how long a late write may stand once all can be reached: a lease that runs out, and three rounds
 SEEDS = range(60)
 
 
@@ -75,7 +76,12 @@ def test_a_bad_day_ends_with_one_active_site_and_the_name_on_it(seed: int) -> No
     assert pair.record().value == ADDRESS[holder], f"{pair.record()}, {pair.failover()}\n{story}"
     assert pair.failover().state in (State.WATCHING, State.SUSPECTING), f"{pair.failover()}\n{story}"
     assert pair.accepted_by(holder, after=TROUBLE + REST - 5), story
-    for at, value, epoch, owner in pair.bound_under:
-        if value == ADDRESS[owner]:  # else a watch that was frozen wrote for an older epoch: the next round mends that
+    for number, (at, value, epoch, owner) in enumerate(pair.bound_under):
+        if value != ADDRESS[owner]:
+            # A watch that was frozen wrote for an older epoch. In calm the next rounds mend that.
+            mended = next((then for then, right, *_ in pair.bound_under[number + 1 :] if right != value), None)
+            assert mended is not None, f"bound to {value} at {at:.3f} under epoch {epoch}, for good\n{story}"
+            assert mended <= max(at, TROUBLE) + MENDED, f"{value} stood from {at:.3f} to {mended:.3f}\n{story}"
+        else:
             late = [one for one in pair.accepted if one.epoch < epoch and one.until >= at]
             assert not late, f"bound to {value} at {at:.3f} under epoch {epoch}, but {late[0]}\n{story}"

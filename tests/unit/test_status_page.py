@@ -13,6 +13,7 @@ from shared.observability.view import (
     SkipView,
     SlotsView,
     StatusView,
+    WatchView,
 )
 
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
@@ -52,6 +53,7 @@ def a_view(text: str) -> StatusView:
                 because=text,
                 since=NOW,
                 agents=(text,),
+                watches=(WatchView(site=text, heard=timedelta(minutes=5), running=False),),
             ),
         ),
         prune=CertificateView(at=NOW, state=text, outcomes={text: 4}, refused=(text,), orphans=1, missing=0),

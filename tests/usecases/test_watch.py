@@ -1,18 +1,20 @@
 """What a tick of watch does with its trigger; what happens inside a round is told in tests/simulation."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from shared.domain.errors import BadInput, OutcomeUnknown
 from shared.domain.failover_fsm import State
-from shared.domain.ids import PairName, SiteName
+from shared.domain.ids import Epoch, PairName, PolicyVersion, SiteName
 from shared.domain.lease import Lease
 from shared.ports.store import Condition, Row
+from shared.state.heartbeats import Heartbeat, Heartbeats
 from shared.state.leases import TABLE, Leases
-from shared.usecases.watch import Watch, Watched
-from tests.simulation.failover_world import FailoverWorld
+from shared.usecases.watch import PairWatch, Watch, Watched
+from tests.simulation.failover_world import ADDRESS, FailoverWorld, TruthStore, pair_policy
 from tests.simulation.pair_world import PAIR, H, I
 from tests.simulation.world import Faults, Process, ProcessStore, Rows, World
 
@@ -142,3 +144,28 @@ def test_a_row_that_another_attempt_wrote_does_not_count_as_ours() -> None:
 
     with pytest.raises(OutcomeUnknown):
         Leases(LosesReplies(rows, applies=False), tokens=lambda: "ours").take(seen, H, length=LENGTH)
+
+
+def test_a_slow_inventory_keeps_no_round_waiting_while_the_agents_say_where_they_are(pair: FailoverWorld) -> None:
+    looks: list[Callable[[], None]] = []
+    known: list[str | None] = []
+    Heartbeats(TruthStore(pair.rows)).beat(
+        PAIR,
+        Heartbeat(
+            site=I, sequence=1, run="a", at=pair.now(), active=False, epoch=Epoch(1), address="10.0.2.99", ready=True
+        ),
+    )
+
+    def live(process: Process) -> None:
+        ports = replace(pair.ports(process, I), aside=looks.append)
+        witness = PairWatch(pair_policy(), site=I, policy=PolicyVersion(1), ports=ports).witness
+        for _ in range(2):
+            witness.learn_addresses()
+            known.append(witness.address(I))
+            looks[0]()
+            known.append(witness.address(I))
+
+    pair.world.spawn("watch-tick", pair.world.machine("fc"), live)
+    pair.world.run(10)
+
+    assert known == ["10.0.2.99", ADDRESS[I], ADDRESS[I], ADDRESS[I]]
