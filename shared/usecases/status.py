@@ -7,11 +7,12 @@ compares. Who holds a lease is not who is active: that is measured from the mast
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from itertools import chain, islice
 from typing import Final
 
-from shared.domain.ids import DiskId, InstanceId, PolicyVersion, SnapshotId
+from shared.domain.ids import DiskId, InstanceId, OperationId, PolicyVersion, SnapshotId
 from shared.domain.objectives import recovery_point_age, worst_gap
-from shared.domain.operation import OperationKind
+from shared.domain.operation import Operation, OperationKind
 from shared.domain.policy import Pair, Policy
 from shared.domain.retention import RestorePoint
 from shared.observability.view import (
@@ -35,6 +36,7 @@ from shared.state.leases import Leases
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.state.slots import Slot, Slots, SlotState
+from shared.usecases.suspicion import unanswered
 
 WINDOW: Final = timedelta(days=7)
 """How far back the worst RPO and the slots are counted."""
@@ -83,7 +85,7 @@ class Status:
             disks=self._disks(history, policy, now),
             slots=history.counts(),
             skips=history.skips(),
-            operations=self._operations(),
+            operations=self._operations(standing),
             pairs=() if policy is None else self._pairs(policy, now),
             prune=next(map(_certificate, self._certificates.newest(1)), None),
         )
@@ -115,23 +117,21 @@ class Status:
             )
         return tuple(views)
 
-    def _operations(self) -> tuple[OperationView, ...]:
-        views: list[OperationView] = []
-        for kind in OperationKind:
-            for operation in self._journal.open_of(kind, sweep=False):  # its role cannot delete
-                views.append(
-                    OperationView(
-                        id=operation.id,
-                        kind=kind.value,
-                        subject=operation.subject,
-                        since=operation.created,
-                        because=operation.because,
-                        steps=tuple(f"{step.name}: {step.state.value}" for step in operation.steps),
-                    )
-                )
-                if len(views) == OPERATIONS_SHOWN:
-                    return tuple(views)
-        return tuple(views)
+    def _operations(self, standing: Standing) -> tuple[OperationView, ...]:
+        """Those that wait for an operator first, then those under way. A row that cannot be read shows as such."""
+        now = self._clock.now()
+        damaged: list[OperationId] = []
+        waiting = (
+            _operation(one, f"needs operator: {one.result.get('because', 'no reason given')}")
+            for one in self._journal.waiting(*OperationKind)
+            if unanswered(one, standing.acknowledged.get)
+        )
+        under_way = (
+            _operation(one, one.because)
+            for one in self._journal.open_of(*OperationKind, sweep=False, damaged=damaged)  # its role cannot delete
+        )
+        views = tuple(islice(chain(waiting, under_way), OPERATIONS_SHOWN))
+        return (*(_unreadable(id_, now) for id_ in damaged), *views)
 
     def _pairs(self, policy: Policy, now: datetime) -> tuple[PairView, ...]:
         views = []
@@ -223,6 +223,23 @@ def _as_point(slot: Slot) -> RestorePoint:
         protection=slot.protection,
         policy=PolicyVersion(0),
         usable_since=slot.usable,
+    )
+
+
+def _operation(operation: Operation, because: str) -> OperationView:
+    return OperationView(
+        id=operation.id,
+        kind=operation.kind.value,
+        subject=operation.subject,
+        since=operation.created,
+        because=because,
+        steps=tuple(f"{step.name}: {step.state.value}" for step in operation.steps),
+    )
+
+
+def _unreadable(id_: OperationId, now: datetime) -> OperationView:
+    return OperationView(
+        id=id_, kind="unknown", subject="unknown", since=now, because="needs operator: its row cannot be read", steps=()
     )
 
 

@@ -288,11 +288,12 @@ WORST_COST = TICK + timedelta(seconds=60)
 
 
 @pytest.mark.timeout(150)
-def test_a_death_costs_a_rebuild_no_more_than_one_tick(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_death_costs_a_rebuild_no_more_than_one_tick(capsys: pytest.CaptureFixture[str], *, after: bool) -> None:
     calm, stage = rto_after(Tripwire())
     worst, where = calm, ""
     for at in range(len(stage.wire.calls)):
-        took, struck = rto_after(Tripwire(at=at, after=True))
+        took, struck = rto_after(Tripwire(at=at, after=after))
         if took > worst:
             worst, where = took, str(struck.deaths)
     with capsys.disabled():
