@@ -1,8 +1,9 @@
-"""Proves from the masters' own accept logs that never two sites were active. `python -m understudy.checker LOG...`
+"""Proves from the masters' own accept logs that never two were active. `python -m understudy.checker LOG...`
 
 It shares no code with agent, watch or lease: it reads lines and compares numbers. What it proves:
 
-1. every accepted command names a site and an epoch, and no epoch was ever used by two sites;
+1. every accepted command names a site, an instance and an epoch, and no epoch was ever used by two sites, nor by two
+   instances of one site;
 2. on the logs' common clock the epochs' intervals (first to last accepted command) follow each other in epoch order
    without touching: no command was accepted under an epoch after one had been accepted under a later epoch.
 
@@ -31,6 +32,7 @@ class Line:
     outcome: str
     id: str
     site: str
+    instance: str
     epoch: int
     at: float
 
@@ -41,13 +43,14 @@ class Reign:
 
     epoch: int
     site: str
+    instance: str
     first: Line
     last: Line
     accepted: int = 1
 
     def __str__(self) -> str:
         return (
-            f"epoch {self.epoch}: {self.site} accepted {self.accepted} commands "
+            f"epoch {self.epoch}: {self.site} ({self.instance}) accepted {self.accepted} commands "
             f"from {self.first.at:.3f} to {self.last.at:.3f} s"
         )
 
@@ -76,7 +79,7 @@ class Proof:
         head = (
             f"proved: never two active, from {self.accepted} accepted commands of {len(self.reigns)} epochs ({counts})"
             if self.holds
-            else f"BROKEN: two sites were active ({counts})"
+            else f"BROKEN: two were active ({counts})"
         )
         return "\n".join([head, *(f"  {reign}" for reign in self.reigns), *(f"  ! {text}" for text in self.violations)])
 
@@ -92,12 +95,14 @@ def read(path: Path, shifts: Mapping[str, float] | None = None) -> list[Line]:
         where = f"{path.name}:{number}"
         try:
             body = json.loads(raw)
-            shift = (shifts or {}).get(str(body.get("instance", "")), 0.0)
+            instance = str(body.get("instance") or "")
+            shift = (shifts or {}).get(instance, 0.0)
             line = Line(
                 where,
                 body["outcome"],
                 str(body["id"]),
                 str(body["site"]),
+                instance,
                 int(body["epoch"]),
                 float(body["at"]) + shift,
             )
@@ -119,15 +124,20 @@ def prove(lines: Iterable[Line]) -> Proof:
         if line.outcome == "accepted":
             accepted.append(line)
     for line in sorted(accepted, key=lambda line: line.at):
-        if line.epoch < 1 or not line.site:
-            proof.violations.append(f"{line.where}: command {line.id} was accepted without a site or an epoch")
+        if line.epoch < 1 or not line.site or not line.instance:
+            proof.violations.append(
+                f"{line.where}: command {line.id} was accepted without a site or an epoch, or by an unnamed instance"
+            )
             continue
         reign = reigns.get(line.epoch)
         if reign is None:
-            reigns[line.epoch] = Reign(line.epoch, line.site, line, line)
+            reigns[line.epoch] = Reign(line.epoch, line.site, line.instance, line, line)
             continue
-        if reign.site != line.site:
-            text = f"epoch {line.epoch} was used by two sites: {reign.site} and {line.site}"
+        if (reign.site, reign.instance) != (line.site, line.instance):
+            two = f"sites: {reign.site} and {line.site}"
+            if reign.site == line.site:
+                two = f"instances of {line.site}: {reign.instance} and {line.instance}"
+            text = f"epoch {line.epoch} was used by two {two}"
             if text not in told:
                 told.add(text)
                 proof.violations.append(f"{text} ({reign.first.where}, {line.where})")

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from shared.adapters.clock import SystemClock
+from shared.domain.errors import BadInput
 from shared.domain.ids import Epoch
 from shared.ports.clock import Clock
 from shared.ports.probes import AgentReport, Sight
@@ -21,8 +22,12 @@ LARGEST_ANSWER: Final = 64 * 1024
 class HttpAgents:
     """Agents port. Safe to share between threads: it keeps nothing between calls."""
 
-    def __init__(self, *, clock: Clock | None = None) -> None:
+    def __init__(self, *, clock: Clock | None = None, secret: str | None = None) -> None:
+        """`secret`: what the agents' UNDERSTUDY_AGENT_SECRET says, sent with orders only. Raises BadInput."""
+        if secret is not None and not (secret.isascii() and secret.isprintable()):
+            raise BadInput("UNDERSTUDY_AGENT_SECRET goes into an HTTP header: use printable ASCII characters only")
         self._clock: Clock = clock or SystemClock()
+        self._secret = secret
 
     def look(self, address: str, port: int, *, timeout: timedelta) -> AgentReport:
         return self._ask("GET", "/status", None, address, port, timeout)
@@ -39,8 +44,11 @@ class HttpAgents:
         content = b"" if body is None else json.dumps(body).encode()
         head = (
             f"{method} {path} HTTP/1.1\r\nHost: {address}:{port}\r\nConnection: close\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n"
         )
+        if method == "POST" and self._secret is not None:
+            head += f"x-understudy-secret: {self._secret}\r\n"
+        head += "\r\n"
         try:
             status, answer = self._exchange(head.encode() + content, address, port, timeout)
         except TimeoutError:

@@ -50,3 +50,8 @@ def site(require: Require) -> str:
 def webhook_secret(read: Read) -> str | None:
     """What the alarm's webhook URL must carry as ?token=. None: every call of the webhook is refused."""
     return read("UNDERSTUDY_WEBHOOK_SECRET")
+
+
+def agent_secret(read: Read) -> str | None:
+    """What the agents ask of whoever orders them to promote or demote. None: they ask nothing."""
+    return read("UNDERSTUDY_AGENT_SECRET")

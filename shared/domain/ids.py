@@ -11,6 +11,8 @@ LoadBalancerId = NewType("LoadBalancerId", str)
 OperationId = NewType("OperationId", str)
 SiteName = NewType("SiteName", str)
 PairName = NewType("PairName", str)
+HolderId = NewType("HolderId", str)
+"""One agent's place on one machine for one boot: two machines, or two agents of one machine, never share it."""
 Epoch = NewType("Epoch", int)
 """Fencing number of a lease: rises by one with each take-over, never falls, never restarts."""
 PolicyVersion = NewType("PolicyVersion", int)

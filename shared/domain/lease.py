@@ -16,15 +16,33 @@ Wall clocks appear nowhere, and no two machines' clocks are compared: each side 
 
 A lease row is never deleted, or its epoch would restart. `FREE` is written by a holder that has already revoked its
 own deadline: then nobody is active under this epoch, and a taker need not wait.
+
+A site is not one holder: a cloned image or a doubled unit gives it two agents, and both would renew. So the row names
+its holder, and only that holder renews it. A watch takes a lease for a site and cannot know the holder: it leaves it
+`UNCLAIMED`, nobody is active under it yet, and the first agent of that site that claims it by compare-and-set is its
+holder. To any other agent of the same site the row is somebody else's: it waits and takes over like every taker.
+
+**The limit of this proof: a pause that the clock does not count.** CLOCK_BOOTTIME counts the time for which the guest's
+own kernel was suspended. It does not count a pause of the whole virtual machine by its hypervisor (hibernation, a saved
+and restored machine, a long live migration): after it, the old holder's clock reads as if nothing had happened, and its
+master accepts commands until what was left of its deadline has passed, although a taker has long been active. The same
+holds for two machines restored from one saved memory: they share even the holder. Where this matters, do not hibernate
+masters, and fence what a command writes to: let the store behind the master reject an epoch lower than the newest it
+has seen, and read back after writing. (Comparing each renewal with the store's own clock would notice such a pause at
+the next renewal; it is not built: the store port does not hand out the server's date.)
 """
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
+from typing import Final
 
 from shared.domain.errors import BadInput
-from shared.domain.ids import Epoch, PairName, SiteName
+from shared.domain.ids import Epoch, HolderId, PairName, SiteName
 from shared.domain.policy import Pair
+
+UNCLAIMED: Final = HolderId("")
+"""Taken for a site by a watch: nobody is active under it before an agent of that site has claimed it."""
 
 
 class LeaseState(StrEnum):
@@ -65,16 +83,33 @@ class Lease:
     token: str  # unique per write attempt: settles by reading back whether a write without an answer was applied
     state: LeaseState
     length: timedelta  # the holder's own terms, so that a taker under another policy version waits long enough
+    holder: HolderId = UNCLAIMED  # the one agent of the owner that may renew
 
     @classmethod
-    def first(cls, pair: PairName, owner: SiteName, *, token: str, length: timedelta) -> "Lease":
-        return cls(pair=pair, owner=owner, epoch=Epoch(1), version=1, token=token, state=LeaseState.HELD, length=length)
+    def first(
+        cls, pair: PairName, owner: SiteName, *, token: str, length: timedelta, holder: HolderId = UNCLAIMED
+    ) -> "Lease":
+        return cls(
+            pair=pair,
+            owner=owner,
+            epoch=Epoch(1),
+            version=1,
+            token=token,
+            state=LeaseState.HELD,
+            length=length,
+            holder=holder,
+        )
 
     def renewed(self, *, token: str, length: timedelta) -> "Lease":
         assert self.state is LeaseState.HELD, "a free lease is taken, not renewed"
         return replace(self, version=self.version + 1, token=token, length=length)
 
-    def taken(self, owner: SiteName, *, token: str, length: timedelta) -> "Lease":
+    def claimed(self, holder: HolderId, *, token: str, length: timedelta) -> "Lease":
+        assert self.state is LeaseState.HELD, "a free lease is taken, not claimed"
+        assert self.holder == UNCLAIMED, "a lease with a holder is not claimed by another"
+        return replace(self, version=self.version + 1, token=token, length=length, holder=holder)
+
+    def taken(self, owner: SiteName, *, token: str, length: timedelta, holder: HolderId = UNCLAIMED) -> "Lease":
         return replace(
             self,
             owner=owner,
@@ -83,6 +118,7 @@ class Lease:
             token=token,
             state=LeaseState.HELD,
             length=length,
+            holder=holder,
         )
 
     def released(self, *, token: str) -> "Lease":

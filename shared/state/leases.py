@@ -11,11 +11,12 @@ from datetime import timedelta
 from typing import Final
 
 from shared.domain.errors import Conflict, OutcomeUnknown, Permanent
-from shared.domain.ids import Epoch, PairName, SiteName
-from shared.domain.lease import Lease, LeaseState
+from shared.domain.ids import Epoch, HolderId, PairName, SiteName
+from shared.domain.lease import UNCLAIMED, Lease, LeaseState
 from shared.ports.store import Absent, Condition, Matches, Row, Store, Value
 
 TABLE: Final = "leases"
+UNKNOWN: Final = HolderId("?")  # a row of before holders were written: somebody may be active, so nobody may claim it
 
 
 class Leases:
@@ -29,18 +30,22 @@ class Leases:
         row = self._store.get(TABLE, (pair,))
         return None if row is None else _lease(row)
 
-    def create(self, pair: PairName, owner: SiteName, *, length: timedelta) -> Lease:
+    def create(self, pair: PairName, owner: SiteName, *, length: timedelta, holder: HolderId = UNCLAIMED) -> Lease:
         """The very first lease, epoch 1. Raises Conflict when a row exists."""
-        lease = Lease.first(pair, owner, token=self._tokens(), length=length)
+        lease = Lease.first(pair, owner, token=self._tokens(), length=length, holder=holder)
         return self._write(lease, Absent())
 
     def renew(self, seen: Lease, *, length: timedelta) -> Lease:
         """One renewal. Raises Conflict when the row is no longer as `seen`, OutcomeUnknown when it stays open."""
         return self._write(seen.renewed(token=self._tokens(), length=length), _as(seen))
 
-    def take(self, seen: Lease, owner: SiteName, *, length: timedelta) -> Lease:
+    def claim(self, seen: Lease, holder: HolderId, *, length: timedelta) -> Lease:
+        """Become the holder of a lease that was taken for this site. Of several agents one wins; others: Conflict."""
+        return self._write(seen.claimed(holder, token=self._tokens(), length=length), _as(seen))
+
+    def take(self, seen: Lease, owner: SiteName, *, length: timedelta, holder: HolderId = UNCLAIMED) -> Lease:
         """Take over from exactly the lease that was `seen`: epoch and version rise by one in the same write."""
-        return self._write(seen.taken(owner, token=self._tokens(), length=length), _as(seen))
+        return self._write(seen.taken(owner, token=self._tokens(), length=length, holder=holder), _as(seen))
 
     def release(self, seen: Lease) -> Lease:
         """Give it back; only a holder that has revoked its own deadline may."""
@@ -70,6 +75,7 @@ def _columns(lease: Lease) -> dict[str, Value]:
         "token": lease.token,
         "state": lease.state.value,
         "lease_ms": round(lease.length.total_seconds() * 1000),
+        "holder": lease.holder,
     }
 
 
@@ -83,6 +89,7 @@ def _lease(row: Row) -> Lease:
             token=str(row.columns["token"]),
             state=LeaseState(str(row.columns["state"])),
             length=timedelta(milliseconds=int(row.columns["lease_ms"])),
+            holder=HolderId(str(row.columns.get("holder", UNKNOWN))),
         )
     except (KeyError, ValueError) as error:
         raise Permanent(

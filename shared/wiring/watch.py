@@ -66,7 +66,7 @@ def watch() -> Watch:
             decisions=Decisions(store),
             controls=Controls(store),
             policies=Policies(store),
-            agents=HttpAgents(),
+            agents=HttpAgents(secret=settings.agent_secret(environment.variable)),
             names=PvtzNames(endpoint=where, credentials=credentials),
             inventory=EcsInventory(endpoint=where, credentials=credentials),
             balancer=SlbBalancer(endpoint=where, credentials=credentials),

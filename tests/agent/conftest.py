@@ -91,10 +91,11 @@ class Site:
         preferred = ["--preferred"] if site == H else []
         return ["--pair", PAIR, "--site", site, *terms, *preferred, "--port", str(port), "--role-file", str(role_file)]
 
-    def agent(self, site: SiteName = H) -> Running:
-        port, role_file = free_port(), self.folder / f"{site}.json"
-        process = self.start(["-m", "understudy.agent", *self.arguments(site, port=port, role_file=role_file)])
-        return Running(process, port, role_file)
+    def agent(self, site: SiteName = H, *, file: str = "", **extra: str) -> Running:
+        """`file`: another role file than that of the site's other agents."""
+        port, role_file = free_port(), self.folder / (file or site) / "role.json"
+        arguments = ["-m", "understudy.agent", *self.arguments(site, port=port, role_file=role_file)]
+        return Running(self.start(arguments, **extra), port, role_file)
 
     def start(self, arguments: list[str], **extra: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
@@ -164,8 +165,10 @@ def site(local: Local, tmp_path: Path) -> Iterator[Site]:
     proxy.close()
 
 
-def post(port: int, path: str, body: dict[str, Any], host: str = "127.0.0.1") -> tuple[int, dict[str, Any]]:
-    request = urllib.request.Request(f"http://{host}:{port}{path}", json.dumps(body).encode(), method="POST")
+def post(
+    port: int, path: str, body: dict[str, Any], host: str = "127.0.0.1", **headers: str
+) -> tuple[int, dict[str, Any]]:
+    request = urllib.request.Request(f"http://{host}:{port}{path}", json.dumps(body).encode(), headers, method="POST")
     try:
         with urllib.request.urlopen(request, timeout=3) as answer:
             return answer.status, json.loads(answer.read())

@@ -1,7 +1,9 @@
 """The agent as a real process, on real seconds, against the local cloud's Tablestore over HTTP."""
 
+import json
 import signal
 import time
+import urllib.request
 from datetime import timedelta
 
 import pytest
@@ -180,3 +182,70 @@ def test_the_deadline_is_no_further_away_than_the_lease_less_its_margin(site: Si
     for _ in range(40):
         assert agent.role().active_until() - boottime() <= STEADY
         time.sleep(0.02)
+
+
+def holder(running: Running) -> str:
+    return str(
+        json.loads(urllib.request.urlopen(f"http://127.0.0.1:{running.port}/status", timeout=2).read())["holder"]
+    )
+
+
+def test_of_two_agents_of_one_site_one_is_active_and_the_other_never_takes_part_in_its_lease(site: Site) -> None:
+    first = site.agent()
+    wait_for("the first agent", first.active)
+    twin = site.agent(file="twin")
+    wait_for("the twin's door", lambda: twin.look().sight is Sight.ANSWERED)
+    refused = HttpAgents().promote("127.0.0.1", twin.port, epoch=Epoch(1), timeout=SECOND)
+    assert refused.active is False
+    assert "held by another agent of this site" in refused.detail
+    ended = time.monotonic() + TERMS.lease.total_seconds() + 0.5
+    while time.monotonic() < ended:
+        assert first.active()
+        assert not twin.active()
+        time.sleep(0.02)
+
+    first.signal(signal.SIGKILL)
+    killed = time.monotonic()
+    wait_for("the twin to take over", twin.active)
+
+    assert time.monotonic() - killed > STEADY - TERMS.renew_every.total_seconds(), "it waited for the lease to run out"
+    assert twin.role().look().epoch == 2
+
+
+def test_an_agent_is_the_same_after_a_restart_and_another_one_from_another_directory(site: Site) -> None:
+    first = site.agent()
+    wait_for("its door", lambda: first.look().sight is Sight.ANSWERED)
+    before = holder(first)
+    first.signal(signal.SIGKILL)
+    first.process.wait(5)
+    again, twin = site.agent(), site.agent(file="twin")
+    wait_for("both doors", lambda: all(one.look().sight is Sight.ANSWERED for one in (again, twin)))
+
+    assert holder(again) == before
+    assert holder(twin) != before
+
+
+def test_an_agent_that_cannot_write_its_role_file_ends_and_says_so(site: Site) -> None:
+    agent = site.agent()
+    wait_for("the agent to be active", agent.active)
+    agent.role_file.unlink()
+    agent.role_file.mkdir()
+    output, _ = agent.process.communicate(timeout=20)
+
+    assert agent.process.returncode == 1
+    assert "agent.thread_died: renew: IsADirectoryError" in output.decode()
+    wait_for("its lease to run out", lambda: site.take_over(STANDBY))
+
+
+def test_orders_without_the_secret_are_refused_and_change_nothing(site: Site) -> None:
+    agent = site.agent(UNDERSTUDY_AGENT_SECRET="s3cret")
+    wait_for("the agent to be active", agent.active)
+
+    for headers in ({}, {"x-understudy-secret": "s3cre"}, {"x-understudy-secret": "s3cr\xe9t"}):
+        for path in ("/demote", "/promote"):
+            status, body = post(agent.port, path, {"epoch": 1}, **headers)
+            assert (status, "UNDERSTUDY_AGENT_SECRET" in body["detail"]) == (403, True)
+    assert HttpAgents(secret="other").demote("127.0.0.1", agent.port, timeout=SECOND).detail.startswith("HTTP 403")
+    assert agent.active()
+    assert agent.look().active, "looking needs no secret"
+    assert HttpAgents(secret="s3cret").demote("127.0.0.1", agent.port, timeout=SECOND).active is False

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.lease import LeaseState
+from shared.domain.lease import Lease, LeaseState
 from shared.domain.policy import Policy, PruneLimits
 from shared.state.policies import Policies
 from tests.agent.conftest import PAIR, STANDBY, Site, post, store, wait_for
@@ -70,6 +70,11 @@ def masters(site: Site) -> dict[str, Master]:
     return running
 
 
+def promote(master: Master, lease: Lease) -> None:
+    status, _ = post(7001, "/promote", {"epoch": lease.epoch}, host=master.host)
+    assert status == 200
+
+
 def commands_until(master: Master, outcome: str, seconds: float) -> float:
     began = time.monotonic()
     while master.command() != outcome:
@@ -85,7 +90,7 @@ def test_killing_the_agent_alone_stops_the_master_before_the_lease_ends(masters:
     os.kill(int(old.status()["agent_pid"]), signal.SIGKILL)
     assert commands_until(old, "refused", LEASE) <= LEASE - 1 + 0.2
 
-    site.take_over(STANDBY)
+    promote(new, site.take_over(STANDBY))
     wait_for("the standby to be active", new.active)
     assert new.command() == "accepted"
     assert old.command() == "refused"
@@ -101,7 +106,7 @@ def test_agent_and_master_stopped_and_continued_after_the_take_over_accept_nothi
     status = old.status()
     for number in (status["agent_pid"], status["pid"]):
         os.kill(int(number), signal.SIGSTOP)
-    site.take_over(STANDBY)
+    promote(new, site.take_over(STANDBY))
     wait_for("the standby to be active", new.active)
     assert new.command() == "accepted"
     for number in (status["pid"], status["agent_pid"]):

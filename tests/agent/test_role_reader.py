@@ -1,9 +1,12 @@
 """What a master believes about its role: nothing, unless the file is whole, of this boot, and in time."""
 
+import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from understudy.agent import client
 from understudy.agent.client import Role, RoleReader, boot_id, replace_file
 
 
@@ -69,3 +72,33 @@ def test_a_replaced_file_is_read_whole(tmp_path: Path) -> None:
         look = RoleReader(path).look()
         assert (look.active, look.epoch) == (True, epoch)
     assert [one.name for one in tmp_path.iterdir()] == ["role.json"]
+
+
+def test_the_example_in_the_module_works_as_it_stands(tmp_path: Path) -> None:
+    assert client.__doc__ is not None
+    start, end = client.__doc__.index("    role = "), client.__doc__.index("The second look is what counts")
+    example = textwrap.dedent(client.__doc__[start:end])
+    path = tmp_path / "role.json"
+    done: list[str] = []
+    names: dict[str, Any] = {
+        **vars(client),
+        "work": done.append,
+        "take_back": done.remove,
+        "accept": lambda order, epoch: f"{order} accepted under {epoch}",
+        "refuse": lambda order, because: f"{order} refused: {because}",
+    }
+    exec(example.replace("/run/understudy/role.json", str(path)), names)
+    command = names["command"]
+    assert command("c-1").startswith("c-1 refused: no role file")
+
+    replace_file(path, Role("control", "hz-h", 3, 1e12, boot_id()).encode())
+    assert command("c-2") == "c-2 accepted under 3"
+    assert done == ["c-2"]
+
+    def lose(order: str) -> None:
+        done.append(order)
+        replace_file(path, Role("control", "hz-h", 3, 0.0, boot_id()).encode())
+
+    names["work"] = lose
+    assert command("c-3") == "c-3 refused: this site is not active"
+    assert done == ["c-2"], "what was done meanwhile is taken back"

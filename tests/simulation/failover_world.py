@@ -232,8 +232,9 @@ class SimAgents:
         return self._ask(address, timeout, lambda site: None)
 
     def promote(self, address: str, port: int, *, epoch: Epoch, timeout: timedelta) -> AgentReport:
-        # The agent's own loop takes the lease up; the order only waits for it.
+        # The agent's own loop claims the lease; the order tells it to, and waits for it.
         def wait(site: SiteName) -> None:
+            self._pair.holders[site].promote(epoch)
             until = self._pair.world.now + timeout.total_seconds() / 2
             while self._pair.world.now < until and self._pair.holders[site].grant.epoch < epoch:
                 self._pair.world.wait(self._process, 0.05)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from shared.domain.errors import Conflict, DrError, OutcomeUnknown, Retryable
-from shared.domain.ids import PairName, SiteName
+from shared.domain.ids import Epoch, HolderId, PairName, SiteName
 from shared.domain.lease import Grant, Sighting, Terms
 from shared.state.leases import Leases
 from tests.simulation.world import Machine, Process, ProcessClock, ProcessStore, Rows, World, tokens
@@ -18,13 +18,21 @@ TERMS = Terms(lease=timedelta(seconds=5), margin=timedelta(seconds=1), renew_eve
 
 
 class MemoryBoard:
-    """The role file of one machine."""
+    """The role file of one machine. `fails` is asked at each write; one that fails may be done all the same."""
 
-    def __init__(self, site: SiteName) -> None:
-        self._site = site
+    def __init__(self, site: SiteName, *, fails: Callable[[Grant], bool] = lambda _: False) -> None:
+        self._site, self._fails = site, fails
         self.content = b""
 
     def publish(self, grant: Grant) -> None:
+        failed = self._fails(grant)
+        if failed and self._fails(grant):
+            raise OSError("no space left on device")
+        self._write(grant)
+        if failed:
+            raise OSError("input/output error")
+
+    def _write(self, grant: Grant) -> None:
         self.content = Role(PAIR, self._site, int(grant.epoch), grant.until, "boot").encode()
 
 
@@ -33,6 +41,7 @@ class Accepted:
     """One accepted command: the site was active at some instant of [`since`, `until`] (true seconds)."""
 
     site: str
+    unit: str  # the machine: a site may, by mistake, have two
     epoch: int
     since: float
     until: float
@@ -61,19 +70,32 @@ class PairWorld:
     take_overs: int = 0
     defects: Defects = field(default_factory=Defects)
     restarts: float = 0.01  # per step, as often as orders to give up
+    twins: bool = False  # each site has a second machine with an agent and a master of its own
+    board_fails: float = 0.0  # of the revocations that are to be published
     machines: dict[SiteName, Machine] = field(default_factory=dict)
     boards: dict[SiteName, MemoryBoard] = field(default_factory=dict)
     holders: dict[SiteName, Holder] = field(default_factory=dict)
 
     def build(self, *, takers: int = 2) -> "PairWorld":
         for site in (H, I):
-            self.machines[site] = self.world.machine(site)
-            self.boards[site] = MemoryBoard(site)
-            self.world.spawn(f"agent-{site[-1]}", self.machines[site], self._agent(site))
-            self.world.spawn(f"master-{site[-1]}", self.machines[site], self._master(site))
+            for unit in self.units(site):
+                self.machines[unit] = self.world.machine(unit)
+                self.boards[unit] = MemoryBoard(site, fails=self._board_fails)
+                short = unit.removeprefix("hz-")
+                self.world.spawn(f"agent-{short}", self.machines[unit], self._agent(site, unit))
+                self.world.spawn(f"master-{short}", self.machines[unit], self._master(site, unit))
         for number in range(takers):
             self.world.spawn(f"taker-{number}", self.world.machine(f"fc-{number}"), self._taker())
         return self
+
+    def units(self, site: SiteName) -> tuple[SiteName, ...]:
+        """The keys of this site's machines in `machines`, `boards` and `holders`."""
+        return (site, SiteName(f"{site}-twin")) if self.twins else (site,)
+
+    def _board_fails(self, grant: Grant) -> bool:
+        # Mostly revocations: a new deadline that cannot be published ends the agent, and then there is little to see.
+        chance = self.board_fails / (20 if grant.until else 1)
+        return chance > 0 and self.world.chance.random() < chance
 
     def leases(self, process: Process) -> Leases:
         return self.defects.leases(self.store_of(process), tokens=tokens(self.world))
@@ -88,36 +110,50 @@ class PairWorld:
         """Whether the agent process of this site is dead."""
         return False
 
-    def _agent(self, site: SiteName) -> Callable[[Process], None]:
+    def _agent(self, site: SiteName, unit: SiteName) -> Callable[[Process], None]:
         def live(process: Process) -> None:
-            world, chance = self.world, self.world.chance
+            world = self.world
             clock = ProcessClock(world, process, counts_suspension=self.defects.counts_suspension)
             while True:  # one turn is one life of the agent process
                 if self.gone(site):
                     world.wait(process, 0.5)
                     continue
-                holder = self.holders[site] = self.defects.holder(
-                    pair=PAIR,
-                    site=site,
-                    preferred=site == H,
-                    terms=self.defects.terms,
-                    leases=self.leases(process),
-                    clock=clock,
-                    board=self.boards[site],
-                    ready=lambda: self.ready(site),
-                    never_active=lambda: True,
-                )
-                while chance.random() >= self.restarts and not self.gone(site):
-                    if chance.random() < self.restarts:
-                        holder.give_up("told to")
-                        world.say(process.name, f"gave up epoch {holder.grant.epoch}")
-                    well = holder.step()
-                    clock.sleep(self.defects.terms.renew_every if well else timedelta(seconds=0.2))
+                try:
+                    self._serve(site, unit, process, clock)
+                except OSError as error:
+                    world.say(process.name, f"ended by {error}")
+                    world.wait(process, 0.2)
                 world.say(process.name, "restarted")
 
         return live
 
-    def _master(self, site: SiteName) -> Callable[[Process], None]:
+    def _serve(self, site: SiteName, unit: SiteName, process: Process, clock: ProcessClock) -> None:
+        """One life of an agent process. Raises OSError when it ends by its role file."""
+        world, chance = self.world, self.world.chance
+        holder = self.holders[unit] = self.defects.holder(
+            pair=PAIR,
+            site=site,
+            holder_id=HolderId(unit),
+            preferred=site == H,
+            terms=self.defects.terms,
+            leases=self.leases(process),
+            clock=clock,
+            board=self.boards[unit],
+            ready=lambda: self.ready(site),
+            never_active=lambda: True,
+        )
+        while chance.random() >= self.restarts and not self.gone(site):
+            if chance.random() < self.restarts:
+                try:
+                    holder.give_up("told to")
+                    world.say(process.name, f"gave up epoch {holder.grant.epoch}")
+                except OSError as error:
+                    # As the door does: it answers that it did not come off.
+                    world.say(process.name, f"could not give up: {error}")
+            well = holder.step()
+            clock.sleep(self.defects.terms.renew_every if well else timedelta(seconds=0.2))
+
+    def _master(self, site: SiteName, unit: SiteName) -> Callable[[Process], None]:
         def live(process: Process) -> None:
             world = self.world
             clock = ProcessClock(world, process, counts_suspension=self.defects.counts_suspension)
@@ -126,7 +162,7 @@ class PairWorld:
             def read() -> bytes:
                 nonlocal read_at
                 read_at = world.now
-                return self.boards[site].content
+                return self.boards[unit].content
 
             role = RoleReader("unused", clock=clock.monotonic, boot="boot", read=read)
             while True:
@@ -137,18 +173,18 @@ class PairWorld:
                     continue
                 clock.sleep(timedelta(seconds=world.chance.uniform(0, 0.05)))  # the work, and its record
                 if not self.defects.second_look:
-                    self._accept(site, first.epoch, world.now, world.now)
+                    self._accept(site, unit, first.epoch, world.now, world.now)
                     continue
                 second = role.confirm(first)
                 if second.active:
-                    self._accept(site, second.epoch, process.machine.at(second.at), read_at)
+                    self._accept(site, unit, second.epoch, process.machine.at(second.at), read_at)
                 else:
                     self.withdrawn += 1
 
         return live
 
-    def _accept(self, site: SiteName, epoch: int, since: float, until: float) -> None:
-        self.accepted.append(Accepted(site, epoch, min(since, until), until))
+    def _accept(self, site: SiteName, unit: SiteName, epoch: int, since: float, until: float) -> None:
+        self.accepted.append(Accepted(site, unit, epoch, min(since, until), until))
 
     def _taker(self) -> Callable[[Process], None]:
         def live(process: Process) -> None:
@@ -178,6 +214,7 @@ class PairWorld:
                         taken = leases.take(sighting.lease, target, length=terms.lease)
                         self.take_overs += 1
                         world.say(process.name, f"gave epoch {taken.epoch} to {target}")
+                        self._promote(target, taken.epoch)
                 except (Conflict, Retryable, OutcomeUnknown) as error:
                     world.say(process.name, f"{type(error).__name__}")
                 except DrError as error:
@@ -185,13 +222,21 @@ class PairWorld:
 
         return live
 
+    def _promote(self, site: SiteName, epoch: Epoch) -> None:
+        """The order reaches every agent of the site, or one in ten times none."""
+        if self.world.chance.random() < 0.1:
+            return
+        for unit in self.units(site):
+            if unit in self.holders:
+                self.holders[unit].promote(epoch)
+
     def overlap(self) -> str:
         """Empty when no command of one epoch was accepted after one of a later epoch."""
         epochs = sorted({one.epoch for one in self.accepted})
         for epoch in epochs:
-            sites = {one.site for one in self.accepted if one.epoch == epoch}
-            if len(sites) > 1:
-                return f"epoch {epoch} was used by {sorted(sites)}"
+            units = {one.unit for one in self.accepted if one.epoch == epoch}
+            if len(units) > 1:
+                return f"epoch {epoch} was used by {sorted(units)}"
         for earlier, later in ((a, b) for a in epochs for b in epochs if a < b):
             last = max((one for one in self.accepted if one.epoch == earlier), key=lambda one: one.until)
             first = min((one for one in self.accepted if one.epoch == later), key=lambda one: one.since)

@@ -1,13 +1,13 @@
 """Whatever is delayed, lost, stopped or cut off: commands are never accepted by two sites at once."""
 
+import contextlib
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from shared.domain.errors import OutcomeUnknown
-from shared.domain.ids import Epoch
-from shared.domain.lease import Grant, Lease, Sighting, Terms
+from shared.domain.errors import OutcomeUnknown, Permanent
+from shared.domain.lease import Grant, Lease, LeaseState, Sighting, Terms
 from shared.ports.store import Anything, Condition, Row
 from shared.state.leases import TABLE, Leases, _columns
 from tests.simulation.pair_world import PAIR, TERMS, Defects, H, PairWorld
@@ -18,9 +18,16 @@ SEEDS = 320
 SECONDS = 40.0
 
 
-def lived(seed: int, defects: Defects | None = None, *, faults: Faults | None = None) -> PairWorld:
+def lived(
+    seed: int,
+    defects: Defects | None = None,
+    *,
+    faults: Faults | None = None,
+    twins: bool = False,
+    board_fails: float = 0.0,
+) -> PairWorld:
     world = World(seed, faults)
-    pair = PairWorld(world, defects=defects or Defects()).build()
+    pair = PairWorld(world, defects=defects or Defects(), twins=twins, board_fails=board_fails).build()
     try:
         world.run(SECONDS)
     finally:
@@ -56,6 +63,36 @@ def test_without_faults_the_preferred_site_is_active_and_stays_so() -> None:
     assert pair.take_overs == 0
 
 
+def test_a_role_file_that_cannot_be_written_lets_nobody_in_too_early() -> None:
+    accepted = 0
+    for seed in range(80):
+        pair = lived(seed, board_fails=0.8)
+        assert not pair.overlap(), "\n".join([f"seed {seed}: {pair.overlap()}", *pair.world.trace])
+        accepted += len(pair.accepted)
+    assert accepted > 80 * 5
+
+
+def test_two_machines_of_one_site_are_never_both_active() -> None:
+    accepted: set[str] = set()
+    for seed in range(80):
+        pair = lived(seed, twins=True)
+        assert not pair.overlap(), "\n".join([f"seed {seed}: {pair.overlap()}", *pair.world.trace])
+        accepted |= {one.unit for one in pair.accepted}
+    assert accepted == {"hz-h", "hz-h-twin", "hz-i", "hz-i-twin"}
+
+
+def test_of_two_machines_that_start_together_one_serves_and_the_other_waits_for_ever() -> None:
+    world = World(1, Faults.none())
+    pair = PairWorld(world, restarts=0.0, twins=True).build()
+    try:
+        world.run(30)
+    finally:
+        world.end()
+
+    assert len({one.unit for one in pair.accepted}) == 1
+    assert {one.epoch for one in pair.accepted} == {1}
+
+
 class CountsFromTheReply(Holder):
     def _renew(self, lease: Lease) -> None:
         renewed = self._leases.renew(lease, length=self._terms.lease)
@@ -77,11 +114,42 @@ class WritesWithoutCondition(Leases):
 
 
 class ReleasesBeforeItRevokes(Holder):
-    def give_up(self, because: str) -> Epoch:
-        """Marks the epoch as given up, but leaves the master its deadline."""
-        with self._gate:
-            self._given_up = Epoch(max(self._given_up, self._grant.epoch))
-            return self._given_up
+    """Marks the epoch as given up, but leaves the master its deadline until the lease is seen free."""
+
+    def _revoke(self) -> None:
+        if self._seen is not None and self._seen.state is LeaseState.FREE:
+            super()._revoke()
+
+    def _revoke_what_was_given_up(self) -> None:
+        with contextlib.suppress(Permanent):
+            super()._revoke_what_was_given_up()
+
+
+class ForgetsThatItCouldNotPublish(Holder):
+    """Takes its own memory of having revoked for the master's."""
+
+    def _revoke(self) -> None:
+        self._grant = Grant(self._given_up, 0.0)
+        self._board.publish(self._grant)
+
+
+class RenewsForItsSite(Holder):
+    """Takes every lease of its site for its own."""
+
+    def _is_ours(self, lease: Lease) -> bool:
+        return self._is_of_site(lease)
+
+
+class ClaimsWhatIsClaimed(Holder):
+    """Claims every lease of its site that it is asked to promote, whoever holds it."""
+
+    def _is_ours(self, lease: Lease) -> bool:
+        return self._is_of_site(lease) and (lease.holder == self._me or self._asked == lease.epoch)
+
+
+class TakesOverFromItsTwinAtOnce(Holder):
+    def _waited_for(self, lease: Lease) -> bool:
+        return self._is_of_site(lease) and not self._is_ours(lease)
 
 
 class RenewsWhatItGaveUp(Holder):
@@ -90,10 +158,8 @@ class RenewsWhatItGaveUp(Holder):
     def _stand_by(self, lease: Lease | None) -> None:
         return
 
-    def give_up(self, because: str) -> Epoch:
-        with self._gate:
-            self._given_up = Epoch(max(self._given_up, self._grant.epoch))
-        return self._given_up
+    def _revoke(self) -> None:
+        return
 
 
 class ActiveBeforeItsFirstRenewal(Holder):
@@ -116,12 +182,20 @@ FAST_AND_SLOW = Faults(
     drift=0.1,
 )
 
-PLANTED: dict[str, tuple[Defects, Faults | None]] = {
+PLANTED: dict[str, tuple[Any, ...]] = {  # defects, faults, what else the world needs to show it
     "holder counts from the reply": (Defects(holder=CountsFromTheReply), None),
     "holder trusts an unknown outcome": (Defects(leases=TrustsUnknownOutcomes), None),
     "writes without a condition": (Defects(leases=WritesWithoutCondition), None),
     "releases before it revokes": (Defects(holder=ReleasesBeforeItRevokes), None),
     "never revokes": (Defects(holder=RenewsWhatItGaveUp), None),
+    "forgets that the revocation was not published": (
+        Defects(holder=ForgetsThatItCouldNotPublish),
+        None,
+        {"board_fails": 0.8},
+    ),
+    "two machines of a site renew one lease": (Defects(holder=RenewsForItsSite), None, {"twins": True}),
+    "claims what its twin has claimed": (Defects(holder=ClaimsWhatIsClaimed), None, {"twins": True}),
+    "takes over from its twin without waiting": (Defects(holder=TakesOverFromItsTwinAtOnce), None, {"twins": True}),
     "active before its own renewal": (Defects(holder=ActiveBeforeItsFirstRenewal), None),
     "master without a second look": (Defects(second_look=False), None),
     "taker waits for 60 % of the lease": (Defects(taker_waits=0.6), None),
@@ -132,12 +206,13 @@ PLANTED: dict[str, tuple[Defects, Faults | None]] = {
 
 
 @pytest.mark.parametrize("planted", PLANTED.values(), ids=PLANTED.keys())
-def test_a_broken_guard_is_caught(planted: tuple[Defects, Faults | None], monkeypatch: Any) -> None:
-    defects, faults = planted
+def test_a_broken_guard_is_caught(planted: tuple[Any, ...], monkeypatch: Any) -> None:
+    defects, faults, *more = planted
+    world: dict[str, Any] = more[0] if more else {}
     if defects.taker_waits < 1:
         # The holder's own terms in the row would save a hasty taker.
         monkeypatch.setattr(Sighting, "expires_at", lambda self, terms: self.since + terms.lease.total_seconds())
-    caught = next((seed for seed in range(400) if lived(seed, defects, faults=faults).overlap()), None)
+    caught = next((seed for seed in range(400) if lived(seed, defects, faults=faults, **world).overlap()), None)
 
     assert caught is not None, "no seed of 400 noticed"
 

@@ -47,6 +47,22 @@ def test_one_epoch_used_by_two_sites_is_found(tmp_path: Path) -> None:
     assert check([log]).violations == ["epoch 1 was used by two sites: hz-h and hz-i (all.jsonl:1, all.jsonl:2)"]
 
 
+def test_one_epoch_used_by_two_instances_of_one_site_is_found(tmp_path: Path) -> None:
+    one = write(tmp_path / "a.jsonl", line(1.0), line(3.0))
+    twin = write(tmp_path / "b.jsonl", {**line(2.0), "instance": "i-clone"})
+
+    assert check([one, twin]).violations == [
+        "epoch 1 was used by two instances of hz-h: i-hz-h and i-clone (a.jsonl:1, b.jsonl:1)"
+    ]
+    assert main([str(one), str(twin)]) == 1
+
+
+def test_an_acceptance_by_an_unnamed_instance_is_a_violation(tmp_path: Path) -> None:
+    log = write(tmp_path / "all.jsonl", {**line(1.0), "instance": ""}, line(2.0))
+
+    assert "by an unnamed instance" in check([log]).violations[0]
+
+
 def test_an_acceptance_at_the_same_instant_is_an_overlap(tmp_path: Path) -> None:
     log = write(tmp_path / "all.jsonl", line(1.0), line(1.0, site="hz-i", epoch=2))
 

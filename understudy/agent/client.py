@@ -10,11 +10,18 @@ the agent is dead, stopped or cut off, nobody moves `until` forward and the mast
 `boot` is the kernel's id of this boot: after a restart the clock begins at 0 again and an old file would look valid.
 A file that is missing, damaged or of another boot means: not active.
 
-    role = Role("/run/understudy/role.json")
-    first = role.look()
-    if not first.active: refuse
-    ... do the work and write the accept record ...
-    if not role.confirm(first).active: take it back, refuse
+    role = RoleReader("/run/understudy/role.json")
+
+    def command(order):
+        first = role.look()
+        if not first.active:
+            return refuse(order, first.because)
+        work(order)  # and write its accept record
+        second = role.confirm(first)
+        if not second.active:
+            take_back(order)
+            return refuse(order, second.because)
+        return accept(order, second.epoch)
 
 The second look is what counts. A process that was stopped between the two (a paused machine, a long collection, a slow
 disk) would otherwise answer "accepted" long after somebody else took over.

@@ -29,6 +29,7 @@ class AgentConfig:
     preferred: bool
     terms: Terms | None
     with_parent: bool  # end when the parent process ends
+    secret: str | None = None  # what POST /promote and /demote must carry; None: whoever reaches the port may
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,4 +104,6 @@ def parse(arguments: Sequence[str], read: Read) -> AgentConfig:
         preferred=given.preferred,
         terms=terms,
         with_parent=given.with_parent,
+        # Not an argument: those can be read by every process of the machine.
+        secret=read("UNDERSTUDY_AGENT_SECRET"),
     )

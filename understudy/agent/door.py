@@ -7,14 +7,21 @@
                     lease has been given back as well, which only reading the lease row proves.
 
 Every answer carries: site, pair, active, epoch, ready, detail.
+
+With a secret set (UNDERSTUDY_AGENT_SECRET), both POSTs need it in the header `x-understudy-secret`, else 403. Without
+one, whoever reaches the port may stop the site: then only the security group keeps others out.
 """
 
+import hmac
 import json
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from typing import Final
 
 from shared.domain.errors import BadInput
 from understudy.agent.serving import Handler, Server
+
+HEADER: Final = "x-understudy-secret"
 
 Answer = tuple[HTTPStatus, Mapping[str, object]]
 
@@ -27,9 +34,15 @@ class Door(Server):
         status: Callable[[], Answer],
         promote: Callable[[int], Answer],
         demote: Callable[[], Answer],
+        secret: str | None = None,
     ) -> None:
         self.status, self.promote, self.demote = status, promote, demote
+        self._secret = secret
         super().__init__(bind, _Handler)
+
+    def admits(self, given: str) -> bool:
+        # Headers arrive as Latin-1; compared in constant time, so that the answer's delay tells nothing.
+        return self._secret is None or hmac.compare_digest(given.encode("latin-1"), self._secret.encode())
 
 
 class _Handler(Handler):
@@ -43,7 +56,10 @@ class _Handler(Handler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if self.path == "/promote":
+        if not self.server.admits(self.headers.get(HEADER) or ""):
+            detail = f"header {HEADER} is missing or wrong: set UNDERSTUDY_AGENT_SECRET alike here and for the watches"
+            self._answer(HTTPStatus.FORBIDDEN, {"detail": detail})
+        elif self.path == "/promote":
             try:
                 epoch = _epoch(body)
             except BadInput as error:

@@ -7,14 +7,15 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
 
 from shared.adapters import chance, environment
 from shared.adapters.clock import SystemClock
-from shared.domain.errors import BadInput, DrError, NotFound, OutcomeUnknown, Retryable
+from shared.domain.errors import BadInput, DrError, NotFound, Retryable
+from shared.domain.ids import Epoch
 from shared.domain.lease import LeaseState, Terms
 from shared.ports.clock import Clock
 from shared.ports.store import Store
@@ -50,19 +51,27 @@ class Agent:
     bind: tuple[str, int]
     address: str
     run_id: str
+    secret: str | None = None
+    over: threading.Event = field(default_factory=threading.Event)  # set when this agent cannot go on
 
     def __post_init__(self) -> None:
+        self.failed = False  # a thread ended by an error that nobody foresaw: let a supervisor start the process anew
+        self._stepped_at = self.clock.monotonic()
         self._ended = threading.Event()
         self._wake = threading.Event()
         self._stepped = threading.Condition()
-        self.door = Door(self.bind, status=self.status, promote=self.promote, demote=self.demote)
-        self._threads = [
-            threading.Thread(target=self._keep, name="renew", daemon=True),
-            threading.Thread(target=self._beat, name="heartbeat", daemon=True),
-            threading.Thread(target=self.door.serve_forever, kwargs={"poll_interval": 0.1}, name="door", daemon=True),
-        ]
+        self.door = Door(self.bind, status=self.status, promote=self.promote, demote=self.demote, secret=self.secret)
+        parts: dict[str, Callable[[], None]] = {
+            "renew": self._keep,
+            "heartbeat": self._beat,
+            "door": lambda: self.door.serve_forever(poll_interval=0.1),
+        }
         if self.check is not None:
-            self._threads.append(threading.Thread(target=self.check.run, name="master", daemon=True))
+            parts["master"] = self.check.run
+        self._threads = [
+            threading.Thread(target=self._guarded, args=(name, part), name=name, daemon=True)
+            for name, part in parts.items()
+        ]
 
     def start(self) -> None:
         for thread in self._threads:
@@ -78,36 +87,65 @@ class Agent:
         for thread in self._threads:
             thread.join(5)
 
-    def _ready(self) -> bool:
-        return self.check is None or self.check()
+    def _guarded(self, name: str, part: Callable[[], None]) -> None:
+        """An agent of which one thread is gone would go on answering: it ends instead, and its deadline runs out."""
+        try:
+            part()
+        except Exception as error:
+            self.failed = True
+            log.critical("agent.thread_died: %s: %s: %s", name, type(error).__name__, error, exc_info=error)
+            self.over.set()
+
+    def _unready(self) -> str:
+        """Why this site could not be active now; empty when it could."""
+        silent = self.clock.monotonic() - self._stepped_at
+        terms = self.identity.terms
+        if self.failed:
+            return "a thread of the agent has died; it is ending"
+        if silent > (terms.lease - terms.margin + 2 * LONGEST_CALL).total_seconds():
+            return f"the agent has taken no step for {silent:.1f} s"
+        if self.check is not None and not self.check():
+            return "the master does not answer its agent"
+        return ""
 
     def status(self) -> Answer:
-        lease, trouble = self.holder.lease, self.holder.trouble
+        lease, trouble, unready = self.holder.lease, self.holder.trouble, self._unready()
         return HTTPStatus.OK, {
             "pair": self.identity.pair,
             "site": self.identity.site,
             "active": self.holder.active(),
             "epoch": int(self.holder.grant.epoch),
-            "ready": self._ready() and not trouble,
+            "ready": not unready and not trouble,
+            "holder": self.holder.holder_id,
             "lease_owner": None if lease is None else lease.owner,
+            "lease_holder": None if lease is None else lease.holder,
             "lease_epoch": None if lease is None else int(lease.epoch),
-            "detail": trouble or ("" if self._ready() else "the master does not answer its agent"),
+            "detail": trouble or unready,
             "pid": os.getpid(),
         }
 
     def promote(self, epoch: int) -> Answer:
+        self.holder.promote(Epoch(epoch))
         done = self._until(lambda: self.holder.active() and self.holder.grant.epoch >= epoch)
         body = dict(self.status()[1])
         if done:
             return HTTPStatus.OK, body
         body["detail"] = body["detail"] or (
-            f"the lease names {body['lease_owner']} under epoch {body['lease_epoch']}, not {self.identity.site} "
-            f"under {epoch}"
+            f"the lease names {body['lease_owner']} under epoch {body['lease_epoch']}"
+            + (
+                f", held by another agent of this site: {body['lease_holder']}"
+                if body["lease_owner"] == self.identity.site and body["lease_holder"] != body["holder"]
+                else f", not {self.identity.site} under {epoch}"
+            )
         )
         return HTTPStatus.CONFLICT, body
 
     def demote(self) -> Answer:
-        self.holder.give_up("told to")
+        try:
+            self.holder.give_up("told to")
+        except OSError as error:
+            detail = f"the role file cannot be written ({error}): the master stops when its deadline passes"
+            return HTTPStatus.SERVICE_UNAVAILABLE, {**self.status()[1], "released": False, "detail": detail}
         released = self._until(self._is_released)
         return HTTPStatus.OK, {**self.status()[1], "released": released}
 
@@ -133,6 +171,7 @@ class Agent:
             began = self.clock.monotonic()
             self._wake.clear()
             well = self.holder.step()
+            self._stepped_at = self.clock.monotonic()
             with self._stepped:
                 self._stepped.notify_all()
             spent = self.clock.monotonic() - began
@@ -150,27 +189,30 @@ class Agent:
                 active=self.holder.active(),
                 epoch=self.holder.grant.epoch,
                 address=self.address,
-                ready=self._ready(),
+                ready=not self._unready(),
             )
             try:
                 self.heartbeats.beat(self.identity.pair, beat)
-            except (Retryable, OutcomeUnknown) as error:
+            except DrError as error:
                 log.warning("agent.heartbeat_lost", extra={"because": str(error)})
 
 
 def build(config: AgentConfig, identity: Identity, store: Store, *, beats: Store, clock: Clock) -> Agent:
     """`store` is the renewing thread's own client, `beats` another one: a slow heartbeat must not delay a renewal.
-    Raises BadInput when another agent writes the same role file, OSError when the port is taken."""
+    Raises BadInput when another agent writes the same role file, OSError when the port is taken or the role file cannot
+    be written."""
     check = None if config.master is None else MasterCheck(config.master)
     run_id = chance.token()
+    board = RoleFile(config.role_file, pair=identity.pair, site=identity.site)
     holder = Holder(
         pair=identity.pair,
         site=identity.site,
+        holder_id=board.holder(config.instance or identity.site, token=chance.token),
         preferred=identity.preferred,
         terms=identity.terms,
         leases=Leases(store, tokens=chance.token),
         clock=clock,
-        board=RoleFile(config.role_file, pair=identity.pair, site=identity.site),
+        board=board,
         ready=(lambda: True) if check is None else check,
         never_active=lambda: all(beat.epoch == 0 for beat in Heartbeats(store).of(identity.pair).values()),
     )
@@ -183,6 +225,7 @@ def build(config: AgentConfig, identity: Identity, store: Store, *, beats: Store
         bind=(config.bind, config.port),
         address=config.address,
         run_id=run_id,
+        secret=config.secret,
     )
 
 
@@ -235,13 +278,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         identity = identify(config, beats, pause=ended.wait)
         store = open_store(config, timeout=call_timeout(identity.terms))
         agent = build(config, identity, store, beats=beats, clock=SystemClock())
-    except DrError as error:
+    except (DrError, OSError) as error:
         log.error("agent.cannot_start: %s", error)
         return 2
+    agent.over = ended
     agent.start()
     ended.wait()
     agent.stop()
-    return 0
+    return 1 if agent.failed else 0
 
 
 def end_with_parent() -> None:
