@@ -1,0 +1,153 @@
+"""Act 3's words and verdicts, from results that are made up: what is broken is called broken, and nothing else is."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from shared.domain.decision import Decision
+from shared.domain.failover_fsm import State
+from shared.domain.ids import Epoch, PairName
+from shared.state.failovers import Failover
+from understudy.demo import act3
+from understudy.demo.act3 import Loss, Result
+from understudy.demo.clients import Gap
+from understudy.demo.promises import Promises
+from understudy.demo.stage import Stage
+
+LOSS = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+NEW = "127.32.2.21"
+
+
+def gap(again: float | None) -> Gap:
+    return Gap(kind=act3.RESOLVES, cached=0.1, last_served=-0.1, first_served_again=again, requests=10, lost=9)
+
+
+def good(loss: Loss = Loss.ZONE_SILENT) -> Result:
+    return Result(
+        loss=loss,
+        gaps=[gap(5.1)],
+        epoch_before=1,
+        epoch_after=2,
+        accepted=600,
+        reigns=["epoch 1: hz-h", "epoch 2: hz-i"],
+        silence_between=2.0,
+        names=[(NEW, "epoch=2")],
+        inside_refused=200,
+    )
+
+
+def broken(result: Result) -> list[str]:
+    promises = Promises()
+    stage = SimpleNamespace(promises=promises, address=lambda _: NEW)
+    act3.judge(cast(Stage, stage), result)
+    return [promise.text for promise in promises.broken]
+
+
+def test_a_good_failover_breaks_nothing() -> None:
+    assert broken(good()) == []
+
+
+def test_two_active_at_once_are_called_by_their_name() -> None:
+    result = good()
+    result.violations = ["hz-h accepted c-7 under epoch 1 at 9.1 s, though hz-i had accepted c-9 under epoch 2"]
+
+    assert broken(result) == ["never two active, proved from the masters' own accept logs"]
+
+
+def test_no_command_at_all_proves_nothing() -> None:
+    result = good()
+    result.accepted = 0
+
+    assert "never two active, proved from the masters' own accept logs" in broken(result)
+
+
+def test_a_failover_that_never_came_is_late_and_not_an_overlap() -> None:
+    result = good()
+    result.gaps, result.reigns, result.silence_between = [gap(None)], ["epoch 1: hz-h"], None
+    result.epoch_after, result.names = 1, [("127.32.1.21", "")]
+
+    assert broken(result) == [
+        "the client that resolves each time is served within 12 s of the loss",
+        "every client came back",
+        "one record, bound to the standby, under the new epoch",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "late"), [pytest.param(12.0, False, id="at the limit"), pytest.param(12.1, True, id="beyond it")]
+)
+def test_twelve_seconds_are_the_limit(seconds: float, late: bool) -> None:
+    result = good()
+    result.gaps = [gap(seconds)]
+
+    assert bool(broken(result)) is late
+
+
+def test_a_second_record_beside_the_first_is_not_a_rebind() -> None:
+    result = good()
+    result.names = [(NEW, "epoch=2"), ("127.32.1.21", "")]
+
+    assert broken(result) == ["one record, bound to the standby, under the new epoch"]
+
+
+@pytest.mark.parametrize(
+    ("refused", "accepted"), [pytest.param(0, 0, id="never asked"), pytest.param(50, 1, id="accepted one")]
+)
+def test_what_was_continued_must_have_been_asked_and_must_have_refused(refused: int, accepted: int) -> None:
+    result = good(Loss.BOTH_STOPPED)
+    result.continued_refused, result.continued_accepted = refused, accepted
+
+    assert broken(result) == ["what was stopped and continued found by itself that its time was over"]
+
+
+def decision(event: str, *because: str, acted: bool = True, **inputs: str) -> Decision:
+    return Decision(event=event, at=LOSS, subject="control", because=because, inputs=inputs, acted=acted)
+
+
+@pytest.mark.parametrize(
+    ("made", "sentence"),
+    [
+        (decision("failover.suspecting", "look closer", "it missed a renewal"), "suspected: it missed a renewal"),
+        (decision("failover.promoting", "only one site", "hz-i has epoch 2"), "fenced: hz-i has epoch 2"),
+        (
+            decision("failover.watching", "it answers", "hz-i is active", on="confirmed"),
+            "confirmed: hz-i is active",
+        ),
+        (decision("failover.watching", "it was not a loss", on="healthy"), "all is well again: it was not a loss"),
+        (decision("failover.withheld", "too early", "seen once", acted=False), "held back: too early"),
+        (decision("failover.needs_operator", "nothing good", "no standby"), "failover.needs_operator: no standby"),
+        (decision("failover.completed", "hz-i serves"), ""),
+        (decision("name.reasserted", "already so"), ""),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.event,
+)
+def test_each_decision_is_told_as_one_sentence(made: Decision, sentence: str) -> None:
+    assert act3.sentence_of(made) == sentence
+
+
+FAILOVER = Failover(
+    pair=PairName("control"),
+    state=State.WATCHING,
+    since=LOSS,
+    because="",
+    epoch=Epoch(2),
+    ended={"detect": LOSS + timedelta(seconds=4.9)},
+    seconds={"detect": 2.0, "decide": 0.1, "fence": 0.2, "promote": 0.1, "rebind": 0.1, "serve": 0.05},
+)
+
+
+def test_phases_add_up_to_what_the_client_felt_whoever_drove_the_failover() -> None:
+    phases = act3.phases_of(FAILOVER, loss=LOSS, first_good=6.0)
+
+    assert list(phases) == ["detect", "decide", "fence", "promote", "rebind", "serve"]
+    assert phases["detect"] == pytest.approx(4.9)
+    assert sum(phases.values()) == pytest.approx(6.0)
+
+
+def test_a_failover_of_before_the_loss_has_no_phases_in_it() -> None:
+    earlier = replace(FAILOVER, ended={"detect": LOSS - timedelta(seconds=1)})
+
+    assert act3.phases_of(earlier, loss=LOSS, first_good=6.0) == {}
