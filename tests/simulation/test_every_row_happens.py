@@ -1,0 +1,149 @@
+"""No row of the failover's table is dead: for each there is a day on which the real watch meets it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.failover_fsm import FAILOVER, IN_HAND, On, Row, State, step
+from shared.domain.ids import Epoch
+from shared.state.controls import Pause
+from shared.state.failovers import Failover, Failovers, SwitchOrder
+from shared.state.leases import TABLE
+from shared.usecases.fail_over import FailOver
+from tests.simulation.failover_world import ADDRESS, FailoverWorld, TruthStore
+from tests.simulation.pair_world import PAIR, H, I
+from tests.simulation.test_failover_mends import write_name
+from tests.simulation.test_failover_stories import Open, opened
+
+__all__ = ["opened"]
+
+START, STEP, LONGEST = 8.0, 0.5, 45.0
+Happens = Callable[[FailoverWorld], object]
+
+
+def pause(pair: FailoverWorld) -> None:
+    pair.controls().pause(Pause(scope="failover", since=pair.now(), because="test"))
+
+
+def second_record(pair: FailoverWorld) -> None:
+    (zone,) = pair.cloud.pvtz.zones.values()
+    pair.cloud.pvtz.add_record(zone.id, rr="master", type="A", value="10.9.9.9", ttl=5)
+
+
+def nothing(_pair: FailoverWorld) -> None:
+    pass
+
+
+def blind(pair: FailoverWorld) -> None:
+    pair.blind.add(I)
+
+
+def dark(pair: FailoverWorld) -> None:
+    pair.dark.add(H)
+
+
+def names_down(pair: FailoverWorld) -> None:
+    pair.names_down = True
+
+
+def blind_and_dark(pair: FailoverWorld) -> None:
+    blind(pair)
+    dark(pair)
+
+
+def blind_and_nameless(pair: FailoverWorld) -> None:
+    blind(pair)
+    names_down(pair)
+
+
+def standby_dead(pair: FailoverWorld) -> None:
+    pair.dead.add(I)
+    dark(pair)
+
+
+MEETS: dict[On, Happens] = {
+    On.HEALTHY: nothing,
+    On.SUSPECT: lambda pair: pair.dead.add(H),
+    On.LOST: dark,
+    On.BLIND: blind,
+    On.UNKNOWN: nothing,  # it never ran
+    On.LEASE_DAMAGED: lambda pair: pair.rows.table(TABLE)[(PAIR,)].update({"epoch": "three"}),
+    On.STANDBY_UNFIT: standby_dead,
+    On.BLOCK: dark,
+    On.UNBLOCKED: nothing,
+    On.PAUSE: pause,
+    On.RESUME: nothing,
+    On.SWITCH: lambda pair: pair.orders().give(SwitchOrder(pair=PAIR, to_site=I, at=pair.now(), because="test")),
+    On.RESOLVED: lambda pair: pair.controls().acknowledge(PAIR, pair.now() + timedelta(hours=1)),
+    On.FENCED: dark,
+    On.FENCE_WAITS: blind_and_dark,
+    On.FENCE_LOST: nothing,
+    On.PROMOTED: nothing,
+    On.PROMOTE_WAITS: blind,
+    On.REBOUND: nothing,
+    On.REBIND_WAITS: names_down,
+    On.REBIND_REFUSED: second_record,
+    On.CONFIRMED: nothing,
+    On.CONFIRM_WAITS: blind,
+    On.ASTRAY: lambda pair: write_name(pair, ADDRESS[I]),
+    On.SUPERSEDED: nothing,
+    On.OVERDUE: blind_and_nameless,
+}
+
+
+def stands(row: Row, pair: FailoverWorld) -> Failover:
+    """The pair's row as somebody has left it there."""
+    base = replace(pair.failover(), state=row.state, since=pair.now(), because="test", to_site=H, epoch=Epoch(1))
+    if row.state is State.FENCING:
+        version = pair.rows.table(TABLE)[(PAIR,)]["version"]
+        seen = int(version) if row.on in (On.FENCED, On.FENCE_WAITS) else 0
+        base = replace(base, to_site=I, seen_version=seen, planned=row.on in (On.PAUSE, On.STANDBY_UNFIT, On.OVERDUE))
+    if row.on is On.SUPERSEDED:
+        base = replace(base, epoch=Epoch(0))
+    blocked = row.on is On.BLOCK or (row.state is State.BLOCKED and row.on not in (On.LOST, On.UNBLOCKED))
+    return replace(base, automatic_at=pair.now() if blocked else None)
+
+
+@pytest.mark.parametrize("row", FAILOVER, ids=lambda row: f"{row.state} on {row.on}")
+def test_each_row_is_met(row: Row, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    met: set[tuple[State, On]] = set()
+
+    def stepped(state: State, on: On) -> Row:
+        met.add((state, on))
+        return step(state, on)
+
+    performed = FailOver._perform
+
+    def perform(self: FailOver, failover: Failover) -> object:
+        answer = performed(self, failover)
+        met.add((failover.state, answer[0]))
+        return answer
+
+    monkeypatch.setattr("shared.usecases.watch.step", stepped)
+    monkeypatch.setattr("shared.usecases.fail_over.step", stepped)
+    monkeypatch.setattr(FailOver, "_perform", perform)
+    pair = opened(watches=(I,))
+    never_ran = row.on is On.UNKNOWN
+    if never_ran:
+        pair.dead.update({H, I})
+    else:
+        pair.world.run(START)
+        MEETS[row.on](pair)
+    if row.state is State.FENCING and row.on is On.STANDBY_UNFIT:
+        pair.dark.discard(H)  # planned: the old side is well
+    failovers = Failovers(TruthStore(pair.rows))
+    while (row.state, row.on) not in met and pair.world.now < START + LONGEST:
+        if pair.failover().state is not row.state:
+            failovers.save(stands(row, pair))
+        if row.on is On.ASTRAY:
+            MEETS[row.on](pair)  # again: the rounds before mend it
+        pair.world.run(STEP)
+
+    assert (row.state, row.on) in met, f"only {sorted(met)}, {pair.failover()}"
+
+
+def test_each_event_of_the_table_is_told_here() -> None:
+    assert set(MEETS) == set(On) == {row.on for row in FAILOVER}
+    assert {row.state for row in FAILOVER} >= IN_HAND
