@@ -66,6 +66,14 @@ def test_a_log_goes_on_where_a_torn_append_began() -> None:
     assert disk.reopened().names() == ["after", "before"]
 
 
+def test_a_header_torn_behind_its_magic_is_not_an_empty_record() -> None:
+    disk = Disk(power=4)
+    with pytest.raises(PowerCut):
+        DiskLog(disk).append([("torn", b"x")])
+
+    assert disk.reopened().names() == []
+
+
 def test_a_flipped_bit_ends_the_log_instead_of_being_served() -> None:
     disk = Disk()
     log = DiskLog(disk)
@@ -82,7 +90,7 @@ def test_a_flipped_bit_ends_the_log_instead_of_being_served() -> None:
 
 def test_lengths_that_lead_beyond_the_disk_end_the_log() -> None:
     disk = Disk(size=256)
-    disk.content[:16] = b"rec1" + (0xFFFFFFFF).to_bytes(4, "little") * 3
+    disk.content[:16] = b"rec2" + (0xFFFFFFFF).to_bytes(4, "little") * 3
 
     assert disk.reopened().names() == []
 

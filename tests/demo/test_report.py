@@ -20,7 +20,9 @@ def full(*, kept: bool = True, text: str = "plain") -> dict[str, Any]:
             "snapshots": 8,
             "pruned_points": 2,
             "certificates": 1,
-            "worst_rpo_seconds": {text: 3725.0, "d-2": 60.0},
+            "hours": 168,
+            "worst_rpo_seconds": {text: 3725.0, "d-2": 90_000.0},
+            "rpo_target_seconds": {text: 4500.0, "d-2": 90_000.0},
         },
         "act2": {
             "lost": text,
@@ -31,6 +33,7 @@ def full(*, kept: bool = True, text: str = "plain") -> dict[str, Any]:
         },
         "act3": {
             "loss": text,
+            "words": text,
             "epoch_before": 1,
             "epoch_after": 2,
             "accepted": 500,
@@ -64,6 +67,18 @@ def test_everything_that_comes_from_outside_is_escaped() -> None:
 
 def test_a_client_that_never_came_back_is_shown_as_never() -> None:
     assert ">never<" in report.page(full())
+
+
+def test_the_headline_is_the_worst_disk_of_the_strictest_target_not_the_best() -> None:
+    content = full()
+    content["act1"]["worst_rpo_seconds"] = {"plain": 3600.0, "d-2": 7200.0, "d-3": 86_400.0}
+    content["act1"]["rpo_target_seconds"] = {"plain": 4500.0, "d-2": 4500.0, "d-3": 90_000.0}
+
+    cards = report.page(content).partition("<div class='cards'>")[2].partition("<h2>")[0]
+
+    assert "2 h 00 min" in cards
+    assert "1 h 00 min" not in cards
+    assert "24 h 00 min" not in cards
 
 
 def test_acts_that_were_not_played_are_left_out() -> None:

@@ -128,7 +128,9 @@ def _tell(stage: Stage, week: Week) -> None:
         "snapshots": len(snapshots),
         "pruned_points": deleted,
         "certificates": len(certificates),
-        "worst_rpo_seconds": worst,
+        "hours": round((week.end - week.begin).total_seconds() / 3600),
+        "worst_rpo_seconds": {disk: seconds for disk, (seconds, _) in worst.items()},
+        "rpo_target_seconds": {disk: target for disk, (_, target) in worst.items()},
         "api_calls": stage.cloud.ask("GET", "requests/totals"),
     }
 
@@ -174,9 +176,10 @@ def _sizes_table(stage: Stage) -> None:
     stage.narrator.table("Snapshots kept of d-app-h1-data, KiB held", ("day", "kept", "largest", "mean"), rows)
 
 
-def _rpo_table(stage: Stage, week: Week) -> dict[str, float]:
-    """Worst RPO per disk over the week: the longest stretch between two points. The points that prune let go count as
-    well, since their slots remember them. Disks of one instance share their instants, so they share a row."""
+def _rpo_table(stage: Stage, week: Week) -> dict[str, tuple[float, float]]:
+    """Worst RPO per disk over the week, and its target, in seconds: the longest stretch between two points. The points
+    that prune let go count as well, since their slots remember them. Disks of one instance share their instants, so
+    they share a row."""
     taken = [(slot.subject, slot.protection, slot.at) for slot in stage.slots.all() if slot.point]
     rows, worst, missed = [], {}, []
     for protection in stage.policy.protections:
@@ -188,7 +191,7 @@ def _rpo_table(stage: Stage, week: Week) -> dict[str, float]:
             target = protection.rpo_target
             for disk in stage.view.inventory.disks(instance=instance.id):
                 if longest is not None:
-                    worst[str(disk.id)] = longest.total_seconds()
+                    worst[str(disk.id)] = (longest.total_seconds(), target.total_seconds())
             if calm is None or calm > target:
                 missed.append(instance.id)
             shown = [_span(span) if span is not None else "no point" for span in (longest, calm)]

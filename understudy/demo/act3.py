@@ -80,7 +80,7 @@ class Result:
         return next((gap.first_served_again for gap in self.gaps if gap.kind == RESOLVES), None)
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "first_good_seconds": self.first_good}
+        return {**asdict(self), "first_good_seconds": self.first_good, "words": WORDS[self.loss]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -388,4 +388,4 @@ def _reigns(result: Result) -> list[str]:
 
 
 def _seconds(value: float | None) -> str:
-    return "never" if value is None else f"{value:.1f}"
+    return "never" if value is None else f"{round(value, 1) + 0.0:.1f}"  # never "-0.0"

@@ -1,7 +1,9 @@
 """An append-only record log on a block device: what the demo's application keeps on its data disk.
 
-A record is `magic, key length, value length, CRC-32 of key and value`, then both. The log ends at the first place that
-is not a whole, sound record, so a crash-consistent snapshot taken in the middle of an append loses that append only.
+A record is `magic, key length, value length, CRC-32 of lengths, key and value`, then key and value. The log ends at the
+first place that is not a whole, sound record, so a crash-consistent snapshot taken in the middle of an append loses that
+append only. (The lengths are in the CRC because a header torn behind its magic is followed by the disk's zeros, and the
+CRC-32 of nothing is zero.)
 """
 
 import struct
@@ -10,7 +12,8 @@ from collections.abc import Iterator
 from typing import Protocol
 
 _HEADER = struct.Struct("<4sIII")
-_MAGIC = b"rec1"
+_LENGTHS = struct.Struct("<II")
+_MAGIC = b"rec2"
 _READ = 1 << 20
 
 
@@ -55,7 +58,7 @@ class DiskLog:
     @staticmethod
     def _encode(key: str, value: bytes) -> bytes:
         name = key.encode()
-        return _HEADER.pack(_MAGIC, len(name), len(value), zlib.crc32(name + value)) + name + value
+        return _HEADER.pack(_MAGIC, len(name), len(value), _crc(len(name), len(value), name + value)) + name + value
 
     def _scan(self) -> Iterator[tuple[str, bytes, int]]:
         buffer, start = b"", 0  # `buffer` holds the device from `start` on
@@ -75,7 +78,7 @@ class DiskLog:
                 buffer, start = self._more(buffer, start, position, length)
                 at = position - start
             body = buffer[at + _HEADER.size : at + length]
-            if len(body) != key_length + value_length or zlib.crc32(body) != crc:
+            if len(body) != key_length + value_length or _crc(key_length, value_length, body) != crc:
                 return
             position += length
             yield body[:key_length].decode(), body[key_length:], position
@@ -86,3 +89,7 @@ class DiskLog:
         end = position + len(kept)
         wanted = min(wanted, self._device.size - end)
         return kept + (self._device.read(end, wanted) if wanted > 0 else b""), position
+
+
+def _crc(key_length: int, value_length: int, body: bytes) -> int:
+    return zlib.crc32(body, zlib.crc32(_LENGTHS.pack(key_length, value_length)))
