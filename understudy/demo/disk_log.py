@@ -1,8 +1,8 @@
 """An append-only record log on a block device: what the demo's application keeps on its data disk.
 
 A record is `magic, key length, value length, CRC-32 of lengths, key and value`, then key and value. The log ends at the
-first place that is not a whole, sound record, so a crash-consistent snapshot taken in the middle of an append loses that
-append only. (The lengths are in the CRC because a header torn behind its magic is followed by the disk's zeros, and the
+first place that is not a whole, sound record, so a crash-consistent snapshot taken in the middle of an append loses
+that append only. (The lengths are in the CRC because a header torn behind its magic is followed by the disk's zeros, and the
 CRC-32 of nothing is zero.)
 """
 
