@@ -360,7 +360,7 @@ def judge(stage: Stage, result: Result) -> None:
     check(
         "never two active, proved from the masters' own accept logs",
         not result.violations and result.accepted > 0,
-        "; ".join(result.violations or _reigns(result)),
+        "\n".join(result.violations or _reigns(result)),
     )
     inside = (
         f"last accepted {_seconds(result.inside_last_accepted)} s after the loss, "
@@ -384,7 +384,7 @@ def judge(stage: Stage, result: Result) -> None:
 def _reigns(result: Result) -> list[str]:
     if result.silence_between is None:
         return result.reigns
-    return [*result.reigns, f"{result.silence_between:.1f} s between them with nobody active"]
+    return [*result.reigns, f"{result.silence_between:.1f} s in between with nobody active"]
 
 
 def _seconds(value: float | None) -> str:

@@ -2,8 +2,8 @@
 
 A record is `magic, key length, value length, CRC-32 of lengths, key and value`, then key and value. The log ends at the
 first place that is not a whole, sound record, so a crash-consistent snapshot taken in the middle of an append loses
-that append only. (The lengths are in the CRC because a header torn behind its magic is followed by the disk's zeros, and the
-CRC-32 of nothing is zero.)
+that append only. (The lengths are in the CRC because a header torn behind its magic is followed by the disk's zeros,
+and the CRC-32 of nothing is zero.)
 """
 
 import struct

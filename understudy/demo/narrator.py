@@ -28,7 +28,7 @@ class Narrator:
         self._console.print(Rule(f"[bold cyan]{title}", align="left", style="cyan"))
 
     def say(self, text: str) -> None:
-        self._console.print(f"  {text}", highlight=False)
+        self._console.print(Padding(Text.from_markup(text), (0, 0, 0, 2)))
 
     def event(self, when: str, text: str) -> None:
         self._console.print(Padding(_hung(f"[dim]{when:>10}[/]", Text.from_markup(text), gap=2), (0, 0, 0, 2)))

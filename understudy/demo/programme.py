@@ -24,8 +24,9 @@ from understudy.demo.promises import Promises
 from understudy.demo.stage import NotInTime, Stage
 
 PROGRAMME = """\
-Two sites of one region, six machines, one load balancer, one middleware name.
-Real SDKs over the wire, on a local cloud whose slow things are slow and whose zones can fall silent."""
+Two sites of one region: six machines, a load balancer, a middleware name.
+The official SDKs over the wire, on a local cloud whose slow things are
+slow and whose zones can fall silent."""
 
 PROLOGUE = 3  # hours of backups that act 2 needs when act 1 is not played
 

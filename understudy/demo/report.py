@@ -29,6 +29,7 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
 .card { border: 1px solid var(--line); border-radius: .6rem; padding: .8rem 1rem }
 .card b { display: block; font-size: 1.5rem }
 td:has(> .bar) { width: 55% }
+.lines { white-space: pre-line }
 td:first-child { white-space: nowrap }
 .bar { height: .8rem; background: var(--accent); border-radius: .2rem; min-width: 2px; margin-top: .35rem }
 """
@@ -67,7 +68,7 @@ def page(report: Mapping[str, Any]) -> str:
         _table(
             ("", "promise", "evidence"),
             [
-                (_mark(p["kept"]), escape(p["text"]), f"<span class='soft'>{escape(p['evidence'])}</span>")
+                (_mark(p["kept"]), escape(p["text"]), f"<span class='soft lines'>{escape(p['evidence'])}</span>")
                 for p in report["promises"]
             ],
         ),
