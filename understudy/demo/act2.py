@@ -29,7 +29,7 @@ def play(stage: Stage) -> None:
     stage.fill(LOST, "after-the-point", count=1, size=4096)
     failed = stage.cloud.now()
     stage.narrator.event(
-        "0 s", f"[bold red]the host of {LOST} fails[/]; its newest usable point is {_ago(failed - newest.taken)} old"
+        "0 s", f"[bold red]the host of {LOST} fails[/]; newest usable point: {_ago(failed - newest.taken)} old"
     )
     stage.cloud.ask("POST", f"instances/{LOST}/fail", {"recovers": False})
     replacement = _wait(stage, failed)

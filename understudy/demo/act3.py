@@ -231,7 +231,7 @@ def _read_evidence(stage: Stage, result: Result, *, loss: float, wall: datetime)
     result.accepted, result.violations = proof.accepted, proof.violations
     result.reigns = [
         f"epoch {reign.epoch}: {reign.site} accepted {reign.accepted} commands "
-        f"from {reign.first.at - loss:+.1f} s to {reign.last.at - loss:+.1f} s"
+        f"from {_seconds(reign.first.at - loss)} s to {_seconds(reign.last.at - loss)} s"
         for reign in proof.reigns
     ]
     result.silence_between = proof.gaps[-1] if proof.gaps else None
