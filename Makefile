@@ -8,6 +8,8 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.ready
+# Many tests wait for real processes, so twice as many workers as cores keep the cores busy.
+WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
 help:
 	@echo "make demo     the whole story on a local cloud: backups, prune, rebuild, failover"
@@ -53,7 +55,7 @@ demo: $(STAMP)
 	@$(PY) -m understudy.demo $(DEMO_ARGS)
 
 test: $(STAMP)
-	@$(PY) -m pytest -n auto $(TEST_ARGS)
+	@$(PY) -m pytest -n $(WORKERS) --dist worksteal $(TEST_ARGS)
 
 lint: $(STAMP)
 	@$(PY) -m ruff format --check .
