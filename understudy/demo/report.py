@@ -29,6 +29,7 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
 .card { border: 1px solid var(--line); border-radius: .6rem; padding: .8rem 1rem }
 .card b { display: block; font-size: 1.5rem }
 td:has(> .bar) { width: 55% }
+.wide { overflow-x: auto }
 .lines { white-space: pre-line }
 td:first-child { white-space: nowrap }
 .bar { height: .8rem; background: var(--accent); border-radius: .2rem; min-width: 2px; margin-top: .35rem }
@@ -174,7 +175,7 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]], *, figures: i
 
     lines = ["<tr>" + "".join(cell("th", n, escape(text)) for n, text in enumerate(head)) + "</tr>"]
     lines += ["<tr>" + "".join(cell("td", n, text) for n, text in enumerate(row)) + "</tr>" for row in rows]
-    return "<table>" + "".join(lines) + "</table>"
+    return "<div class='wide'><table>" + "".join(lines) + "</table></div>"
 
 
 def _seconds(value: float | None) -> str:
