@@ -28,7 +28,7 @@ Two sites of one region: six machines, a load balancer, a middleware name.
 The official SDKs over the wire, on a local cloud whose slow things are
 slow and whose zones can fall silent."""
 
-PROLOGUE = 3  # hours of backups that act 2 needs when act 1 is not played
+PROLOGUE = 3  # hours of backups that act 2 needs when act 1 is not played: with the masters' own, at two in the morning
 
 
 def _acts(text: str) -> str:
@@ -39,8 +39,8 @@ def _acts(text: str) -> str:
 
 def _hours(text: str) -> int:
     hours = int(text) if text.isdecimal() else 0
-    if not 1 <= hours <= act1.DAYS * 24:
-        raise argparse.ArgumentTypeError(f"{text!r}: give a whole number of hours from 1 to {act1.DAYS * 24}")
+    if not PROLOGUE <= hours <= act1.DAYS * 24:
+        raise argparse.ArgumentTypeError(f"{text!r}: give a whole number of hours from {PROLOGUE} to {act1.DAYS * 24}")
     return hours
 
 
