@@ -43,7 +43,11 @@ $(STAMP): requirements/bootstrap.txt requirements/dev.txt
 	rm -rf $(VENV)
 	"$$found" -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
-	$(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(PY) --require-hashes -r requirements/dev.txt
+	# uv is many times faster but does not read pip's configuration, where a mirror may be named: then pip does it.
+	$(VENV)/bin/uv pip install --quiet --system-certs --compile-bytecode --python $(PY) --require-hashes -r requirements/dev.txt || {
+	  echo "setup: uv could not install the dependencies (see above), trying pip, which takes longer"
+	  $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	}
 	printf '%s\n' '#!/bin/sh' 'here="$$(cd "$$(dirname "$$0")" && pwd)"' \
 	  'PYTHONPATH="$$here/../..$${PYTHONPATH:+:$$PYTHONPATH}" exec "$$here/python" -m understudy "$$@"' > $(VENV)/bin/understudy
 	chmod +x $(VENV)/bin/understudy
