@@ -103,20 +103,27 @@ def copy_sources(root: Path, target: Path) -> None:
 
 
 def install_requirements(requirements: Path, target: Path) -> None:
-    """With uv when the environment has it, else with pip. Hashes are checked; aliyun-fc2 is built from its source."""
+    """By uv when the environment has it; by pip when that fails, since only pip reads pip's configuration, where a
+    mirror may be named. Hashes are checked either way; aliyun-fc2 is built from its source.
+
+    Raises PackageError with what each of them said.
+    """
     uv = Path(sys.executable).with_name("uv")
-    if uv.exists():
-        command = [str(uv), "pip", "install", "--quiet", "--python", sys.executable, "--link-mode", "copy"]
-    else:
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-    done = subprocess.run(
-        [*command, "--require-hashes", "--target", str(target), "-r", str(requirements)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise PackageError(f"installing {requirements.name} failed:\n{done.stderr.strip()}")
+    by_uv = [str(uv), "pip", "install", "--quiet", "--system-certs", "--python", sys.executable, "--link-mode", "copy"]
+    by_pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    said = []
+    for command in (by_uv, by_pip) if uv.exists() else (by_pip,):
+        done = subprocess.run(
+            [*command, "--require-hashes", "--target", str(target), "-r", str(requirements)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode == 0:
+            return
+        said.append(done.stderr.strip())
+        shutil.rmtree(target, ignore_errors=True)
+    raise PackageError(f"installing {requirements.name} failed:\n" + "\n".join(said))
 
 
 def drop_unneeded(python: Path) -> None:
