@@ -1,10 +1,15 @@
 """What code and docs say of each other must be true: runbooks, links, modules that shadow nothing, no foreign paths."""
 
 import re
+import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+
+from understudy.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNBOOKS = ROOT / "docs" / "runbooks"
@@ -39,6 +44,38 @@ def test_a_runbook_says_which_commands_to_run(runbook: Path) -> None:
     commands = re.findall(r"(?:^    |`)((?:understudy|aliyun) [a-z].*)", runbook.read_text(), re.MULTILINE)
 
     assert commands
+
+
+def objection(command: str) -> str:
+    """What the command line would say against a command's words; empty when it would run it."""
+    line = re.sub(r"[\[\]]|\.\.\.", "", command.split(" #")[0])
+    parser: Any = typer.main.get_command(app)
+    context, words = None, shlex.split(line)[1:]
+    while hasattr(parser, "get_command"):
+        context = parser.context_class(parser, info_name=parser.name, parent=context)
+        parser, words = parser.get_command(context, words[0] if words else ""), words[1:]
+        if parser is None:
+            return f"{command}: there is no such command"
+    try:
+        parser.make_context(parser.name, words, parent=context)
+    except Exception as error:  # noqa: BLE001 - typer keeps its usage errors to itself; anything said is an objection
+        return f"{command}: {error}"
+    return ""
+
+
+def test_a_wrong_command_would_be_noticed() -> None:
+    assert objection("understudy nonsense")
+    assert objection("understudy pause backups without an option")
+    assert objection("understudy apply --no-such-option")
+    assert not objection("understudy pause backups --because x")
+
+
+def test_every_understudy_command_of_the_docs_would_run_as_it_stands() -> None:
+    written = re.compile(r"(?:^    |`|\$ )(understudy [a-z][^`\n]*)", re.MULTILINE)
+    commands = [command for page in pages() for command in written.findall(page.read_text())]
+
+    assert len(commands) > 10
+    assert [said for command in commands if (said := objection(command))] == []
 
 
 def test_no_entry_module_shadows_the_standard_library() -> None:
