@@ -169,6 +169,11 @@ class LocalCloud:
         if process.stdout is not None:
             process.stdout.close()
 
+    def must_live(self) -> None:
+        """Raises CloudDied when the emulator's process has ended: waiting for anything is in vain then."""
+        if self._process is not None and self._process.poll() is not None:
+            raise self._died("noticed while waiting")
+
     def kill(self) -> None:
         """Chaos: end the emulator without warning."""
         if self._process is not None:

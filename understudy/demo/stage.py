@@ -143,9 +143,10 @@ class Stage:
     # Waiting --------------------------------------------------------------------------------------------------
 
     def wait_for(self, what: str, happened: Callable[[], bool], *, seconds: float) -> None:
-        """Real seconds. Raises NotInTime."""
+        """Real seconds. Raises NotInTime, CloudDied."""
         end = self.clock.monotonic() + seconds
         while not happened():
+            self.cloud.must_live()
             if self.clock.monotonic() > end:
                 raise NotInTime(f"waited {seconds:g} s for {what}, in vain: see {self.cloud.workdir}")
             self.clock.sleep(timedelta(milliseconds=50))
