@@ -23,7 +23,7 @@ from shared.domain.dns_plan import A_RECORD, Rebind, Settled, plan_name
 from shared.domain.errors import Conflict, CredentialsRejected, DrError, OutcomeUnknown, Permanent, Retryable
 from shared.domain.failover_fsm import IN_HAND, Do, On, State, step
 from shared.domain.ids import PolicyVersion, SiteName
-from shared.domain.lease import LeaseState
+from shared.domain.lease import UNCLAIMED, LeaseState
 from shared.domain.policy import Pair
 from shared.observability import log
 from shared.ports.balancer import Balancer
@@ -388,7 +388,8 @@ class PairWatch:
             report = seen.reports.get(standby)
             how = "was not looked at" if report is None else f"{report.sight} {report.detail}".rstrip()
             return Event(On.STANDBY_UNFIT, (f"the agent of {standby}: {how}", "runbook: standby-is-not-ready"))
-        if self._blocked(failover, acknowledged):
+        # Under a lease that ran out unclaimed nobody ever served: to move on from there is not flapping.
+        if seen.lease.holder != UNCLAIMED and self._blocked(failover, acknowledged):
             assert failover.automatic_at is not None
             ends = failover.automatic_at + self.pair.block
             why = (

@@ -202,6 +202,22 @@ def test_another_agent_of_the_site_waits_for_a_whole_lease_and_takes_a_new_epoch
     assert not a.active()
 
 
+def test_a_rebooted_master_that_was_told_to_give_up_frees_what_its_dead_predecessor_held() -> None:
+    table = Table()
+    table.agent("a")[0].step()
+    rebooted, _ = table.agent("b")
+    rebooted.step()
+    rebooted.give_up("a switchover that came to nothing")
+    table.clock.at += 4.9
+    rebooted.step()
+    assert table.row().state is LeaseState.HELD
+    table.clock.at += 0.2
+    rebooted.step()
+
+    assert table.row().state is LeaseState.FREE
+    assert not rebooted.active()
+
+
 def test_the_same_agent_goes_on_under_its_epoch_after_a_restart() -> None:
     table = Table()
     table.agent("a")[0].step()

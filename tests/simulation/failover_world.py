@@ -76,6 +76,7 @@ class FailoverWorld(PairWorld):
     unready: set[SiteName] = field(default_factory=set)
     blind: set[SiteName] = field(default_factory=set)  # watches that see no agent
     names_down: bool = False
+    refuse_promotions: bool = False  # agents answer, and take no order (a secret that does not fit)
     rebinds: list[tuple[float, str]] = field(default_factory=list)
     bound_under: list[tuple[float, str, int, SiteName]] = field(default_factory=list)  # with the lease at that time
     block: timedelta = timedelta(hours=1)
@@ -232,6 +233,9 @@ class SimAgents:
         return self._ask(address, timeout, lambda site: None)
 
     def promote(self, address: str, port: int, *, epoch: Epoch, timeout: timedelta) -> AgentReport:
+        if self._pair.refuse_promotions:
+            return self._ask(address, timeout, lambda site: None)
+
         # The agent's own loop claims the lease; the order tells it to, and waits for it.
         def wait(site: SiteName) -> None:
             self._pair.holders[site].promote(epoch)

@@ -115,6 +115,22 @@ def test_a_take_over_that_ends_at_an_operator_counts_against_the_next(opened: Op
     assert pair.failover().automatic_at is not None
 
 
+def test_a_take_over_under_which_nobody_ever_served_keeps_the_old_site_out_no_longer_than_its_lease(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = opened(watches=(I,))
+    pair.refuse_promotions = True
+    # The standby falls ill between the take-over and its promotion: it will never claim what was taken for it.
+    once_in(pair, State.PROMOTING, lambda: pair.unready.add(I), monkeypatch)
+    lose(pair)
+    pair.at(LOSS + 12, lambda: pair.lighten(H))
+    pair.at(LOSS + 12, lambda: setattr(pair, "refuse_promotions", False))
+    pair.world.run(90)
+
+    assert pair.failover().automatic_at is not None
+    assert pair.active() == {H}
+
+
 def test_a_watch_that_hears_nobody_does_not_take_the_decision_from_the_others(
     opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -158,7 +158,9 @@ class Holder:
         if not self._is_ours(ours):
             self._stand_by(ours)
         if ours.epoch <= self._given_up:
-            if self._is_ours(ours) or unclaimed:
+            # What a predecessor of this site left held and let stand for a whole lease has run out: freeing it lets
+            # the pair have a master again although this agent was told to give that epoch up.
+            if self._is_ours(ours) or unclaimed or waited:
                 self._seen = self._leases.release(ours)
                 log.info("agent.released", extra={"epoch": int(ours.epoch)})
         elif not ready:

@@ -32,8 +32,8 @@ WEBHOOK_SECRET = "demo-webhook-secret"  # noqa: S105 - guards nothing but the lo
 
 
 COARSE_TICKS = {  # rarer than what s.yaml deploys by default: a week of ticks must fit in seconds
-    "UNDERSTUDY_SCHEDULE_TICK": "0 */15 * * * *",
-    "UNDERSTUDY_BACKUP_TICK": "@every 30m",
+    "UNDERSTUDY_SCHEDULE_TICK": "0 */30 * * * *",
+    "UNDERSTUDY_BACKUP_TICK": "@every 60m",
     "UNDERSTUDY_RECOVER_TICK": "@every 60m",
     "UNDERSTUDY_PRUNE_TICK": "0 30 */4 * * *",
 }
