@@ -19,7 +19,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:  # run as a script
     sys.path.insert(0, str(ROOT))
 
-from deploy.s_yaml_check import dotenv  # noqa: E402
+from deploy.s_yaml_check import dotenv  # noqa: E402 (after the path is set: these are run as scripts)
 
 POLICIES: Final = ROOT / "deploy" / "ram"
 TRUSTED: Final = {"agent": "ecs.aliyuncs.com"}

@@ -21,9 +21,9 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:  # run as a script
     sys.path.insert(0, str(ROOT))
 
-import jsonschema  # noqa: E402
+import jsonschema  # noqa: E402 (after the path is set: these are run as scripts)
 
-from emulator.fc.project import ProjectError, Resolved, resolve, typed  # noqa: E402
+from emulator.fc.project import ProjectError, Resolved, resolve, typed  # noqa: E402 (after the path is set: these are run as scripts)
 
 TRIGGER_KEYS: Final = {"triggerName", "triggerType", "triggerConfig", "description", "qualifier"}
 CONFIG_KEYS: Final[Mapping[str, tuple[set[str], set[str]]]] = {

@@ -363,7 +363,7 @@ class _Admin:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
 
-    async def functions(self, request: web.Request) -> web.StreamResponse:  # noqa: ARG002
+    async def functions(self, request: web.Request) -> web.StreamResponse:  # noqa: ARG002 (the handler signature)
         fc = service(self._cloud)
         listed = [
             {
@@ -428,6 +428,6 @@ class _Admin:
         service(self._cloud).queue.faults.append(fault)
         return answer({})
 
-    async def clear_faults(self, request: web.Request) -> web.StreamResponse:  # noqa: ARG002
+    async def clear_faults(self, request: web.Request) -> web.StreamResponse:  # noqa: ARG002 (the handler signature)
         service(self._cloud).queue.faults.clear()
         return answer({})

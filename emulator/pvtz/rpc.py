@@ -58,7 +58,7 @@ class Api:
         return {"ZoneId": zone.id, "ZoneName": zone.name, "Success": True}
 
     @reads("ZoneId", "Rr", "Type", "Value", "Ttl", "Priority", "Weight", "Line", "Remark", "ClientToken", *COMMON)
-    def AddZoneRecord(self, call: Call) -> dict[str, Any]:  # noqa: N802
+    def AddZoneRecord(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
         record = self._pvtz.add_record(
             wire.required(call.params, "ZoneId"),
             remark=wire.text(call.params, "Remark", ""),
@@ -68,30 +68,30 @@ class Api:
         return {"RecordId": record.id, "Success": True}
 
     @reads("RecordId", "Rr", "Type", "Value", "Ttl", "Priority", "Weight", "Line", "ClientToken", *COMMON)
-    def UpdateZoneRecord(self, call: Call) -> dict[str, Any]:  # noqa: N802
+    def UpdateZoneRecord(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
         """A full overwrite: what is omitted is set to its default (assumption). The last writer wins, so a repeated
         ClientToken needs no memory."""
         record = self._pvtz.update_record(_record_id(call.params), **_content(call.params))
         return {"RecordId": record.id}
 
     @reads("RecordId", "Remark", "ClientToken", *COMMON)
-    def UpdateRecordRemark(self, call: Call) -> dict[str, Any]:  # noqa: N802
+    def UpdateRecordRemark(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
         record = self._pvtz.set_remark(_record_id(call.params), wire.text(call.params, "Remark", ""))
         return {"RecordId": record.id}
 
     @reads("RecordId", "ClientToken", *COMMON)
-    def DeleteZoneRecord(self, call: Call) -> dict[str, Any]:  # noqa: N802
+    def DeleteZoneRecord(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
         record_id = _record_id(call.params)
         self._pvtz.delete_record(record_id)
         return {"RecordId": record_id}
 
     @reads("RecordId", "Status", "ClientToken", *COMMON)
-    def SetZoneRecordStatus(self, call: Call) -> dict[str, Any]:  # noqa: N802
+    def SetZoneRecordStatus(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
         record = self._pvtz.set_status(_record_id(call.params), wire.required(call.params, "Status"))
         return {"RecordId": record.id, "Status": record.status}
 
     @reads("ZoneId", "Keyword", "SearchMode", "PageNumber", "PageSize", *COMMON)
-    def DescribeZoneRecords(self, call: Call) -> dict[str, Any]:  # noqa: N802
+    def DescribeZoneRecords(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
         found = self._pvtz.find_records(
             wire.required(call.params, "ZoneId"),
             keyword=wire.text(call.params, "Keyword", ""),
@@ -101,11 +101,11 @@ class Api:
         return {"Records": {"Record": [_record(r) for r in page]}, **numbers}
 
     @reads("RecordId", *COMMON)
-    def DescribeZoneRecord(self, call: Call) -> dict[str, Any]:  # noqa: N802
+    def DescribeZoneRecord(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
         return _record(self._pvtz.record(_record_id(call.params)))
 
     @reads("Keyword", "SearchMode", "QueryVpcId", "QueryRegionId", "ZoneType", "PageNumber", "PageSize", *COMMON)
-    def DescribeZones(self, call: Call) -> dict[str, Any]:  # noqa: N802
+    def DescribeZones(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
         keyword = wire.text(call.params, "Keyword", "").lower()
         exact = _search_mode(call.params, "LIKE") == "EXACT"
         vpc, region = wire.text(call.params, "QueryVpcId"), wire.text(call.params, "QueryRegionId")
@@ -120,7 +120,7 @@ class Api:
         return {"Zones": {"Zone": [_zone(z) for z in page]}, **numbers}
 
     @reads("ZoneId", *COMMON)
-    def DescribeZoneInfo(self, call: Call) -> dict[str, Any]:  # noqa: N802
+    def DescribeZoneInfo(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
         zone = self._pvtz.zone(wire.required(call.params, "ZoneId"))
         bound = [
             {
@@ -136,7 +136,7 @@ class Api:
         return {**_zone(zone), "BindVpcs": {"Vpc": bound}}
 
     @reads("ZoneId", "Vpcs.N.RegionId", "Vpcs.N.VpcId", "Vpcs.N.VpcType", "ClientToken", *COMMON)
-    def BindZoneVpc(self, call: Call) -> dict[str, Any]:  # noqa: N802
+    def BindZoneVpc(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
         vpcs = tuple(
             BoundVpc(region=wire.required(v, "RegionId"), vpc=wire.required(v, "VpcId"))
             for v in wire.objects(call.params, "Vpcs")
@@ -145,7 +145,7 @@ class Api:
         return {}
 
     @reads("EntityType", "ZoneId", "Keyword", "StartTimestamp", "EndTimestamp", "PageNumber", "PageSize", *COMMON)
-    def DescribeChangeLogs(self, call: Call) -> dict[str, Any]:  # noqa: N802
+    def DescribeChangeLogs(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
         """Newest first (assumption)."""
         kind, zone = wire.text(call.params, "EntityType"), wire.text(call.params, "ZoneId")
         keyword = wire.text(call.params, "Keyword", "").lower()

@@ -47,20 +47,20 @@ class Api:
         return _texts(balancer)
 
     @reads("LoadBalancerId", "BackendServers")
-    def SetBackendServers(self, call: Call) -> dict[str, Any]:  # noqa: N802
+    def SetBackendServers(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
         """Servers that are not listed keep their weight (assumption: undocumented)."""
         balancer = self._slb.set_weights(wire.required(call.params, "LoadBalancerId"), _backends(call.params))
         return _texts(balancer)
 
     @reads("LoadBalancerId", "BackendServers")
-    def RemoveBackendServers(self, call: Call) -> dict[str, Any]:  # noqa: N802
+    def RemoveBackendServers(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
         servers = [b.server for b in _backends(call.params)]
         balancer = self._slb.detach(wire.required(call.params, "LoadBalancerId"), servers)
         rows = [{"ServerId": b.server, "Weight": b.weight, "Type": "ecs"} for b in balancer.backends.values()]
         return {"LoadBalancerId": balancer.id, "BackendServers": {"BackendServer": rows}}
 
     @reads("LoadBalancerId")
-    def DescribeLoadBalancerAttribute(self, call: Call) -> dict[str, Any]:  # noqa: N802
+    def DescribeLoadBalancerAttribute(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
         balancer = self._slb.get(wire.required(call.params, "LoadBalancerId"))
         rows = [
             {
@@ -84,7 +84,7 @@ class Api:
         }
 
     @reads("LoadBalancerId", "ListenerPort", "ListenerProtocol")
-    def DescribeHealthStatus(self, call: Call) -> dict[str, Any]:  # noqa: N802
+    def DescribeHealthStatus(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
         balancer = self._slb.get(wire.required(call.params, "LoadBalancerId"))
         port = wire.integer(call.params, "ListenerPort")
         protocol = wire.text(call.params, "ListenerProtocol")
@@ -113,7 +113,7 @@ class Api:
         "PageNumber",
         "PageSize",
     )
-    def DescribeLoadBalancers(self, call: Call) -> dict[str, Any]:  # noqa: N802
+    def DescribeLoadBalancers(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
         wire.required(call.params, "RegionId")
         asked = {
             name: value
@@ -138,7 +138,7 @@ class Api:
         }
 
     @reads("LoadBalancerId", "LoadBalancerStatus")
-    def SetLoadBalancerStatus(self, call: Call) -> dict[str, Any]:  # noqa: N802
+    def SetLoadBalancerStatus(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
         self._slb.set_status(
             wire.required(call.params, "LoadBalancerId"), wire.required(call.params, "LoadBalancerStatus")
         )
