@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from emulator.cloud import REGIONS
 from emulator.fc.project import ProjectError
 from emulator.seed import SeedError
 from emulator.server import Options, Server
@@ -26,8 +27,11 @@ def _pair(separator: str, text: str) -> tuple[str, str]:
     return left, right
 
 
-def _access_key(text: str) -> tuple[str, str]:
-    return _pair(":", text)
+def _access_key(text: str) -> tuple[str, ...]:
+    parts = tuple(text.split(":"))
+    if len(parts) not in (2, 3) or not all(parts):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form ID:SECRET or ID:SECRET:ACCOUNT")
+    return parts
 
 
 def _setting(text: str) -> tuple[str, str]:
@@ -55,9 +59,11 @@ def parse(arguments: Sequence[str]) -> tuple[Options, str, int | None]:
     serve = commands.add_parser("serve", help="serve until SIGTERM or Ctrl-C")
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=0, help="0: a free one")
-    serve.add_argument("--access-key", type=_access_key, action="append", metavar="ID:SECRET")
+    serve.add_argument("--access-key", type=_access_key, action="append", metavar="ID:SECRET[:ACCOUNT]")
     serve.add_argument("--ots-instance", default="understudy", help="the Tablestore instance that exists")
-    serve.add_argument("--region", default="cn-hangzhou")
+    serve.add_argument(
+        "--region", action="append", metavar="REGION", help="that exists; the first is home, the others get own ports"
+    )
     serve.add_argument("--seed", type=_file, help="YAML file with what stands in the cloud")
     serve.add_argument("--set", type=_setting, action="append", default=[], metavar="NAME=VALUE", help="fills ${NAME}")
     serve.add_argument("--start", type=_moment, default=datetime(2026, 3, 2, tzinfo=UTC), help="emulated time")
@@ -83,7 +89,7 @@ def parse(arguments: Sequence[str]) -> tuple[Options, str, int | None]:
         port=chosen.port,
         access_keys=tuple(chosen.access_key or [("testid", "testsecret")]),
         ots_instance=chosen.ots_instance,
-        region=chosen.region,
+        regions=tuple(dict.fromkeys(chosen.region or REGIONS)),
         seed=chosen.seed,
         settings=dict(chosen.set),
         start=chosen.start,
@@ -114,7 +120,7 @@ async def run(options: Options) -> None:
     server = Server(options)
     try:
         await server.start()
-        first = {"url": server.url, "dns": server.dns, "pid": os.getpid()}
+        first = {"url": server.url, "dns": server.dns, "pid": os.getpid(), "regions": server.endpoints}
         sys.stdout.write(json.dumps(first) + "\n")
         sys.stdout.flush()
         await stop.wait()

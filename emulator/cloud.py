@@ -1,10 +1,12 @@
-"""The whole emulated cloud of one process: one clock, one chance, one bus, and the services that share them.
+"""The whole emulated cloud of one process: one clock, one chance, one bus, and all accounts and regions on them.
 
 Two doors lead here: `emulator.server` (HTTP, for SDKs) and plain Python (for simulation).
 """
 
 from collections import deque
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from emulator.bus import Bus, CloudEvent
@@ -12,26 +14,33 @@ from emulator.chance import Chance
 from emulator.clock import Clock
 from emulator.keys import Keys
 from emulator.ram import Ram
+from emulator.realm import Account, Realm
+from emulator.wire.call import ApiError
 from emulator.wire.callers import Callers
 from emulator.wire.log import RequestLog
 
 if TYPE_CHECKING:
     from aiohttp import web
 
+    from emulator.alidns.model import Alidns
+    from emulator.cms.model import CloudMonitor
     from emulator.ecs.model import Ecs
+    from emulator.ess.model import AutoScaling
     from emulator.fc.service import FunctionCompute
     from emulator.network.hypervisor import Hypervisor
     from emulator.network.zones import Zones
     from emulator.pvtz.model import PrivateZone
     from emulator.slb.model import LoadBalancers
     from emulator.tablestore.model import Tablestore
+    from emulator.vpc.model import Vpc
 
 ACCOUNT = "1000000000000001"
+REGIONS = ("cn-hangzhou", "cn-shanghai", "cn-beijing")
 EVENTS_KEPT = 20_000
 
 
 class Cloud:
-    """Services are built on first use, so that a test of one pays for one."""
+    """`regions` are those that exist; the first one is home, where the short names (`cloud.ecs`) lead."""
 
     def __init__(
         self,
@@ -39,10 +48,10 @@ class Cloud:
         seed: int = 1,
         start: datetime = datetime(2026, 3, 2, tzinfo=UTC),
         account: str = ACCOUNT,
-        region: str = "cn-hangzhou",
+        regions: Sequence[str] = REGIONS,
     ) -> None:
         self.account = account
-        self.region = region
+        self.regions = tuple(regions)
         self.clock = Clock(start)
         self.chance = Chance(seed)
         self.bus = Bus()
@@ -56,49 +65,118 @@ class Cloud:
         self.url = ""  # of the HTTP door, once it is open
         self.host = ""
         self.port = 0
+        self.region_ports: dict[int, str] = {}  # other regions' doors, by their port
         self.fc: FunctionCompute | None = None  # None: no s.yaml was given
         self.hypervisor: Hypervisor | None = None
-        self._services: dict[str, object] = {}
+        self._accounts: dict[str, Account] = {}
+        self._realms: dict[tuple[str, str], Realm] = {}
+        self._ecs_listeners: list[Callable[[Ecs], None]] = []
 
-    def _service(self, name: str, build: object) -> object:
-        if name not in self._services:
-            self._services[name] = build(self)  # type: ignore[operator]
-        return self._services[name]
+    # Accounts and regions -------------------------------------------------------------------------------------
 
     @property
-    def zones(self) -> "Zones":
-        from emulator.network.zones import Zones
+    def region(self) -> str:
+        """Home: where a call goes whose endpoint names no region."""
+        return self.regions[0]
 
-        return self._service("zones", Zones)  # type: ignore[return-value]
+    def account_named(self, id: str) -> Account:
+        """Accounts come to be when they are first named (by a key, a seed, a share)."""
+        if id not in self._accounts:
+            self._accounts[id] = Account(self, id)
+        return self._accounts[id]
+
+    def realm(self, account: str, region: str) -> Realm:
+        """Raises ApiError InvalidRegionId.NotFound."""
+        if region not in self.regions:
+            raise ApiError("InvalidRegionId.NotFound", f"The region {region} is not one of {list(self.regions)}.", 404)
+        if (account, region) not in self._realms:
+            self._realms[account, region] = Realm(self.account_named(account), region)
+        return self._realms[account, region]
+
+    @property
+    def realms(self) -> tuple[Realm, ...]:
+        """Those that something has asked for so far."""
+        return tuple(self._realms.values())
+
+    @cached_property
+    def home(self) -> Realm:
+        return self.realm(self.account, self.region)
+
+    def on_ecs(self, listener: "Callable[[Ecs], None]") -> None:
+        """`listener(ecs)` for the ECS of every realm: those that stand already, and those yet to come."""
+        self._ecs_listeners.append(listener)
+        for realm in self.realms:
+            if realm.built("ecs"):
+                listener(realm.ecs)
+
+    def ecs_built(self, ecs: "Ecs") -> None:
+        for listener in self._ecs_listeners:
+            listener(ecs)
+
+    # The home realm's services, by short names ----------------------------------------------------------------
 
     @property
     def ecs(self) -> "Ecs":
-        from emulator.ecs.model import Ecs
-
-        return self._service("ecs", Ecs)  # type: ignore[return-value]
-
-    @property
-    def pvtz(self) -> "PrivateZone":
-        from emulator.pvtz.model import PrivateZone
-
-        return self._service("pvtz", PrivateZone)  # type: ignore[return-value]
+        return self.home.ecs
 
     @property
     def slb(self) -> "LoadBalancers":
-        from emulator.slb.model import LoadBalancers
-
-        return self._service("slb", LoadBalancers)  # type: ignore[return-value]
+        return self.home.slb
 
     @property
+    def vpc(self) -> "Vpc":
+        return self.home.vpc
+
+    @property
+    def ess(self) -> "AutoScaling":
+        return self.home.ess
+
+    @property
+    def cms(self) -> "CloudMonitor":
+        return self.home.cms
+
+    @property
+    def pvtz(self) -> "PrivateZone":
+        return self.home.pvtz
+
+    @property
+    def alidns(self) -> "Alidns":
+        return self.home.alidns
+
+    # One for all ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def zones(self) -> "Zones":
+        from emulator.network.zones import Zones
+
+        return Zones(self)
+
+    @cached_property
     def tablestore(self) -> "Tablestore":
         from emulator.tablestore.model import Tablestore
 
-        return self._service("tablestore", Tablestore)  # type: ignore[return-value]
+        return Tablestore(self)
+
+    # Where a request came from and went to --------------------------------------------------------------------
 
     def zone_behind(self, request: "web.Request") -> str | None:
         """The zone whose gateway a request came in by, if it came in by one."""
         transport = request.transport
-        if transport is None or "ecs" not in self._services:
+        remote = transport.get_extra_info("peername") if transport is not None else None
+        if not remote:
             return None
-        remote = transport.get_extra_info("peername")  # a gateway dials on from its own address
-        return self.ecs.zone_of_gateway(remote[0]) if remote else None
+        for realm in self.realms:  # a gateway dials on from its own address
+            if realm.built("ecs") and (zone := realm.ecs.zone_of_gateway(remote[0])) is not None:
+                return zone
+        return None
+
+    def region_behind(self, request: "web.Request") -> str:
+        """The region that the endpoint stands for: by its own port, or by a host name that holds the region's name
+        (`ecs.cn-shanghai.aliyuncs.com`, `cn-shanghai.localhost`); else home."""
+        transport = request.transport
+        local = transport.get_extra_info("sockname") if transport is not None else None
+        if local and (region := self.region_ports.get(local[1])) is not None:
+            return region
+        name = request.host.partition(":")[0]
+        labels = set(name.replace("ecs-", "").split("."))
+        return next((region for region in self.regions if region in labels), self.region)

@@ -23,8 +23,8 @@ class Keys:
         self._cloud = cloud
         self._keys: dict[str, Key] = {}
 
-    def add(self, id: str, secret: str) -> Key:
-        key = Key(id=id, secret=secret, account=self._cloud.account)
+    def add(self, id: str, secret: str, *, account: str | None = None) -> Key:
+        key = Key(id=id, secret=secret, account=account or self._cloud.account)
         self._keys[id] = key
         return key
 

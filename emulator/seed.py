@@ -17,6 +17,7 @@ from emulator.wire.call import ApiError
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
+    from emulator.realm import Realm
 
 EXAMPLES = Path(__file__).parent / "examples"
 
@@ -42,23 +43,38 @@ def load(path: Path | str, cloud: "Cloud", *, settings: Mapping[str, str] | None
 
 def load_text(text: str, cloud: "Cloud", *, where: str, settings: Mapping[str, str]) -> None:
     document = _parse(text, where, settings)
-    known = (*ECS_KEYS, *OTHER_SECTIONS)
-    for key in document:
-        if key not in known:
-            raise SeedError(f"{where}: unknown key {key!r}; the keys are {', '.join(known)}")
-    from emulator.ecs.seed import load as load_ecs
-
+    elsewhere = document.pop("elsewhere", None) or []
     try:
-        load_ecs({key: document[key] for key in ECS_KEYS if key in document}, cloud)
-        for key, service in OTHER_SECTIONS.items():
-            if document.get(key):
-                _loader(service, key, where).load(document[key], cloud)
+        _load_realm(document, cloud.home, where)
+        for number, part in enumerate(elsewhere):
+            _load_elsewhere(part, cloud, f"{where}: elsewhere[{number}]")
     except KeyError as error:
         raise SeedError(f"{where}: the key {error.args[0]!r} is missing or names nothing") from error
     except SeedError:
         raise
     except (ValueError, TypeError, ApiError) as error:
         raise SeedError(f"{where}: {error}") from error
+
+
+def _load_elsewhere(part: Any, cloud: "Cloud", where: str) -> None:
+    """What stands in another region or account: the same keys, with `region` and `account` to say where."""
+    if not isinstance(part, dict):
+        raise SeedError(f"{where}: expected a mapping, got {type(part).__name__}")
+    realm = cloud.realm(str(part.pop("account", cloud.account)), str(part.get("region", cloud.region)))
+    _load_realm(part, realm, where)
+
+
+def _load_realm(document: Mapping[str, Any], realm: "Realm", where: str) -> None:
+    known = (*ECS_KEYS, *OTHER_SECTIONS)
+    for key in document:
+        if key not in known:
+            raise SeedError(f"{where}: unknown key {key!r}; the keys are {', '.join((*known, 'elsewhere'))}")
+    from emulator.ecs.seed import load as load_ecs
+
+    load_ecs({key: document[key] for key in ECS_KEYS if key in document}, realm)
+    for key, service in OTHER_SECTIONS.items():
+        if document.get(key):
+            _loader(service, key, where).load(document[key], realm)
 
 
 def _parse(text: str, where: str, settings: Mapping[str, str]) -> dict[str, Any]:

@@ -18,14 +18,12 @@ from typing import Any, Protocol, cast
 from aiohttp import web
 
 from emulator import admin, seed
-from emulator.cloud import Cloud
-from emulator.wire.call import Operation
+from emulator.cloud import ACCOUNT, REGIONS, Cloud
 from emulator.wire.log import Entry
 from emulator.wire.rpc import RpcDoor
 
 logger = logging.getLogger(__name__)
 
-RPC_SERVICES = ("ecs", "pvtz", "slb")
 OTS_HEADER = "x-ots-instancename"
 LARGEST_BODY = 64 * 1024 * 1024
 """A guest may write a disk in pieces of this size at most."""
@@ -37,14 +35,16 @@ class Options:
 
     host: str = "127.0.0.1"
     port: int = 0
-    access_keys: tuple[tuple[str, str], ...] = (("testid", "testsecret"),)
+    access_keys: tuple[tuple[str, ...], ...] = (("testid", "testsecret"),)
+    """(id, secret) of the home account, or (id, secret, account)."""
     ots_instance: str = "understudy"
     seed: Path | str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     start: datetime = datetime(2026, 3, 2, tzinfo=UTC)
     rate: float = 0.0
     random_seed: int = 1
-    region: str = "cn-hangzhou"
+    regions: tuple[str, ...] = REGIONS
+    """Those that exist. The first is home and has the main port, each other one a port of its own."""
     fc: Path | None = None
     fc_code: tuple[Path, ...] = ()
     fc_env: Mapping[str, str] = field(default_factory=dict)  # overrides every function's environment
@@ -63,9 +63,9 @@ class Part(Protocol):
 
 def build_cloud(options: Options) -> Cloud:
     """The models, seeded, without any door."""
-    cloud = Cloud(seed=options.random_seed, start=options.start, region=options.region)
-    for key_id, secret in options.access_keys:
-        cloud.keys.add(key_id, secret)
+    cloud = Cloud(seed=options.random_seed, start=options.start, regions=options.regions)
+    for key_id, secret, *account in options.access_keys:
+        cloud.keys.add(key_id, secret, account=account[0] if account else ACCOUNT)
     cloud.ots_instances.add(options.ots_instance)
     if options.seed is not None:
         seed.load(options.seed, cloud, settings=options.settings)
@@ -85,6 +85,7 @@ class Server:
         self.options = options
         self.cloud = build_cloud(options)
         self.dns: str | None = None
+        self.endpoints: dict[str, str] = {}  # HOST:PORT by region
         self._parts: list[Part] = []
         self._runner: web.AppRunner | None = None
         self._flow: asyncio.Task[None] | None = None
@@ -102,8 +103,19 @@ class Server:
         await site.start()
         host, port = self._runner.addresses[0][:2]
         self.cloud.host, self.cloud.port, self.cloud.url = host, port, f"http://{host}:{port}"
+        await self._open_regions(host)
         self._flow = asyncio.create_task(self.cloud.clock.flow(), name="emulated time")
         await self._start_parts()
+
+    async def _open_regions(self, host: str) -> None:
+        """The endpoint decides on the region of many actions, so every region has one."""
+        assert self._runner is not None
+        self.endpoints = {self.cloud.region: f"{host}:{self.cloud.port}"}
+        for region in self.cloud.regions[1:]:
+            await web.TCPSite(self._runner, host, 0, backlog=512).start()
+            port = self._runner.addresses[-1][1]
+            self.cloud.region_ports[port] = region
+            self.endpoints[region] = f"{host}:{port}"
 
     def _build_functions(self) -> None:
         options = self.options
@@ -155,11 +167,7 @@ class Server:
     def _application(self) -> web.Application:
         cloud = self.cloud
         app = web.Application(client_max_size=LARGEST_BODY)
-        operations: dict[tuple[str, str], Operation] = {}
-        for service in RPC_SERVICES:
-            if module := plug_in(f"emulator.{service}.rpc"):
-                operations.update(module.operations(cloud))
-        rpc = RpcDoor(cloud, operations)
+        rpc = RpcDoor(cloud)
         routes: list[web.RouteDef] = [
             web.post("/", rpc.handle),
             web.get("/", rpc.handle, allow_head=False),

@@ -9,7 +9,7 @@ The server runs on a thread of its own; models belong to that thread, so reach t
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,8 +28,9 @@ class Local:
     url: str
     host: str  # 127.0.0.1:PORT
     dns: str | None  # 127.0.0.1:PORT
+    endpoints: Mapping[str, str]  # 127.0.0.1:PORT by region; home's is `host`
     cloud: Cloud
-    access_key: tuple[str, str]
+    access_key: tuple[str, ...]
     ots_instance: str
     _loop: asyncio.AbstractEventLoop
 
@@ -82,6 +83,7 @@ def mock_aliyun(**options: Any) -> Iterator[Local]:
                 url=server.url,
                 host=server.url.removeprefix("http://"),
                 dns=server.dns,
+                endpoints=server.endpoints,
                 cloud=server.cloud,
                 access_key=settings.access_keys[0],
                 ots_instance=settings.ots_instance,

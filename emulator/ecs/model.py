@@ -16,19 +16,21 @@ from emulator.ecs.snapshots import Snapshot, Snapshots
 from emulator.wire.call import ApiError
 
 if TYPE_CHECKING:
-    from emulator.cloud import Cloud
+    from emulator.realm import Realm
 
 InstanceListener = Callable[[Instance, str, str], None]
 """`(instance, old_state, new_state)`; old is empty for a new instance, new is Deleted at the end."""
 
 
 class Ecs:
-    def __init__(self, cloud: "Cloud") -> None:
-        self.cloud = cloud
-        self.clock = cloud.clock
-        self.chance = cloud.chance
-        self.region = cloud.region
-        self.zones: tuple[str, ...] = (f"{cloud.region}-h", f"{cloud.region}-i")
+    def __init__(self, realm: "Realm") -> None:
+        self.realm = realm
+        self.cloud = realm.cloud
+        self.account = realm.account
+        self.clock = realm.clock
+        self.chance = realm.chance
+        self.region = realm.region
+        self.zones: tuple[str, ...] = (f"{realm.region}-h", f"{realm.region}-i")
         self.tokens = Tokens()
         self.network = Network(self)
         self.disks = Disks(self)
@@ -42,7 +44,8 @@ class Ecs:
         """An account can be set so that a stop releases the machine (StopCharging) unless the call says otherwise."""
         self._listeners: list[InstanceListener] = []
         self._waiting_for_light: dict[str, list[Callable[[], None]]] = {}
-        cloud.zones.subscribe(self._zone_changed)
+        realm.zones.subscribe(self._zone_changed)
+        realm.cloud.ecs_built(self)
 
     # Instances ------------------------------------------------------------------------------------------------
 
@@ -102,7 +105,7 @@ class Ecs:
                 name=name,
                 level=level,
                 region=self.region,
-                account=self.cloud.account,
+                account=self.account,
                 resource=resource,
                 at=self.clock.now(),
                 content=content,

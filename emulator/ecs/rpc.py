@@ -6,14 +6,14 @@ from emulator.ecs.api import disks, events, images, instances, places, snapshots
 from emulator.wire.call import Operation
 
 if TYPE_CHECKING:
-    from emulator.cloud import Cloud
+    from emulator.realm import Realm
 
 VERSION = "2014-05-26"
 
 
-def operations(cloud: "Cloud") -> dict[tuple[str, str], Operation]:
+def operations(realm: "Realm") -> dict[tuple[str, str], Operation]:
     return {
         (VERSION, action): operation
         for resource in (disks, snapshots, images, instances, events, places)
-        for action, operation in resource.operations(cloud.ecs).items()
+        for action, operation in resource.operations(realm.ecs).items()
     }

@@ -11,7 +11,7 @@ from emulator.ecs.instances import Instance
 from emulator.ecs.network import SecurityGroup, VSwitch
 
 if TYPE_CHECKING:
-    from emulator.cloud import Cloud
+    from emulator.realm import Realm
 
 KEYS: Mapping[str, tuple[str, ...]] = {
     "vpc": ("id", "cidr"),
@@ -38,13 +38,13 @@ def check_keys(entry: object, section: str, where: str) -> dict[str, Any]:
     return entry
 
 
-def load(section: Mapping[str, Any], cloud: "Cloud") -> None:
-    region = section.get("region", cloud.region)
-    if region != cloud.region:
+def load(section: Mapping[str, Any], realm: "Realm") -> None:
+    region = section.get("region", realm.region)
+    if region != realm.region:
         raise ValueError(
-            f"region: the file is for {region}, the emulator serves {cloud.region}; start it with --region"
+            f"region: the file is for {region}, the emulator serves {realm.region}; start it with --region {region}"
         )
-    ecs = cloud.ecs
+    ecs = realm.ecs
     if section.get("zones"):
         ecs.zones = tuple(str(zone) for zone in section["zones"])
     vpc = check_keys(section.get("vpc") or {"id": "vpc-default", "cidr": "10.0.0.0/8"}, "vpc", "vpc")
@@ -61,16 +61,16 @@ def load(section: Mapping[str, Any], cloud: "Cloud") -> None:
         check_keys(entry, "security_groups", "security_groups")
         ecs.network.security_groups[entry["id"]] = SecurityGroup(id=entry["id"], vpc=vpc["id"])
     for entry in section.get("images") or ():
-        _image(check_keys(entry, "images", f"images[{entry.get('id')}]"), cloud)
+        _image(check_keys(entry, "images", f"images[{entry.get('id')}]"), realm)
     for entry in section.get("instances") or ():
-        _instance(check_keys(entry, "instances", f"instances[{entry.get('id')}]"), cloud)
+        _instance(check_keys(entry, "instances", f"instances[{entry.get('id')}]"), realm)
 
 
 def _tags(entry: Mapping[str, Any]) -> dict[str, str]:
     return {str(key): str(value) for key, value in (entry.get("tags") or {}).items()}
 
 
-def _image(entry: Mapping[str, Any], cloud: "Cloud") -> None:
+def _image(entry: Mapping[str, Any], realm: "Realm") -> None:
     guest = entry.get("guest")
     if guest is not None:
         check_keys(guest, "guest", f"images[{entry['id']}].guest")
@@ -79,13 +79,13 @@ def _image(entry: Mapping[str, Any], cloud: "Cloud") -> None:
             "ports": [int(port) for port in guest.get("ports") or ()],
             "env": {str(name): str(value) for name, value in (guest.get("env") or {}).items()},
         }
-    cloud.ecs.images.shelf.add(
+    realm.ecs.images.shelf.add(
         Image(
             id=entry["id"],
             name=entry.get("name", entry["id"]),
             family=entry.get("family", ""),
             description="",
-            created=cloud.clock.now(),
+            created=realm.clock.now(),
             mappings=(
                 Mapped(
                     kind="system", device="/dev/xvda", size_gib=int(entry.get("system_disk_gib", 20)), snapshot=None
@@ -99,8 +99,8 @@ def _image(entry: Mapping[str, Any], cloud: "Cloud") -> None:
     )
 
 
-def _instance(entry: Mapping[str, Any], cloud: "Cloud") -> None:
-    ecs = cloud.ecs
+def _instance(entry: Mapping[str, Any], realm: "Realm") -> None:
+    ecs = realm.ecs
     where = f"instances[{entry['id']}]"
     image = ecs.images.shelf.get(entry["image"])
     if image is None:
@@ -123,12 +123,12 @@ def _instance(entry: Mapping[str, Any], cloud: "Cloud") -> None:
         image_id=image.id,
         instance_type=str(entry.get("type", "ecs.g7.large")),
         security_group_ids=groups,
-        created=cloud.clock.now(),
+        created=realm.clock.now(),
         state=state,
         guest=image.guest,
         host_name=str(entry.get("host_name", entry.get("name", entry["id"]))),
         key_pair=str(entry.get("key_pair", "")),
-        started=cloud.clock.now(),
+        started=realm.clock.now(),
         tags=_tags(entry),
     )
     if instance.id in ecs.shelf:
@@ -139,12 +139,12 @@ def _instance(entry: Mapping[str, Any], cloud: "Cloud") -> None:
     volume = image.system_volume(size)
     if "used_gib" in system:
         volume = Volume(size * GIB, filled=int(float(system["used_gib"]) * GIB))
-    _disk(system, "system", size, instance, cloud, volume, "/dev/vda")
+    _disk(system, "system", size, instance, realm, volume, "/dev/vda")
     for number, data in enumerate(entry.get("data_disks") or ()):
         check_keys(data, "data_disks", f"{where}.data_disks[{number}]")
         size = int(data["size_gib"])
         volume = Volume(size * GIB, filled=int(float(data.get("used_gib", 0)) * GIB))
-        _disk(data, "data", size, instance, cloud, volume, data.get("device"))
+        _disk(data, "data", size, instance, realm, volume, data.get("device"))
 
 
 def _disk(
@@ -152,16 +152,16 @@ def _disk(
     kind: str,
     size: int,
     instance: Instance,
-    cloud: "Cloud",
+    realm: "Realm",
     volume: Volume,
     device: str | None,
 ) -> None:
     category = str(entry.get("category", "cloud_essd"))
     if category not in CATEGORIES:
         raise ValueError(f"instances[{instance.id}]: category {category!r} is not one of {', '.join(CATEGORIES)}")
-    disk = cloud.ecs.disks.add(
+    disk = realm.ecs.disks.add(
         kind=kind, category=category, size_gib=size, zone=instance.zone, volume=volume, id=entry.get("id"),
         tags=_tags(entry) or dict(instance.tags), image_id=instance.image_id if kind == "system" else "",
         delete_with_instance=kind == "system",
     )  # fmt: skip
-    cloud.ecs.disks.hang(disk, instance, device)
+    realm.ecs.disks.hang(disk, instance, device)

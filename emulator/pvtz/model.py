@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from emulator.wire.call import ApiError
 
 if TYPE_CHECKING:
-    from emulator.cloud import Cloud
+    from emulator.realm import Account
 
 TTLS: Final = (5, 30, 60, 3600, 43200, 86400)  # an enumeration: 10 or 600 is refused
 DEFAULT_TTL: Final = 60
@@ -80,8 +80,8 @@ class PrivateZone:
     Not modelled: `SetZoneLbaStatus` (weighted answers), lines, reverse zones, authorisation between accounts.
     """
 
-    def __init__(self, cloud: "Cloud") -> None:
-        self._cloud = cloud
+    def __init__(self, owner: "Account") -> None:
+        self._owner = owner
         self.zones: dict[str, Zone] = {}
         self.changes: list[Change] = []
         self._zone_of_record: dict[int, str] = {}
@@ -99,9 +99,9 @@ class PrivateZone:
         asked = {"name": name, "proxy_pattern": proxy_pattern, "id": id}
         if isinstance(before := self._repeated("AddZone", token, asked), str):
             return self.zone(before)
-        now = self._cloud.clock.now()
+        now = self._owner.clock.now()
         zone = Zone(
-            id=id or self._cloud.chance.id("pz")[3:],
+            id=id or self._owner.chance.id("pz")[3:],
             name=name,
             proxy_pattern=proxy_pattern,
             created=now,
@@ -147,7 +147,7 @@ class PrivateZone:
         token: str = "",
     ) -> Record:
         zone = self.zone(zone_id)
-        now = self._cloud.clock.now()
+        now = self._owner.clock.now()
         record = _checked(
             Record(
                 id=self._next_record,
@@ -195,7 +195,7 @@ class PrivateZone:
                 rr=rr,
                 type=type,
                 value=value,
-                updated=self._cloud.clock.now(),
+                updated=self._owner.clock.now(),
                 ttl=DEFAULT_TTL if ttl is None else ttl,
                 priority=0 if priority is None else priority,
                 weight=1 if weight is None else weight,
@@ -226,7 +226,7 @@ class PrivateZone:
         record = self.record(record_id)
         zone = self.zone(record.zone_id)
         del zone.records[record_id], self._zone_of_record[record_id]
-        zone.updated = self._cloud.clock.now()
+        zone.updated = self._owner.clock.now()
         self._log(zone, "delete", "PV_RECORD", str(record_id), _full_name(zone, record), _describe(record))
 
     def record(self, record_id: int) -> Record:
@@ -264,7 +264,7 @@ class PrivateZone:
     def _change(self, record_id: int, action: str, **fields: str) -> Record:
         old = self.record(record_id)
         zone = self.zone(old.zone_id)
-        new = replace(old, updated=self._cloud.clock.now(), **fields)  # type: ignore[arg-type]
+        new = replace(old, updated=self._owner.clock.now(), **fields)  # type: ignore[arg-type]
         self._store(zone, new)
         content = ", ".join(f"{name}={value}" for name, value in fields.items())
         self._log(zone, action, "PV_RECORD", str(new.id), _full_name(zone, new), content)
@@ -301,7 +301,7 @@ class PrivateZone:
         self.changes.append(
             Change(
                 id=len(self.changes) + 1,
-                at=self._cloud.clock.now(),
+                at=self._owner.clock.now(),
                 action=action,
                 object=object,
                 entity_id=entity_id,

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 from emulator.pvtz.model import BoundVpc, Change, Record, Zone
 from emulator.wire import params as wire
 from emulator.wire.call import Call, Operation
-from emulator.wire.rpc import reads
+from emulator.wire.declare import reads
 
 if TYPE_CHECKING:
-    from emulator.cloud import Cloud
+    from emulator.realm import Realm
 
 VERSION = "2018-01-01"
 COMMON = ("Lang", "UserClientIp")
 
 
-def operations(cloud: "Cloud") -> dict[tuple[str, str], Operation]:
-    api = Api(cloud)
+def operations(realm: "Realm") -> dict[tuple[str, str], Operation]:
+    api = Api(realm)
     return {
         (VERSION, name): getattr(api, name)
         for name in (
@@ -44,9 +44,9 @@ def operations(cloud: "Cloud") -> dict[tuple[str, str], Operation]:
 class Api:
     """One method per action, under the action's own name. Each page: api.aliyun.com, pvtz 2018-01-01."""
 
-    def __init__(self, cloud: "Cloud") -> None:
-        self._cloud = cloud
-        self._pvtz = cloud.pvtz
+    def __init__(self, realm: "Realm") -> None:
+        self._realm = realm
+        self._pvtz = realm.pvtz
 
     @reads("ZoneName", "ProxyPattern", "ClientToken", "ResourceGroupId", *COMMON)
     def AddZone(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
@@ -129,7 +129,7 @@ class Api:
                 "VpcId": b.vpc,
                 "VpcName": "",
                 "VpcType": "STANDARD",
-                "VpcUserId": int(self._cloud.account),
+                "VpcUserId": int(self._realm.account),
             }
             for b in zone.vpcs
         ]

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 from emulator.pvtz.model import DISABLE, BoundVpc
 
 if TYPE_CHECKING:
-    from emulator.cloud import Cloud
+    from emulator.realm import Realm
 
 
-def load(section: Sequence[Mapping[str, Any]], cloud: "Cloud") -> None:
+def load(section: Sequence[Mapping[str, Any]], realm: "Realm") -> None:
     for entry in section:
-        zone = cloud.pvtz.add_zone(str(entry["name"]), id=entry.get("id"))
+        zone = realm.pvtz.add_zone(str(entry["name"]), id=entry.get("id"))
         if vpcs := entry.get("vpcs", ()):
-            cloud.pvtz.bind(zone.id, tuple(BoundVpc(region=v["region"], vpc=v["vpc"]) for v in vpcs))
+            realm.pvtz.bind(zone.id, tuple(BoundVpc(region=v["region"], vpc=v["vpc"]) for v in vpcs))
         for row in entry.get("records", ()):
-            record = cloud.pvtz.add_record(
+            record = realm.pvtz.add_record(
                 zone.id,
                 rr=str(row["rr"]),
                 type=str(row["type"]),
@@ -26,4 +26,4 @@ def load(section: Sequence[Mapping[str, Any]], cloud: "Cloud") -> None:
                 remark=str(row.get("remark", "")),
             )
             if str(row.get("status", "")).upper() == DISABLE:
-                cloud.pvtz.set_status(record.id, DISABLE)
+                realm.pvtz.set_status(record.id, DISABLE)

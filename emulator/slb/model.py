@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from emulator.wire.call import ApiError
 
 if TYPE_CHECKING:
-    from emulator.cloud import Cloud
+    from emulator.realm import Realm
 
 _T = TypeVar("_T")
 
@@ -77,8 +77,8 @@ class LoadBalancers:
     BackendServer.IncorrectStatus (the documentation states the rules without the codes).
     """
 
-    def __init__(self, cloud: "Cloud") -> None:
-        self._cloud = cloud
+    def __init__(self, realm: "Realm") -> None:
+        self._realm = realm
         self.balancers: dict[str, Balancer] = {}
         self.endpoints: dict[tuple[str, int], tuple[str, int]] = {}
         """Where each (balancer, listener's port) really answers: see `Forwarder.address`."""
@@ -106,7 +106,7 @@ class LoadBalancers:
             _check_weight(backend)
             if backend.server in balancer.backends:
                 raise ApiError("BackendServer.Duplicate", f"The server {backend.server} is in the pool already.")
-            instance = self._cloud.ecs.instances.get(backend.server)
+            instance = self._realm.ecs.instances.get(backend.server)
             if instance is None:
                 raise ApiError("InvalidServerId.NotFound", f"The server {backend.server} does not exist.", 404)
             if instance.state != "Running":
@@ -168,7 +168,7 @@ class LoadBalancers:
 
     def address_of(self, server: str) -> str | None:
         """The private address of a member; None once the instance is released."""
-        instance = self._cloud.ecs.instances.get(server)
+        instance = self._realm.ecs.instances.get(server)
         return instance.private_ip if instance is not None else None
 
     def describe(self) -> list[dict[str, object]]:

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 from emulator.slb.model import Backend, Balancer
 from emulator.wire import params as wire
 from emulator.wire.call import ApiError, Call, Operation
-from emulator.wire.rpc import reads
+from emulator.wire.declare import reads
 
 if TYPE_CHECKING:
-    from emulator.cloud import Cloud
+    from emulator.realm import Realm
 
 VERSION = "2014-05-15"
 
 
-def operations(cloud: "Cloud") -> dict[tuple[str, str], Operation]:
-    api = Api(cloud)
+def operations(realm: "Realm") -> dict[tuple[str, str], Operation]:
+    api = Api(realm)
     return {
         (VERSION, name): getattr(api, name)
         for name in (
@@ -37,9 +37,9 @@ def operations(cloud: "Cloud") -> dict[tuple[str, str], Operation]:
 class Api:
     """One method per action, under the action's own name. Each page: api.aliyun.com, Slb 2014-05-15."""
 
-    def __init__(self, cloud: "Cloud") -> None:
-        self._cloud = cloud
-        self._slb = cloud.slb
+    def __init__(self, realm: "Realm") -> None:
+        self._realm = realm
+        self._slb = realm.slb
 
     @reads("LoadBalancerId", "BackendServers")
     def AddBackendServers(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
@@ -152,7 +152,7 @@ class Api:
             "Address": balancer.address,
             "AddressType": "intranet",
             "NetworkType": "vpc",
-            "RegionId": self._cloud.region,
+            "RegionId": self._realm.region,
             "MasterZoneId": balancer.master_zone,
             "SlaveZoneId": balancer.slave_zone,
             "VpcId": balancer.vpc,

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 from emulator.slb.model import Backend, Balancer, Check, Listener
 
 if TYPE_CHECKING:
-    from emulator.cloud import Cloud
+    from emulator.realm import Realm
 
 
-def load(section: Sequence[Mapping[str, Any]], cloud: "Cloud") -> None:
+def load(section: Sequence[Mapping[str, Any]], realm: "Realm") -> None:
     """Instances come first in a seed: a backend that is not there is refused as the API refuses it."""
     for entry in section:
-        cloud.slb.add(
+        realm.slb.add(
             Balancer(
                 id=str(entry["id"]),
                 name=str(entry.get("name", entry["id"])),
                 address=str(entry["address"]),
-                created=cloud.clock.now(),
+                created=realm.clock.now(),
                 vpc=str(entry.get("vpc", "")),
                 vswitch=str(entry.get("vswitch", "")),
                 master_zone=str(entry.get("master_zone", "")),
@@ -32,7 +32,7 @@ def load(section: Sequence[Mapping[str, Any]], cloud: "Cloud") -> None:
             )
         )
         for row in entry.get("backends", ()):
-            cloud.slb.attach(entry["id"], [Backend(server=str(row["server"]), weight=int(row.get("weight", 100)))])
+            realm.slb.attach(entry["id"], [Backend(server=str(row["server"]), weight=int(row.get("weight", 100)))])
 
 
 def _listener(row: Mapping[str, Any]) -> Listener:

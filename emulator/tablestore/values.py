@@ -6,6 +6,7 @@ form, so plain tuples of key values sort as the service sorts keys. Limits: deve
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from emulator.tablestore.errors import OtsError, parameter_invalid
@@ -44,12 +45,23 @@ class _Greatest:
         return "INF_MAX"
 
 
+class _Auto:
+    """Stands for the value that the service is to give to an auto-increment key column; in requests only."""
+
+    def __repr__(self) -> str:
+        return "AUTO"
+
+
 INF_MIN: Final = _Least()
 INF_MAX: Final = _Greatest()
+AUTO: Final = _Auto()
 
 KeyValue = int | str | bytes
-Bound = KeyValue | _Least | _Greatest
+Bound = KeyValue | _Least | _Greatest | _Auto
+"""What a key column of a request can hold."""
 Key = tuple[KeyValue, ...]
+KeyPairs = Sequence[tuple[str, Bound]]
+"""A key as a request names it: (column, value) in schema order."""
 
 KEY_TYPES: Final[dict[str, type]] = {"INTEGER": int, "STRING": str, "BINARY": bytes}
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from emulator.bus import CloudEvent
 from emulator.cloud import Cloud
-from emulator.ecs.rpc import VERSION, operations
+from emulator.ecs.rpc import VERSION
+from emulator.realm import Realm
 from emulator.seed import load_text
 from emulator.wire.call import ApiError, Call, Caller
-from emulator.wire.rpc import check_parameters
+from emulator.wire.declare import check_error, check_parameters
 
 WORLD = """
 region: cn-hangzhou
@@ -34,17 +35,25 @@ class Stage:
         self.cloud = Cloud()
         load_text(WORLD, self.cloud, where="world", settings={})
         self.ecs = self.cloud.ecs
-        self._operations = operations(self.cloud)
         self.events: list[CloudEvent] = []
         self.cloud.bus.subscribe(self.events.append)
 
     def ask(self, action: str, given: Mapping[str, object] | None = None, **more: object) -> dict[str, Any]:
-        """The answer's body. Raises ApiError."""
+        """The answer's body, in the home realm. Raises ApiError."""
         flat = {name: str(value) for name, value in {**(given or {}), **more}.items()}
-        operation = self._operations[VERSION, action]
+        return self.ask_in(self.cloud.home, VERSION, action, flat)
+
+    def ask_in(self, realm: Realm, version: str, action: str, flat: Mapping[str, str]) -> dict[str, Any]:
+        """Like the HTTP door, without HTTP: any service (by its version) in any realm."""
+        operation = realm.operations[version, action]
         check_parameters(operation, flat, action)
-        caller = Caller(account=self.cloud.account, access_key="testid", role=None)
-        return operation(Call(version=VERSION, action=action, region=self.cloud.region, params=flat, caller=caller))
+        caller = Caller(account=realm.account, access_key="testid", role=None)
+        call = Call(version=version, action=action, region=realm.region, params=flat, caller=caller)
+        try:
+            return operation(call)
+        except ApiError as error:
+            check_error(operation, error, action)
+            raise
 
     def refusal(self, action: str, given: Mapping[str, object] | None = None, **more: object) -> tuple[int, str]:
         """Status and code of the error that this call is answered with."""

@@ -104,7 +104,7 @@ class World:
 async def running(tmp_path: Path, *functions: dict[str, Any], **options: Any) -> AsyncIterator[World]:
     cloud = Cloud(start=START)
     vswitches = {"vsw-h": SimpleNamespace(zone="cn-hangzhou-h"), "vsw-i": SimpleNamespace(zone="cn-hangzhou-i")}
-    cloud._services["ecs"] = SimpleNamespace(vswitches=vswitches)
+    cloud.home.__dict__["ecs"] = SimpleNamespace(vswitches=vswitches)
     notes = tmp_path / "notes.jsonl"
     fc = FunctionCompute(
         cloud,

@@ -61,7 +61,7 @@ def test_it_says_where_it_is_and_ends_quietly_when_told(end: signal.Signals, tmp
     ("arguments", "message"),
     [
         pytest.param(("--seed", "nowhere.yaml"), "nowhere.yaml: no such file", id="no seed"),
-        pytest.param(("--access-key", "me"), "'me' is not of the form A:B", id="half a key"),
+        pytest.param(("--access-key", "me"), "'me' is not of the form ID:SECRET", id="half a key"),
         pytest.param(("--start", "today"), "not an ISO 8601 time", id="no time"),
     ],
 )

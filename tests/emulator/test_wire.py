@@ -13,7 +13,7 @@ from emulator.testing import Local, mock_aliyun
 from emulator.wire import acs3, params, v1
 from emulator.wire.call import ApiError
 from emulator.wire.callers import Callers
-from emulator.wire.rpc import pattern
+from emulator.wire.declare import pattern
 
 NOW = datetime(2026, 11, 22, 8, 7, 30, tzinfo=UTC)
 
@@ -267,8 +267,8 @@ def test_a_parameter_that_is_not_modelled_is_refused_before_any_effect(local: Lo
     assert "StorageLocationArn of CreateSnapshot" in str(body["Message"])
 
 
-def test_another_region_is_not_here(local: Local) -> None:
-    assert ask(local, "DescribeZones", "RegionId=cn-beijing", nonce="r5")[1]["Code"] == "InvalidRegionId.NotFound"
+def test_a_region_that_does_not_exist_is_not_found(local: Local) -> None:
+    assert ask(local, "DescribeZones", "RegionId=cn-atlantis", nonce="r5")[1]["Code"] == "InvalidRegionId.NotFound"
 
 
 def test_a_role_without_permission_is_refused_but_an_instance_list_is_just_empty(local: Local) -> None:

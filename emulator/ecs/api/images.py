@@ -8,7 +8,7 @@ from emulator.ecs.rules import iso
 from emulator.ecs.shelf import carries
 from emulator.wire import params
 from emulator.wire.call import ApiError, Call, Operation
-from emulator.wire.rpc import reads
+from emulator.wire.declare import reads
 
 if TYPE_CHECKING:
     from emulator.ecs.model import Ecs
@@ -112,7 +112,7 @@ class ImagesApi:
             "Size": image.system.size_gib,
             "CreationTime": iso(image.created),
             "ImageOwnerAlias": "self",
-            "ImageOwnerId": int(self._ecs.cloud.account),
+            "ImageOwnerId": int(self._ecs.account),
             "IsSelfShared": "",
             "IsCopied": False,
             "IsPublic": False,

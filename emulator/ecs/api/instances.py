@@ -9,7 +9,7 @@ from emulator.ecs.rules import check_description, check_name, iso_minutes
 from emulator.ecs.shelf import carries
 from emulator.wire import params
 from emulator.wire.call import ApiError, Call, Operation
-from emulator.wire.rpc import reads
+from emulator.wire.declare import reads
 
 if TYPE_CHECKING:
     from emulator.ecs.model import Ecs

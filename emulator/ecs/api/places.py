@@ -10,7 +10,7 @@ from emulator.ecs.shelf import carries
 from emulator.ecs.tagging import PAGE, Tagging
 from emulator.wire import params
 from emulator.wire.call import ApiError, Call, Operation
-from emulator.wire.rpc import reads
+from emulator.wire.declare import reads
 
 if TYPE_CHECKING:
     from emulator.ecs.model import Ecs

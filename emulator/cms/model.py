@@ -1,0 +1,11 @@
+"""CloudMonitor."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from emulator.realm import Realm
+
+
+class CloudMonitor:
+    def __init__(self, realm: "Realm") -> None:
+        self._realm = realm

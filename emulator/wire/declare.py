@@ -1,0 +1,101 @@
+"""What an operation says of itself: the parameters it reads and the errors it can answer with.
+
+The door refuses a parameter that is not declared, loudly; the coverage page is made of these declarations; and an
+error that an operation answered without declaring it is kept in `UNDECLARED`, where the tests look.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, Final, TypeVar
+
+from emulator.wire.call import ApiError, Operation
+
+logger = logging.getLogger(__name__)
+
+EVERYWHERE: Final = frozenset(["RegionId", "OwnerId", "OwnerAccount", "ResourceOwnerId", "ResourceOwnerAccount"])
+"""Parameters that every action takes."""
+
+GATEWAY_CODES: Final = frozenset(
+    [
+        "MissingParameter",
+        "InvalidParameter",
+        "UnsupportedParameter",
+        "UnsupportedHTTPMethod",
+        "InvalidAction.NotFound",
+        "InvalidRegionId.NotFound",
+        "IncompleteSignature",
+        "SignatureDoesNotMatch",
+        "SignatureNonceUsed",
+        "InvalidTimeStamp.Format",
+        "InvalidTimeStamp.Expired",
+        "InvalidAccessKeyId.NotFound",
+        "MissingSecurityToken",
+        "InvalidSecurityToken.MismatchWithAccessKey",
+        "InvalidSecurityToken.Expired",
+        "Forbidden.RAM",
+        "InternalError",
+        "ServiceUnavailable",
+    ]
+)
+"""Errors of the gateway in front of every service; nobody declares them."""
+
+UNDECLARED: Final[list[tuple[str, str]]] = []
+"""(action, code) of each error that was answered without having been declared."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def reads(*names: str) -> Callable[[F], F]:
+    """Declare the parameters an operation reads, `N` for numbers (`Tag.N.Key`). Others are refused before it runs."""
+
+    def mark(operation: F) -> F:
+        operation.reads = frozenset(names)  # type: ignore[attr-defined]
+        return operation
+
+    return mark
+
+
+def raises(*codes: str) -> Callable[[F], F]:
+    """Declare the error codes an operation can answer with, besides `GATEWAY_CODES`. `Prefix.*` stands for a family."""
+
+    def mark(operation: F) -> F:
+        operation.raises = frozenset(codes)  # type: ignore[attr-defined]
+        return operation
+
+    return mark
+
+
+def parameters_of(operation: Operation) -> frozenset[str]:
+    return getattr(operation, "reads", frozenset())
+
+
+def errors_of(operation: Operation) -> frozenset[str]:
+    return getattr(operation, "raises", frozenset())
+
+
+@lru_cache(maxsize=4096)
+def pattern(name: str) -> str:
+    """`Tag.1.Key` -> `Tag.N.Key`."""
+    return ".".join("N" if part.isdigit() else part for part in name.split("."))
+
+
+def check_parameters(operation: Operation, params: Mapping[str, str], action: str) -> None:
+    allowed: frozenset[str] | None = getattr(operation, "reads", None)
+    if allowed is None:
+        return
+    for name in params:
+        if pattern(name) not in allowed and name not in EVERYWHERE:
+            logger.warning("parameter not modelled: %s.%s", action, name)
+            raise ApiError("UnsupportedParameter", f"The emulator does not model the parameter {name} of {action}.")
+
+
+def check_error(operation: Operation, error: ApiError, action: str) -> None:
+    """Keep the error if the operation never said that it could answer so."""
+    declared: frozenset[str] | None = getattr(operation, "raises", None)
+    if declared is None or error.code in declared or error.code in GATEWAY_CODES:
+        return
+    if any(code.endswith(".*") and error.code.startswith(code[:-1]) for code in declared):
+        return
+    logger.error("error not declared: %s answered %s", action, error.code)
+    UNDECLARED.append((action, error.code))
