@@ -1,11 +1,13 @@
 """For the whole suite: no test sees what another did to logging, and the emulator keeps its word."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
-from emulator.wire import declare
+from emulator.wire import catalogue, declare
+from emulator.wire.services import VERSIONS
 
 
 @pytest.fixture(autouse=True)
@@ -25,3 +27,23 @@ def errors_are_declared() -> Iterator[None]:
     yield
     undeclared = declare.UNDECLARED[before:]
     assert not undeclared, f"errors that @raises(...) does not name: {sorted(set(undeclared))}"
+
+
+WRONG_FIELDS: set[str] = set()
+
+
+def hold_against_the_sdk(version: str, action: str, answer: Mapping[str, Any]) -> None:
+    described = catalogue.known(VERSIONS[version], action)
+    if described is not None:
+        WRONG_FIELDS.update(catalogue.strangers(answer, described["answer"], action))
+
+
+declare.ANSWER_LISTENERS.append(hold_against_the_sdk)
+
+
+@pytest.fixture(autouse=True)
+def answers_have_the_documented_shape() -> Iterator[None]:
+    """Every answer that any test provokes has only fields, and types, that the official SDK's models have."""
+    WRONG_FIELDS.clear()
+    yield
+    assert not WRONG_FIELDS, f"answers that the official SDK would not read so: {sorted(WRONG_FIELDS)}"

@@ -43,6 +43,9 @@ GATEWAY_CODES: Final = frozenset(
 UNDECLARED: Final[list[tuple[str, str]]] = []
 """(action, code) of each error that was answered without having been declared."""
 
+ANSWER_LISTENERS: Final[list[Callable[[str, str, Mapping[str, Any]], None]]] = []
+"""`(version, action, answer)` of each success: tests hold the answers against the SDKs' models here."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -99,3 +102,8 @@ def check_error(operation: Operation, error: ApiError, action: str) -> None:
         return
     logger.error("error not declared: %s answered %s", action, error.code)
     UNDECLARED.append((action, error.code))
+
+
+def tell_answer(version: str, action: str, answer: Mapping[str, Any]) -> None:
+    for listener in ANSWER_LISTENERS:
+        listener(version, action, answer)

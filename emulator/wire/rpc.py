@@ -16,7 +16,7 @@ from aiohttp import web
 from emulator.wire import v1
 from emulator.wire.acs3 import parse_query
 from emulator.wire.call import ApiError, Call, Caller, Operation
-from emulator.wire.declare import check_error, check_parameters
+from emulator.wire.declare import check_error, check_parameters, tell_answer
 from emulator.wire.log import Entry
 from emulator.wire.services import GLOBAL, VERSIONS
 
@@ -117,10 +117,12 @@ class RpcDoor:
         operation, call = self._prepared(params, sent, endpoint_region)
         try:
             self._authorize(call, sent.service)
-            return operation(call)
+            result = operation(call)
         except ApiError as error:
             check_error(operation, error, sent.action)
             raise
+        tell_answer(sent.version, sent.action, result)
+        return result
 
     def _prepared(self, params: dict[str, str], sent: Sent, endpoint_region: str) -> tuple[Operation, Call]:
         """The operation and its call. The RegionId that was sent decides on the region, else the endpoint does: many

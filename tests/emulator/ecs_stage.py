@@ -10,7 +10,7 @@ from emulator.ecs.rpc import VERSION
 from emulator.realm import Realm
 from emulator.seed import load_text
 from emulator.wire.call import ApiError, Call, Caller
-from emulator.wire.declare import check_error, check_parameters
+from emulator.wire.declare import check_error, check_parameters, tell_answer
 
 WORLD = """
 region: cn-hangzhou
@@ -50,10 +50,12 @@ class Stage:
         caller = Caller(account=realm.account, access_key="testid", role=None)
         call = Call(version=version, action=action, region=realm.region, params=flat, caller=caller)
         try:
-            return operation(call)
+            answer = operation(call)
         except ApiError as error:
             check_error(operation, error, action)
             raise
+        tell_answer(version, action, answer)
+        return answer
 
     def refusal(self, action: str, given: Mapping[str, object] | None = None, **more: object) -> tuple[int, str]:
         """Status and code of the error that this call is answered with."""
