@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
-.PHONY: help setup demo test lint layers types check package package-if-possible lock bench clean
+.PHONY: help setup demo test lint layers types check package package-if-possible coverage-page lock bench clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -16,6 +16,7 @@ help:
 	@echo "make test     the test suite"
 	@echo "make check    what CI runs: format, lint, layers, types, tests"
 	@echo "make package  build/code/: what is deployed (needs CPython 3.12)"
+	@echo "make coverage-page  docs/emulator-coverage.md and the catalogue of the SDKs' calls, from the code"
 	@echo "make lock     re-resolve requirements/*.txt from *.in"
 
 # CPython 3.12 is the runtime, 3.11 also works. A name on PATH proves nothing (pyenv's shims exist for versions that do
@@ -82,6 +83,11 @@ package: $(STAMP)
 
 bench: $(STAMP)
 	@$(PY) -m bench $(BENCH_ARGS)
+
+# What the emulator models, from its code; the catalogue of the SDKs' calls first, as the page reads it.
+coverage-page: $(STAMP)
+	@$(PY) -m tests.emulator.official
+	$(PY) -m emulator coverage > docs/emulator-coverage.md
 
 lock: $(STAMP)
 	@for group in bootstrap runtime cli emulator dev; do

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from emulator.cloud import REGIONS
+from emulator import coverage
+from emulator.cloud import REGIONS, Cloud
 from emulator.fc.project import ProjectError
 from emulator.seed import SeedError
 from emulator.server import Options, Server
@@ -53,9 +54,11 @@ def _file(text: str) -> Path:
     return path
 
 
-def parse(arguments: Sequence[str]) -> tuple[Options, str, int | None]:
+def parse(arguments: Sequence[str]) -> tuple[Options, str, int | None] | None:
+    """None: not to serve, but to print the coverage page."""
     parser = argparse.ArgumentParser(prog="python -m emulator", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("coverage", help="print what is modelled and what is not, as Markdown")
     serve = commands.add_parser("serve", help="serve until SIGTERM or Ctrl-C")
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=0, help="0: a free one")
@@ -84,6 +87,8 @@ def parse(arguments: Sequence[str]) -> tuple[Options, str, int | None]:
     serve.add_argument("--end-with", type=int, metavar="PID", help="end when this process, our parent, ends (Linux)")
     serve.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
     chosen = parser.parse_args(arguments)
+    if chosen.command == "coverage":
+        return None
     options = Options(
         host=chosen.host,
         port=chosen.port,
@@ -129,7 +134,11 @@ async def run(options: Options) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options, level, parent = parse(sys.argv[1:] if arguments is None else arguments)
+    chosen = parse(sys.argv[1:] if arguments is None else arguments)
+    if chosen is None:
+        sys.stdout.write(coverage.as_markdown(coverage.rows(Cloud().home)))
+        return 0
+    options, level, parent = chosen
     if parent is not None and not end_with(parent):
         return 1
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")

@@ -24,6 +24,17 @@ from emulator.wire.rpc import RpcDoor
 
 logger = logging.getLogger(__name__)
 
+HTTP_MODULES = (
+    "emulator.coverage",
+    *(
+        f"emulator.{part}.http"
+        for part in ("ecs", "fc", "network", "slb", "pvtz", "alidns", "vpc", "ess", "cms", "sts")
+    ),
+    *(f"emulator.{part}.http" for part in ("ram", "faults", "events", "persistence")),
+    "emulator.tablestore.admin",
+)
+"""Modules that may have `routes(cloud)` (paths of the cloud's own) or `admin_routes(cloud)` (below /_emulator/)."""
+
 OTS_HEADER = "x-ots-instancename"
 LARGEST_BODY = 64 * 1024 * 1024
 """A guest may write a disk in pieces of this size at most."""
@@ -75,7 +86,9 @@ def build_cloud(options: Options) -> Cloud:
 
 def plug_in(name: str) -> ModuleType | None:
     """The module, or None where that service has no such part."""
-    return importlib.import_module(name) if importlib.util.find_spec(name) else None
+    parent = name.rpartition(".")[0]
+    there = importlib.util.find_spec(parent) is not None and importlib.util.find_spec(name) is not None
+    return importlib.import_module(name) if there else None
 
 
 class Server:
@@ -173,7 +186,7 @@ class Server:
             web.get("/", rpc.handle, allow_head=False),
             *admin.routes(cloud),
         ]
-        for name in ("emulator.fc.http", "emulator.network.http", "emulator.slb.http", "emulator.pvtz.http"):
+        for name in HTTP_MODULES:
             if module := plug_in(name):
                 for part in ("routes", "admin_routes"):
                     if hasattr(module, part):
