@@ -36,7 +36,7 @@ class TableChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowChange:
-    """A row's complete new content; None: it is gone. Rows of secondary indexes are not told, they follow from these."""
+    """A row's complete new content; None: it is gone. An index's rows are not told: they follow from these."""
 
     instance: str
     table: str

@@ -1,161 +1,127 @@
-"""Tablestore: instances that hold tables, and the calls on them.
+"""Tablestore: rows written and read, one by one, in batches, in ranges and in local transactions.
 
 Both doors end here. Times are milliseconds of the emulated clock. A fault is any callable of `faults`; it is asked
 before and after the effect of every call and may raise an `OtsError` or `Dropped`: after the effect that is a write
-which was applied and yet failed.
+which was applied and yet failed. What is not refused but goes otherwise is in `disturbances`.
 
-Not modelled: the rate of table operations (10 a second), capacity limits, RAM policies, global tables.
+Not modelled: RAM policies (the HTTP door asks for them), global tables, streams, search indexes, SQL, time series.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, Literal
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from emulator.tablestore import conditions
+from emulator.tablestore import batches, conditions
+from emulator.tablestore.batches import Read
+from emulator.tablestore.capacity import Throughput, Units, units
+from emulator.tablestore.catalogue import Catalogue, Fault, Moment
+from emulator.tablestore.changes import RowChange, Together
 from emulator.tablestore.conditions import Filter
-from emulator.tablestore.errors import OtsError, parameter_invalid, table_exists, table_missing, table_not_ready
-from emulator.tablestore.rows import LATEST, Row, Selection, size
-from emulator.tablestore.table import MAX_WRITE_BYTES, Found, Options, Page, Table, Write
-from emulator.tablestore.values import KEY_TYPES, MAX_COLUMNS_TO_GET, Bound, check_name, size_of
+from emulator.tablestore.disturbances import Disturbance
+from emulator.tablestore.errors import OtsError, condition_check_fail, parameter_invalid
+from emulator.tablestore.reads import key_size
+from emulator.tablestore.rows import LATEST, Columns, Selection
+from emulator.tablestore.schema import Options
+from emulator.tablestore.table import MAX_PAGE_ROWS, Effect, Found, Overlay, Page, Table, Write, cells
+from emulator.tablestore.transactions import Transaction, data_out_of_range, transactions_disabled
+from emulator.tablestore.values import INF_MAX, INF_MIN, MAX_COLUMNS_TO_GET, Bound, Key, KeyPairs
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
-MAX_TABLES: Final = 64
-MAX_BATCH_WRITE: Final = 200
-MAX_BATCH_GET: Final = 100
-MAX_RESERVED_UNITS: Final = 100_000
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-UPDATE_EVERY: Final = timedelta(minutes=2)
+__all__ = ["Fault", "KeyPairs", "Moment", "Options", "Read", "Tablestore", "Written"]
 
-Moment = Literal["before", "after"]
-Fault = Callable[[str, str, Moment], None]
-"""Called with the operation (`PutRow`), the table's name ("" when there is none or several) and the moment."""
-
-KeyPairs = Sequence[tuple[str, Bound]]
+Batch = Sequence[tuple[str, Sequence[Write]]]
+_MS = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Read:
-    """One table's part of BatchGetRow."""
+class Written:
+    """What a write came to: the row's key (with the value that an auto-increment column got) and its columns."""
 
-    table: str
-    keys: Sequence[KeyPairs]
-    selection: Selection = LATEST
-    filter: Filter | None = None
+    key: Key
+    columns: Columns | None  # None: no such row afterwards
+    units: Units
 
 
-class Tablestore:
+class Tablestore(Catalogue):
     def __init__(self, cloud: "Cloud") -> None:
-        self._clock = cloud.clock
-        self._instances: dict[str, dict[str, Table]] = {}
-        self.faults: list[Fault] = []
-        self.warm_up = timedelta(0)
-        """How long a new table answers OTSTableNotReady (the service: several seconds to a minute)."""
-
-    def now_ms(self) -> int:
-        return (self._clock.now() - _EPOCH) // timedelta(milliseconds=1)
-
-    @contextmanager
-    def _call(self, operation: str, table: str = "") -> Iterator[None]:
-        for fault in tuple(self.faults):
-            fault(operation, table, "before")
-        yield
-        for fault in tuple(self.faults):
-            fault(operation, table, "after")
-
-    def tables(self, instance: str) -> dict[str, Table]:
-        """The tables of an instance; which names exist is the door's business (`cloud.ots_instances`)."""
-        return self._instances.setdefault(instance, {})
-
-    def table(self, instance: str, name: str) -> Table:
-        table = self.tables(instance).get(name)
-        if table is None:
-            raise table_missing()
-        return table
-
-    def ready(self, instance: str, name: str) -> Table:
-        table = self.table(instance, name)
-        if self.warm_up and self.now_ms() < table.created_ms + self.warm_up / timedelta(milliseconds=1):
-            raise table_not_ready()
-        return table
-
-    # -- tables
-
-    def create_table(
-        self,
-        instance: str,
-        name: str,
-        schema: Sequence[tuple[str, str]],
-        *,
-        options: Options | None = None,
-        reserved: tuple[int, int] = (0, 0),
-        defined_columns: tuple[tuple[str, int], ...] = (),
-    ) -> Table:
-        options = options or Options()
-        _check_schema(name, schema)
-        options.check()
-        _check_reserved(reserved)
-        with self._call("CreateTable", name):
-            tables = self.tables(instance)
-            if name in tables:
-                raise table_exists()
-            if len(tables) >= MAX_TABLES:
-                raise OtsError(403, "OTSQuotaExhausted", "Number of tables exceeded the quota.")
-            table = tables[name] = Table(
-                name=name,
-                schema=tuple(schema),
-                options=options,
-                reserved=reserved,
-                defined_columns=defined_columns,
-                created_ms=self.now_ms(),
-            )
-        return table
-
-    def update_table(
-        self, instance: str, name: str, *, options: Options | None, reserved: tuple[int, int] | None
-    ) -> Table:
-        if options is not None:
-            options.check()
-        if reserved is not None:
-            _check_reserved(reserved)
-        with self._call("UpdateTable", name):
-            table = self.table(instance, name)
-            now = self.now_ms()
-            if table.updated_ms is not None and now - table.updated_ms < UPDATE_EVERY / timedelta(milliseconds=1):
-                raise OtsError(
-                    403,
-                    "OTSTooFrequentReservedThroughputAdjustment",
-                    "Capacity unit adjustment is too frequent.",
-                )
-            table.options = options or table.options
-            table.reserved = reserved or table.reserved
-            table.updated_ms = now
-        return table
-
-    def delete_table(self, instance: str, name: str) -> None:
-        with self._call("DeleteTable", name):
-            self.table(instance, name)
-            del self.tables(instance)[name]
-
-    def list_tables(self, instance: str) -> list[str]:
-        with self._call("ListTable"):
-            return sorted(self.tables(instance))
-
-    def describe_table(self, instance: str, name: str) -> Table:
-        with self._call("DescribeTable", name):
-            return self.table(instance, name)
+        super().__init__(cloud)
+        self.throughput = Throughput()
 
     # -- single rows
 
-    def write(self, instance: str, name: str, write: Write) -> Row | None:
-        """PutRow, UpdateRow or DeleteRow; the row as it stands afterwards."""
-        with self._call(f"{write.kind.capitalize()}Row", name):
+    def write(self, instance: str, name: str, write: Write, *, transaction: str | None = None) -> Written:
+        """PutRow, UpdateRow or DeleteRow."""
+        with self._call(f"{write.kind.capitalize()}Row", name) as how:
             table = self.ready(instance, name)
             conditions.check(write.condition)
-            return table.write(write, now=self.now_ms())
+            session = self._session(transaction, instance)
+            effect, used = self._decide(table, write, session)
+            self._keep(instance, [(table, effect)], session)
+            self._leave_locks([(table, effect.key)], how)
+            return Written(key=effect.key, columns=effect.columns, units=used)
+
+    def _session(self, id: str | None, instance: str) -> Transaction | None:
+        return None if id is None else self.transactions.use(id, instance, self.now_ms())
+
+    def _decide(
+        self, table: Table, write: Write, session: Transaction | None, overlay: Overlay | None = None
+    ) -> tuple[Effect, Units]:
+        """What the write comes to, with its units charged, and in a transaction kept for the commit."""
+        now = self.now_ms()
+        key = table.new_key(write, now)
+        table.check(write, now)
+        if session is not None:
+            session.check_scope(table, key[0])
+            overlay = session.pending
+        self._admit(table, key[0], now)
+        table.locks.check(key[0], session.id if session else "", now=now)
+        size = key_size(key, table.description)
+        used = Units(read=units(size) if write.conditional else 0, write=units(size + write.bytes))
+        try:
+            effect = table.decide(write, key, now=now, overlay=overlay)
+        except OtsError as error:
+            if error.code == condition_check_fail().code:
+                table.meter.charge(key[0], Units(read=1, write=1), self.throughput, now=now)
+            raise
+        if session is not None and effect.changes:
+            session.add(key, effect.columns, size + write.bytes)
+        table.meter.charge(key[0], used, self.throughput, now=now)
+        return effect, used
+
+    def _admit(self, table: Table, partition: Bound, now: int) -> None:
+        if partition is INF_MIN or partition is INF_MAX:
+            return
+        table.partitions.check(partition, now)  # type: ignore[arg-type]
+        table.meter.admit(partition, self.throughput, now=now)  # type: ignore[arg-type]
+
+    def _keep(self, instance: str, effects: Sequence[tuple[Table, Effect]], session: Transaction | None) -> None:
+        """Tell, then apply: all of it or, when telling fails, nothing."""
+        if session is not None:
+            return  # at the commit
+        self._store(instance, [(table, e.key, e.columns) for table, e in effects if e.changes])
+
+    def _store(self, instance: str, rows: Sequence[tuple[Table, Key, Columns | None]]) -> None:
+        if not rows:
+            return
+        if self.on_change is not None:
+            told = tuple(
+                RowChange(instance=instance, table=table.name, key=key, cells=cells(columns))
+                for table, key, columns in rows
+            )
+            self._tell(told[0] if len(told) == 1 else Together(changes=told))
+        now = self.now_ms()
+        for table, key, columns in rows:
+            table.apply(key, columns, now=now)
+
+    def _leave_locks(self, written: Sequence[tuple[Table, Key]], how: Disturbance) -> None:
+        if not how.lock_for:
+            return
+        now = self.now_ms()
+        for table, partition in {(id(table), key[0]): (table, key[0]) for table, key in written}.values():
+            table.locks.leave(partition, until=now + how.lock_for // _MS)
 
     def get_row(
         self,
@@ -165,11 +131,32 @@ class Tablestore:
         *,
         selection: Selection = LATEST,
         filter: Filter | None = None,
+        transaction: str | None = None,
     ) -> Found | None:
-        with self._call("GetRow", name):
+        with self._call("GetRow", name) as how:
             table = self.ready(instance, name)
             _check_read(selection, filter)
-            return table.get(table.key(key), now=self.now_ms(), selection=selection, filter=filter)
+            session = self._session(transaction, instance)
+            full = table.key(key)
+            if session is not None:
+                session.check_scope(table, full[0])
+            overlay = self._seen(table, session, how)
+            return self._get(table, full, selection, filter, overlay)
+
+    def _get(
+        self, table: Table, key: Key, selection: Selection, filter: Filter | None, overlay: Overlay | None
+    ) -> Found | None:
+        now = self.now_ms()
+        self._admit(table, key[0], now)
+        found = table.get(key, now=now, selection=selection, filter=filter, overlay=overlay)
+        table.meter.charge(key[0], Units(read=units(found.size if found else 0)), self.throughput, now=now)
+        return found
+
+    def _seen(self, table: Table, session: Transaction | None, how: Disturbance) -> Overlay | None:
+        """What a read is to see instead of the rows as they stand."""
+        if session is not None:
+            return session.pending
+        return table.as_of(self.now_ms() - how.stale // _MS) if how.stale else None
 
     def get_range(
         self,
@@ -182,89 +169,146 @@ class Tablestore:
         limit: int | None = None,
         selection: Selection = LATEST,
         filter: Filter | None = None,
+        transaction: str | None = None,
     ) -> Page:
-        with self._call("GetRange", name):
+        with self._call("GetRange", name) as how:
             table = self.ready(instance, name)
             _check_read(selection, filter)
-            return table.range(
-                table.bound(start),
-                table.bound(end),
-                now=self.now_ms(),
+            session = self._session(transaction, instance)
+            first, last = table.bound(start), table.bound(end)
+            if session is not None:
+                session.check_scope(table, first[0])
+                session.check_scope(table, last[0])
+            now = self.now_ms()
+            self._admit(table, first[0], now)
+            page = table.range(
+                first,
+                last,
+                now=now,
                 backward=backward,
                 limit=limit,
                 selection=selection,
                 filter=filter,
+                overlay=self._seen(table, session, how),
+                most=max(1, how.page_rows or MAX_PAGE_ROWS),
             )
+            if how.empty_page_first and any(value is INF_MIN or value is INF_MAX for value in first):
+                begin = table.first_between(first, last, now=now, backward=backward)
+                page = Page(rows=[], next_key=begin, scanned_bytes=0)
+            used = Units(read=units(page.scanned_bytes))
+            table.meter.charge(first[0], used, self.throughput, now=now)  # type: ignore[arg-type]
+            return page
 
     # -- batches
 
     def batch_get(self, instance: str, reads: Sequence[Read]) -> list[list[Found | OtsError | None]]:
         """Per table and row: what was found, None, or that row's own error."""
-        with self._call("BatchGetRow"):
-            _check_batch("BatchGetRow", [(r.table, len(r.keys)) for r in reads], most=MAX_BATCH_GET)
-            now = self.now_ms()
+        with self._call("BatchGetRow") as how:
+            batches.check_reads(reads)
             answer: list[list[Found | OtsError | None]] = []
             for read in reads:
                 table = self.ready(instance, read.table)
                 _check_read(read.selection, read.filter)
+                overlay = self._seen(table, None, how)
                 found: list[Found | OtsError | None] = []
                 for key in read.keys:
                     try:
-                        found.append(table.get(table.key(key), now=now, selection=read.selection, filter=read.filter))
+                        found.append(self._get(table, table.key(key), read.selection, read.filter, overlay))
                     except OtsError as error:
                         found.append(error)
                 answer.append(found)
             return answer
 
     def batch_write(
-        self, instance: str, batch: Sequence[tuple[str, Sequence[Write]]]
-    ) -> list[list[Row | OtsError | None]]:
-        """Each row by itself, in the order given: one row's failure stops no other."""
-        with self._call("BatchWriteRow"):
-            _check_batch("BatchWriteRow", [(name, len(writes)) for name, writes in batch], most=MAX_BATCH_WRITE)
-            total = 0
-            for name, writes in batch:
-                self.ready(instance, name)
-                seen: dict[tuple[Bound, ...], bool] = {}
-                for write in writes:
-                    conditions.check(write.condition)
-                    total += size(write.changes) + sum(size_of(v) for _, v in write.key if isinstance(v, str | bytes))
-                    key = tuple(value for _, value in write.key)
-                    if key in seen and (seen[key] or write.conditional):
-                        raise parameter_invalid(
-                            "Repeated rows do not support row exist expectation check in BatchModify."
-                        )
-                    seen[key] = seen.get(key, False) or write.conditional
-            if total > MAX_WRITE_BYTES:
-                raise parameter_invalid(f"The total data size of BatchWriteRow exceeds the limit: {MAX_WRITE_BYTES}.")
-            now = self.now_ms()
-            return [[self._attempt(self.table(instance, name), w, now) for w in writes] for name, writes in batch]
+        self, instance: str, batch: Batch, *, transaction: str | None = None, atomic: bool = False
+    ) -> list[list[Written | OtsError]]:
+        """Each row by itself, in the order given: one row's failure stops no other, unless `atomic`."""
+        with self._call("BatchWriteRow") as how:
+            batches.check_writes(batch)
+            session = self._session(transaction, instance)
+            parts = [(self.ready(instance, name), list(writes)) for name, writes in batch]
+            attempt = self._write_atomically if atomic and session is None else self._write_each
+            outcomes = attempt(instance, parts, session)
+            written = [
+                (table, outcome.key)
+                for (table, _), part in zip(parts, outcomes, strict=True)
+                for outcome in part
+                if isinstance(outcome, Written)
+            ]
+            self._leave_locks(written, how)
+            return outcomes
 
-    @staticmethod
-    def _attempt(table: Table, write: Write, now: int) -> Row | OtsError | None:
+    def _write_each(
+        self, instance: str, parts: Sequence[tuple[Table, list[Write]]], session: Transaction | None
+    ) -> list[list[Written | OtsError]]:
+        def attempt(table: Table, write: Write) -> Written | OtsError:
+            try:
+                effect, used = self._decide(table, write, session)
+            except OtsError as error:
+                return error
+            self._keep(instance, [(table, effect)], session)
+            return Written(key=effect.key, columns=effect.columns, units=used)
+
+        return [[attempt(table, write) for write in writes] for table, writes in parts]
+
+    def _write_atomically(
+        self, instance: str, parts: Sequence[tuple[Table, list[Write]]], _: Transaction | None
+    ) -> list[list[Written | OtsError]]:
+        """All rows or none: every row carries the error of the first that failed (assumption)."""
+        outcomes: list[list[Written | OtsError]] = []
+        effects: list[tuple[Table, Effect]] = []
         try:
-            return table.write(write, now=now)
+            for table, writes in parts:
+                if not table.description.local_txn:
+                    raise transactions_disabled()  # assumption: an atomic batch is a transaction of one call
+                _check_one_partition(writes)
+                overlay: dict[Key, Columns | None] = {}
+                part: list[Written | OtsError] = []
+                for write in writes:
+                    effect, used = self._decide(table, write, None, overlay)
+                    if effect.changes:
+                        overlay[effect.key] = effect.columns
+                    effects.append((table, effect))
+                    part.append(Written(key=effect.key, columns=effect.columns, units=used))
+                outcomes.append(part)
         except OtsError as error:
-            return error
+            return [[error for _ in writes] for _, writes in parts]
+        self._keep(instance, effects, None)
+        return outcomes
+
+    # -- local transactions
+
+    def start_transaction(self, instance: str, name: str, key: KeyPairs) -> str:
+        with self._call("StartLocalTransaction", name):
+            table = self.ready(instance, name)
+            now = self.now_ms()
+            transaction = self.transactions.start(instance, table, key, now)
+            table.meter.charge(transaction.partition, Units(write=1), self.throughput, now=now)
+            return transaction.id
+
+    def commit_transaction(self, instance: str, id: str) -> None:
+        with self._call("CommitTransaction"):
+            transaction = self._end(instance, id)
+            self._store(instance, [(transaction.table, key, new) for key, new in transaction.pending.items()])
+            self.transactions.end(transaction)
+
+    def abort_transaction(self, instance: str, id: str) -> None:
+        with self._call("AbortTransaction"):
+            self.transactions.end(self._end(instance, id))
+
+    def _end(self, instance: str, id: str) -> Transaction:
+        now = self.now_ms()
+        transaction = self.transactions.use(id, instance, now)
+        transaction.table.partitions.check(transaction.partition, now)
+        transaction.table.meter.charge(transaction.partition, Units(write=1), self.throughput, now=now)
+        return transaction
 
 
-def _check_schema(name: str, schema: Sequence[tuple[str, str]]) -> None:
-    check_name("table", name)
-    if not 1 <= len(schema) <= 4:
-        raise parameter_invalid(f"The number of primary key columns must be in range: [1, 4], but is {len(schema)}.")
-    seen: set[str] = set()
-    for column, kind in schema:
-        check_name("primary key", column)
-        if kind not in KEY_TYPES:
-            raise parameter_invalid(f"Unsupported operation: primary key type {kind} of column '{column}'.")
-        if column in seen:
-            raise parameter_invalid(f"Duplicated primary key name: '{column}'.")
-        seen.add(column)
-
-
-def _check_reserved(reserved: tuple[int, int]) -> None:
-    if not all(0 <= units <= MAX_RESERVED_UNITS for units in reserved):
-        raise parameter_invalid(f"Reserved capacity units must be in range: [0, {MAX_RESERVED_UNITS}].")
+def _check_one_partition(writes: Sequence[Write]) -> None:
+    partitions = [write.key[0][1] for write in writes if write.key]
+    for partition in partitions[1:]:
+        if partition != partitions[0]:
+            raise data_out_of_range(partitions[0], partition)
 
 
 def _check_read(selection: Selection, filter: Filter | None) -> None:
@@ -275,17 +319,3 @@ def _check_read(selection: Selection, filter: Filter | None) -> None:
     if selection.columns is not None and len(selection.columns) > MAX_COLUMNS_TO_GET:
         raise parameter_invalid(f"The number of columns_to_get exceeds the limit: {MAX_COLUMNS_TO_GET}.")
     conditions.check(filter)
-
-
-def _check_batch(operation: str, parts: Sequence[tuple[str, int]], *, most: int) -> None:
-    if not parts:
-        raise parameter_invalid(f"No row is specified in {operation}.")
-    names = [name for name, _ in parts]
-    if len(set(names)) < len(names):
-        raise parameter_invalid(f"Duplicated table name in {operation}.")
-    for name, rows in parts:
-        if rows == 0:
-            raise parameter_invalid(f"No row is specified in table: '{name}'.")
-    total = sum(rows for _, rows in parts)
-    if total > most:
-        raise parameter_invalid(f"Rows count exceeds the upper limit: {most}. ({total} in {operation})")

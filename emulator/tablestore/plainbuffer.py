@@ -14,7 +14,7 @@ from typing import Final
 from emulator.tablestore.crc8 import TABLE, crc8
 from emulator.tablestore.errors import OtsError, parameter_invalid
 from emulator.tablestore.rows import Change, Op, Row, Version
-from emulator.tablestore.values import INF_MAX, INF_MIN, Bound, Key, Value
+from emulator.tablestore.values import AUTO, INF_MAX, INF_MIN, Bound, Key, Value
 
 HEADER: Final = b"\x75\0\0\0"
 _PK, _DATA, _CELL, _NAME, _VALUE, _OP, _TIMESTAMP, _DELETE, _ROW_CRC, _CELL_CRC = range(1, 11)
@@ -87,7 +87,7 @@ class _Reader:
             self.at += 1
             while data[self.at] == _CELL:
                 name, value, op, timestamp, crc = self.cell()
-                if value is INF_MIN or value is INF_MAX:
+                if value is INF_MIN or value is INF_MAX or value is AUTO:
                     raise damaged(f"column '{name}' holds a bound")
                 changes.append(Change(name, op or Op.PUT, value, timestamp))  # type: ignore[arg-type]
                 checksum = TABLE[checksum ^ crc]
@@ -171,7 +171,7 @@ def _value(data: bytes, start: int, end: int) -> Bound | Value:
         case 10:
             return INF_MAX
         case 11:
-            raise parameter_invalid("Unsupported operation: auto-increment primary key.")
+            return AUTO
         case _:
             raise damaged(f"value type {kind} is not known")
 

@@ -37,10 +37,14 @@ class Version:
     crc: int = 0
 
 
+Columns = dict[str, list[Version]]
+"""Column -> its versions, newest first. Never changed in place: a write makes a new one."""
+
+
 @dataclass(slots=True)
 class Row:
     key: Key
-    columns: dict[str, list[Version]]  # newest first
+    columns: Columns
     wire: bytes | None = None
     crc: int = 0
 
@@ -102,14 +106,12 @@ def check_changes(changes: Sequence[Change], *, now: int, deviation_seconds: int
             raise parameter_invalid(f"Column '{change.name}' is incremented and written in one request.")
 
 
-def replaced(changes: Iterable[Change], *, horizon: Horizon) -> dict[str, list[Version]]:
+def replaced(changes: Iterable[Change], *, horizon: Horizon) -> Columns:
     """Columns of a row that PutRow wrote."""
     return updated({}, changes, horizon=horizon)
 
 
-def updated(
-    columns: dict[str, list[Version]], changes: Iterable[Change], *, horizon: Horizon
-) -> dict[str, list[Version]]:
+def updated(columns: Columns, changes: Iterable[Change], *, horizon: Horizon) -> Columns:
     """Columns after UpdateRow. A new mapping: an increment that fails half-way leaves the old one as it was."""
     after = dict(columns)
     for change in changes:
