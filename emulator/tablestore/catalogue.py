@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 MAX_TABLES: Final = 64
 TABLE_OPERATIONS_PER_SECOND: Final = 10
+BODY_PATIENCE: Final = timedelta(seconds=30)  # assumption: the service's own patience is not documented
 UPDATE_EVERY: Final = timedelta(minutes=2)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
@@ -58,6 +59,8 @@ class Catalogue:
         """How far a global index follows behind its table (documented: normally milliseconds)."""
         self.backfill = timedelta(seconds=10)
         """How long an index that takes in a table's old rows cannot be read."""
+        self.body_patience = BODY_PATIENCE
+        """Real time for which the HTTP door waits for a request's body."""
         self.table_rate: int | None = TABLE_OPERATIONS_PER_SECOND
         """Table operations an instance takes per second of flowing time; while time stands, none are counted."""
 

@@ -1,7 +1,13 @@
-"""Tablestore's HTTP door: one POST per call, recognised by its `x-ots-instancename` header."""
+"""Tablestore's HTTP door: one POST per call, recognised by its `x-ots-instancename` header.
 
+A body is waited for on its own connection only, and not for ever; what is damaged, oversized or late is answered as
+documented, and others notice nothing.
+"""
+
+import asyncio
 import logging
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -24,15 +30,12 @@ async def handle(request: web.Request, cloud: "Cloud") -> web.Response:
     operation = request.path.rsplit("/", 1)[-1]  # a path in the endpoint is sent, but not signed
     if request.method != "POST":
         return _refusal(OtsError(405, "OTSMethodNotAllowed", "Only POST method is allowed."), operation, None, cloud)
-    too_large = OtsError(413, "OTSRequestBodyTooLarge", f"The request body exceeds {MAX_BODY_BYTES} bytes.")
-    if (request.content_length or 0) > MAX_BODY_BYTES:
-        # Not read, so this connection cannot carry another request.
-        answer = _refusal(too_large, operation, None, cloud)
-        answer.force_close()
+    try:
+        body = await _body(request, cloud.tablestore.body_patience)
+    except OtsError as error:
+        answer = _refusal(error, operation, None, cloud)
+        answer.force_close()  # not read to its end, so this connection cannot carry another request
         return answer
-    body = await request.content.read()
-    if len(body) > MAX_BODY_BYTES:
-        return _refusal(too_large, operation, None, cloud)
     headers = {name.lower(): value for name, value in request.headers.items()}
     signer: Signer | None = None
     try:
@@ -47,6 +50,30 @@ async def handle(request: web.Request, cloud: "Cloud") -> web.Response:
             request.transport.abort()
         return web.Response(status=500)
     return web.Response(body=answer_body, headers=_headers(answer_body, operation, signer, cloud))
+
+
+async def _body(request: web.Request, patience: timedelta) -> bytes:
+    """The whole body, or OtsError: too large (as soon as that is known) or too slow."""
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise _too_large()
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(patience.total_seconds()):
+            async for part in request.content.iter_any():
+                parts.append(part)
+                size += len(part)
+                if size > MAX_BODY_BYTES:
+                    raise _too_large()
+    except TimeoutError:
+        raise OtsError(408, "OTSRequestTimeout", "The request body did not arrive in time.") from None
+    except web.RequestPayloadError as error:
+        raise OtsError(400, "OTSParameterInvalid", f"The request body cannot be read: {error}.") from error
+    return b"".join(parts)
+
+
+def _too_large() -> OtsError:
+    return OtsError(413, "OTSRequestBodyTooLarge", f"The request body exceeds {MAX_BODY_BYTES} bytes.")
 
 
 def _refusal(error: OtsError, operation: str, signer: Signer | None, cloud: "Cloud") -> web.Response:

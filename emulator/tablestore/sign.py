@@ -51,6 +51,7 @@ def content_md5(body: bytes) -> str:
 
 def verify(path: str, headers: Mapping[str, str], body: bytes, cloud: "Cloud") -> Signer:
     """The caller, or the documented refusal. `headers` in lower case; `path` is `/<Operation>`."""
+    _check_text(headers)
     for name in _REQUIRED:
         if not headers.get(name):
             raise parameter_invalid(f"Missing header: {name}.")
@@ -67,6 +68,13 @@ def verify(path: str, headers: Mapping[str, str], body: bytes, cloud: "Cloud") -
     if headers["x-ots-contentmd5"] != content_md5(body):
         raise parameter_invalid("The ContentMD5 of the request does not match its body.")  # text: assumption
     return signer
+
+
+def _check_text(headers: Mapping[str, str]) -> None:
+    """Header bytes that are no UTF-8 cannot have been signed by any client, nor can an answer to them be."""
+    for name, value in headers.items():
+        if name.startswith("x-ots-") and any("\ud800" <= letter <= "\udfff" for letter in name + value):
+            raise parameter_invalid(f"Invalid header: {name.encode(errors='replace').decode()}.")  # text: assumption
 
 
 def _check_date(text: str) -> None:

@@ -346,9 +346,21 @@ def test_tables_are_listed_described_changed_and_deleted(local: Local, one: Any)
         ("x", [("a", "BOOLEAN")], {}),
         ("x", [("a", "STRING")], {"time_to_live": 3600}),
         ("x", [("a", "STRING")], {"max_version": 0}),
-        ("x", [("a", "STRING"), ("b", "INTEGER", sdk.PK_AUTO_INCR)], {}),
+        ("x", [("a", "INTEGER", sdk.PK_AUTO_INCR), ("b", "STRING")], {}),
+        ("x", [("a", "STRING"), ("b", "STRING", sdk.PK_AUTO_INCR)], {}),
     ],
-    ids=["name", "long name", "duplicate", "column name", "five keys", "boolean", "ttl", "versions", "auto increment"],
+    ids=[
+        "name",
+        "long name",
+        "duplicate",
+        "column name",
+        "five keys",
+        "boolean",
+        "ttl",
+        "versions",
+        "first auto",
+        "auto text",
+    ],
 )
 def test_a_table_that_cannot_be_is_refused(one: Any, name: str, schema: Any, options: Any) -> None:
     call = lambda: one.create_table(sdk.TableMeta(name, schema), sdk.TableOptions(**options), FREE)  # noqa: E731

@@ -143,10 +143,10 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], int, str, str]] = {
         "128",
     ),
     "transaction": (lambda c: c.start_local_transaction("t", [("a", "k")]), *BAD, "explicit-transaction-disabled"),
-    "secondary index": (
-        lambda c: c.create_secondary_index("t", sdk.SecondaryIndexMeta("i", ["b"], []), True),
+    "index over a column not predefined": (
+        lambda c: c.create_secondary_index("t", sdk.SecondaryIndexMeta("i", ["x"], []), True),
         *BAD,
-        "Unsupported operation: CreateIndex.",
+        "neither a primary key nor a predefined column",
     ),
     "sql": (lambda c: c.exe_sql_query("select 1"), *BAD, "Unsupported operation: SQLQuery."),
 }
