@@ -86,9 +86,9 @@ def build_cloud(options: Options) -> Cloud:
 
 def plug_in(name: str) -> ModuleType | None:
     """The module, or None where that service has no such part."""
-    parent = name.rpartition(".")[0]
-    there = importlib.util.find_spec(parent) is not None and importlib.util.find_spec(name) is not None
-    return importlib.import_module(name) if there else None
+    parent = importlib.util.find_spec(name.rpartition(".")[0])
+    package = parent is not None and parent.submodule_search_locations is not None
+    return importlib.import_module(name) if package and importlib.util.find_spec(name) is not None else None
 
 
 class Server:
