@@ -9,8 +9,10 @@ from emulator.ecs.events import SystemEvents
 from emulator.ecs.groups import SnapshotGroups
 from emulator.ecs.images import Images
 from emulator.ecs.instances import Instance, Lifecycle
+from emulator.ecs.interfaces import Interfaces
 from emulator.ecs.network import Network, VSwitch
 from emulator.ecs.rules import Tokens
+from emulator.ecs.security_groups import SecurityGroups
 from emulator.ecs.shelf import Shelf
 from emulator.ecs.snapshots import Snapshot, Snapshots
 from emulator.wire.call import ApiError
@@ -32,6 +34,8 @@ class Ecs:
         self.region = realm.region
         self.zones: tuple[str, ...] = (f"{realm.region}-h", f"{realm.region}-i")
         self.tokens = Tokens()
+        self.security_groups = SecurityGroups(self)
+        self.interfaces = Interfaces(self)
         self.network = Network(self)
         self.disks = Disks(self)
         self.snapshots = Snapshots(self)
@@ -66,9 +70,11 @@ class Ecs:
     def put(self, instance: Instance) -> None:
         instance._find = self.disks.of_instance
         self.shelf.add(instance)
+        self.interfaces.instance_added(instance)
 
     def remove(self, instance: Instance) -> None:
         self.shelf.remove(instance)
+        self.interfaces.instance_removed(instance)
 
     def on_instance(self, listener: InstanceListener) -> None:
         """Called at each change of state, after it."""

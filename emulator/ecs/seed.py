@@ -8,7 +8,8 @@ from emulator.ecs.blocks import GIB, Volume
 from emulator.ecs.disks import CATEGORIES
 from emulator.ecs.images import Image, Mapped
 from emulator.ecs.instances import Instance
-from emulator.ecs.network import SecurityGroup, VSwitch
+from emulator.ecs.network import VSwitch
+from emulator.ecs.security_groups import INGRESS, Rule, SecurityGroup, accept_all
 
 if TYPE_CHECKING:
     from emulator.realm import Realm
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 KEYS: Mapping[str, tuple[str, ...]] = {
     "vpc": ("id", "cidr"),
     "vswitches": ("id", "zone", "cidr", "gateway"),
-    "security_groups": ("id", "vpc"),
+    "security_groups": ("id", "name", "rules"),
+    "rules": ("port", "from", "protocol", "policy", "priority"),
     "images": ("id", "name", "family", "system_disk_gib", "used_gib", "tags", "guest"),
     "instances": (
         "id", "name", "image", "vswitch", "address", "type", "tags", "system_disk", "data_disks", "state",
@@ -59,11 +61,36 @@ def load(section: Mapping[str, Any], realm: "Realm") -> None:
         )  # fmt: skip
     for entry in section.get("security_groups") or ():
         check_keys(entry, "security_groups", "security_groups")
-        ecs.network.security_groups[entry["id"]] = SecurityGroup(id=entry["id"], vpc=vpc["id"])
+        _security_group(entry, str(vpc["id"]), realm)
     for entry in section.get("images") or ():
         _image(check_keys(entry, "images", f"images[{entry.get('id')}]"), realm)
     for entry in section.get("instances") or ():
         _instance(check_keys(entry, "instances", f"instances[{entry.get('id')}]"), realm)
+
+
+def _security_group(entry: Mapping[str, Any], vpc: str, realm: "Realm") -> None:
+    """Without `rules` everything gets in. A rule is `{port: 80}`, `{port: "8000/8010", from: 10.0.0.0/8}` or
+    `{from: sg-other}`; others are TCP, accepting, of priority 1 unless they say so."""
+    group = SecurityGroup(id=str(entry["id"]), vpc=vpc, name=str(entry.get("name", "")), created=realm.clock.now())
+    if "rules" not in entry:
+        group.rules.append(accept_all(group.created, f"sgr-{group.id.removeprefix('sg-')}"))
+    for number, rule in enumerate(entry.get("rules") or ()):
+        where = f"security_groups[{group.id}].rules[{number}]"
+        check_keys(rule, "rules", where)
+        first, _, last = str(rule.get("port", "-1/-1")).partition("/")
+        source = str(rule.get("from", "0.0.0.0/0"))
+        named = source.startswith("sg-")
+        if not named:
+            IPv4Network(source)
+        group.rules.append(
+            Rule(
+                id=f"sgr-{group.id.removeprefix('sg-')}-{number}", direction=INGRESS, created=group.created,
+                protocol=str(rule.get("protocol", "TCP")).upper(), first_port=int(first), last_port=int(last or first),
+                peer_cidr="" if named else source, peer_group=source if named else "",
+                policy=str(rule.get("policy", "Accept")).capitalize(), priority=int(rule.get("priority", 1)),
+            )
+        )  # fmt: skip
+    realm.ecs.security_groups.shelf.add(group)
 
 
 def _tags(entry: Mapping[str, Any]) -> dict[str, str]:
