@@ -57,7 +57,7 @@ class Cloud:
         self.bus = Bus()
         self.keys = Keys(self)
         self.callers = Callers(self)
-        self.ram = Ram()
+        self.ram = Ram(self)
         self.requests = RequestLog()
         self.events: deque[CloudEvent] = deque(maxlen=EVENTS_KEPT)
         self.bus.subscribe(self.events.append)

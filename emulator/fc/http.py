@@ -15,6 +15,7 @@ from emulator.fc import signature
 from emulator.fc.project import EventRule, Function, Http, Timer, Trigger
 from emulator.fc.queue import Fault, Outcome, Refused
 from emulator.fc.service import FunctionCompute
+from emulator.ram.functions import authorize
 from emulator.wire.acs3 import parse_query
 from emulator.wire.call import ApiError, Caller
 from emulator.wire.log import Entry
@@ -131,7 +132,7 @@ class _Door:
         try:
             caller = authenticate(await request.read())
             who = caller.role or caller.access_key
-            self._cloud.ram.check(caller.role, f"fc:{action}")
+            authorize(self._cloud, caller, action, request.match_info)
             response = await handler(request)
             status = response.status
         except (ApiError, Refused) as error:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from emulator.clock import real_now
+from emulator.ram.tables import allowed
 from emulator.tablestore.errors import Dropped, OtsError
 from emulator.tablestore.protocol import dispatch, error_body
 from emulator.tablestore.sign import Signer, content_md5, verify
@@ -40,7 +41,7 @@ async def handle(request: web.Request, cloud: "Cloud") -> web.Response:
     signer: Signer | None = None
     try:
         signer = verify(f"/{operation}", headers, body, cloud)
-        if cloud.ram.denies(signer.key.role, f"ots:{operation}"):
+        if not allowed(cloud, signer.key, headers["x-ots-instancename"], operation, body):
             raise OtsError(403, "OTSNoPermissionAccess", "You have no permission to access the requested resource.")
         answer_body = dispatch(cloud.tablestore, headers["x-ots-instancename"], operation, body)
     except OtsError as error:

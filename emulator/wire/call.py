@@ -8,12 +8,21 @@ from typing import Any
 class ApiError(Exception):
     """Answered as the cloud's error envelope. `code` and `status` are the documented ones of that action."""
 
-    def __init__(self, code: str, message: str, status: int = 400, *, retry_after_ms: int | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        status: int = 400,
+        *,
+        retry_after_ms: int | None = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(f"{status} {code}: {message}")
         self.code = code
         self.message = message
         self.status = status
         self.retry_after_ms = retry_after_ms
+        self.more = more or {}  # fields of the envelope besides the usual ones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +31,7 @@ class Caller:
     access_key: str
     role: str | None  # name of the assumed role, None for the account's own key
     zone: str | None = None  # where the call came from, when it came through a zone's gateway
+    source: str = ""  # the address it came from, where the door knows it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,7 @@ class Callers:
         headers: Mapping[str, str],
         body: bytes,
         zone: str | None = None,
+        source: str = "",
     ) -> Caller:
         """Raises ApiError unless the request is signed by a known key, unexpired and new. `path` as on the wire."""
         authorization = acs3.parse_authorization(headers.get("authorization", ""))
@@ -49,9 +50,9 @@ class Callers:
         if not hmac.compare_digest(acs3.sign(key.secret, canonical), authorization.signature):
             raise ApiError("SignatureDoesNotMatch", f"The server's canonical request is: {canonical}")
         self._fresh(headers.get("x-acs-date", ""), headers.get("x-acs-signature-nonce", ""))
-        return Caller(account=key.account, access_key=key.id, role=key.role, zone=zone)
+        return Caller(account=key.account, access_key=key.id, role=key.role, zone=zone, source=source)
 
-    def from_v1(self, *, method: str, params: Mapping[str, str], zone: str | None = None) -> Caller:
+    def from_v1(self, *, method: str, params: Mapping[str, str], zone: str | None = None, source: str = "") -> Caller:
         for needed in ("AccessKeyId", "Signature", "Timestamp", "SignatureNonce"):
             if not params.get(needed):
                 raise ApiError("IncompleteSignature", f"The parameter {needed} is missing.")
@@ -63,12 +64,14 @@ class Callers:
                 "SignatureDoesNotMatch", f"The server's string to sign is: {v1.string_to_sign(method, params)}"
             )
         self._fresh(params["Timestamp"], params["SignatureNonce"])
-        return Caller(account=key.account, access_key=key.id, role=key.role, zone=zone)
+        return Caller(account=key.account, access_key=key.id, role=key.role, zone=zone, source=source)
 
     def _key(self, id: str, token: str | None) -> Key:
         key = self._cloud.keys.find(id)
         if key is None:
             raise ApiError("InvalidAccessKeyId.NotFound", "Specified access key is not found.")
+        if not key.enabled:
+            raise ApiError("Forbidden.AccessKeyDisabled", "The specified access key is disabled.", 403)
         if key.token is not None:
             if not token:
                 raise ApiError("MissingSecurityToken", "SecurityToken is mandatory for this action.")

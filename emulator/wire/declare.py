@@ -33,6 +33,7 @@ GATEWAY_CODES: Final = frozenset(
         "MissingSecurityToken",
         "InvalidSecurityToken.MismatchWithAccessKey",
         "InvalidSecurityToken.Expired",
+        "Forbidden.AccessKeyDisabled",
         "Forbidden.RAM",
         "InternalError",
         "ServiceUnavailable",

@@ -34,6 +34,7 @@ def envelope(error: ApiError, request_id: str, host: str) -> web.Response:
         "Code": error.code,
         "Message": error.message,
         "Recommend": f"https://api.aliyun.com/troubleshoot?q={error.code}&requestId={request_id}",
+        **error.more,
     }
     headers = {} if error.retry_after_ms is None else {"x-acs-retry-after": str(error.retry_after_ms)}
     return answer(body, status=error.status, headers=headers)
@@ -100,7 +101,9 @@ class RpcDoor:
         if "Signature" in params:
             # The parameters win: pop-core's header keeps the caller's own spelling of the action.
             sent.version, sent.action = params.get("Version", sent.version), params.get("Action", sent.action)
-            sent.caller = self._cloud.callers.from_v1(method=request.method, params=params, zone=zone)
+            sent.caller = self._cloud.callers.from_v1(
+                method=request.method, params=params, zone=zone, source=request.remote or ""
+            )
             return {name: value for name, value in params.items() if name not in v1.PROTOCOL_PARAMETERS}
         sent.caller = self._cloud.callers.from_acs3(
             method=request.method,
@@ -109,6 +112,7 @@ class RpcDoor:
             headers=request.headers,
             body=body,
             zone=zone,
+            source=request.remote or "",
         )
         return params
 
@@ -146,7 +150,7 @@ class RpcDoor:
         )
 
     def _authorize(self, call: Call, service: str) -> None:
-        self._cloud.ram.check(call.caller.role, f"{service}:{call.action}")
+        self._cloud.ram.authorize(call, service)
 
     def _log(self, sent: Sent, status: int, code: str) -> None:
         who = "" if sent.caller is None else sent.caller.role or sent.caller.access_key

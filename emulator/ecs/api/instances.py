@@ -110,7 +110,7 @@ class InstancesApi:
         name, image, kind, status = p.get("InstanceName"), p.get("ImageId"), p.get("InstanceType"), p.get("Status")
         vpc, vswitch, zone, group = p.get("VpcId"), p.get("VSwitchId"), p.get("ZoneId"), p.get("SecurityGroupId")
         tags = paging.tag_filter(call)
-        if self._ecs.cloud.ram.denies(call.caller.role, "ecs:DescribeInstances"):
+        if not self._ecs.cloud.ram.permits(call, "ecs"):
             ids = []
 
         def matches(i: Instance) -> bool:
