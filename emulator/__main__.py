@@ -40,6 +40,11 @@ def _setting(text: str) -> tuple[str, str]:
 
 
 def _moment(text: str) -> datetime:
+def _role(text: str) -> tuple[str, tuple[Path, ...]]:
+    name, files = _pair("=", text)
+    return name, tuple(_file(part) for part in files.split(","))
+
+
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -103,6 +108,8 @@ def parse(arguments: Sequence[str]) -> tuple[Options, str, int | None] | None:
         fc=chosen.fc,
         fc_code=tuple(Path(part) for part in chosen.fc_code.split(os.pathsep) if part),
         fc_env=dict(chosen.fc_env),
+        ram_roles=tuple(chosen.ram_role),
+        ram_vars=dict(chosen.ram_var),
         fc_vars=dict(chosen.fc_var),
         fc_workdir=chosen.fc_workdir,
         fc_key_lifetime=timedelta(hours=chosen.fc_key_hours),

@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from tablestore.protobuf import table_store_pb2 as pb2
 
 from emulator.keys import Key
 
@@ -42,7 +41,7 @@ def allowed(cloud: "Cloud", key: Key, instance: str, operation: str, body: bytes
 
 def tables(operation: str, body: bytes) -> Iterator[str]:
     """The tables that a request names. Raises DecodeError."""
-    message = getattr(pb2, f"{operation}Request", None)
+    message = _message(operation)
     if message is None:
         return
     request = message.FromString(body)
@@ -50,10 +49,17 @@ def tables(operation: str, body: bytes) -> Iterator[str]:
         yield from _follow(request, path)
 
 
+def _message(operation: str) -> Any:
+    # Here, not above: the service's own modules quieten the SDK before they import it.
+    from tablestore.protobuf import table_store_pb2 as pb2
+
+    return getattr(pb2, f"{operation}Request", None)
+
+
 @lru_cache(maxsize=64)
 def _paths(operation: str) -> tuple[tuple[str, ...], ...]:
     """Where a request of this operation keeps table names: `table_name` in itself or one level below."""
-    descriptor = getattr(pb2, f"{operation}Request").DESCRIPTOR
+    descriptor = _message(operation).DESCRIPTOR
     found: list[tuple[str, ...]] = []
     for field in descriptor.fields:
         if field.name == "table_name":

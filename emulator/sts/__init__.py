@@ -1,0 +1,1 @@
+"""Security Token Service: temporary keys of a role, and who one is."""
