@@ -1,13 +1,15 @@
 """What of Tablestore is here: for every operation what it does, what it does not, and which errors it answers.
 
-The coverage page is made of this. An error that is answered without standing here is kept in `UNDECLARED`, where the
-tests look. Operations not named here answer `Unsupported operation`. Source of the list: API reference, 2015-12-31.
+The coverage page is made of this. An error that is answered without standing here is kept among those of all services
+(`emulator.wire.declare.UNDECLARED`), where the tests look. Operations not named here answer `Unsupported operation`. Source of the list: API reference, 2015-12-31.
 """
 
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+
+from emulator.wire.declare import UNDECLARED
 
 log: Final = logging.getLogger(__name__)
 
@@ -122,9 +124,6 @@ OPERATIONS: Final[Mapping[str, OperationInfo]] = {
         implemented="Forgets the transaction's writes and frees its key.", errors=(*_BUSY, "OTSSessionNotExist")
     ),
 }
-
-UNDECLARED: Final[list[tuple[str, str]]] = []
-"""(operation, code) of each error that was answered without having been declared."""
 
 
 def check_error(operation: str, code: str) -> None:

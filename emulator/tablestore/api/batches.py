@@ -14,6 +14,7 @@ from emulator.tablestore.api.rows import (
     transaction_of,
 )
 from emulator.tablestore.capacity import Units, units
+from emulator.tablestore.coverage import check_error
 from emulator.tablestore.errors import OtsError
 from emulator.tablestore.model import Read, Tablestore
 from emulator.tablestore.table import Kind
@@ -42,7 +43,7 @@ def batch_get_row(store: Tablestore, instance: str, body: bytes) -> bytes:
         for one in found:
             row = part.rows.add(is_ok=not isinstance(one, OtsError))
             if isinstance(one, OtsError):
-                _fill_error(row, one)
+                _fill_error(row, one, "BatchGetRow")
                 continue
             row.row = shown(table, (one,))
             fill_units(row, Units(read=units(one.size if one else 0)))
@@ -68,11 +69,12 @@ def batch_write_row(store: Tablestore, instance: str, body: bytes) -> bytes:
         for ask, result in zip(asked.rows, results, strict=True):
             row = part.rows.add(is_ok=not isinstance(result, OtsError))
             if isinstance(result, OtsError):
-                _fill_error(row, result)
+                _fill_error(row, result, "BatchWriteRow")
             else:
                 fill_written(row, table, result, ask.return_content)
     return sent(answer)
 
 
-def _fill_error(row: Any, error: OtsError) -> None:
+def _fill_error(row: Any, error: OtsError, operation: str) -> None:
+    check_error(operation, error.code)
     row.error.code, row.error.message = error.code, error.message
