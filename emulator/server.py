@@ -20,6 +20,7 @@ from aiohttp import web
 from emulator import admin, seed
 from emulator.cloud import ACCOUNT, REGIONS, Cloud
 from emulator.ram import seed as ram_seed
+from emulator.ram import seed as ram_seed
 from emulator.wire.log import Entry
 from emulator.wire.rpc import RpcDoor
 
@@ -53,6 +54,9 @@ class Options:
     ram_roles: tuple[tuple[str, tuple[Path, ...]], ...] = ()
     """(name, policy files) of roles of the home account; with one of them declared, permissions are enforced."""
     ram_vars: Mapping[str, str] = field(default_factory=dict)  # answers @name@ in those files
+    ram_roles: tuple[tuple[str, tuple[Path, ...]], ...] = ()
+    """(name, policy files) of roles of the home account; with one of them declared, permissions are enforced."""
+    ram_vars: Mapping[str, str] = field(default_factory=dict)  # answers @name@ in those files
     seed: Path | str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     start: datetime = datetime(2026, 3, 2, tzinfo=UTC)
@@ -82,6 +86,7 @@ def build_cloud(options: Options) -> Cloud:
     for key_id, secret, *account in options.access_keys:
         cloud.keys.add(key_id, secret, account=account[0] if account else ACCOUNT)
     cloud.ots_instances.add(options.ots_instance)
+    ram_seed.declare(cloud, options.ram_roles, {"ots": options.ots_instance.lower(), **options.ram_vars})
     ram_seed.declare(cloud, options.ram_roles, {"ots": options.ots_instance.lower(), **options.ram_vars})
 
 
