@@ -20,7 +20,6 @@ from aiohttp import web
 from emulator import admin, seed
 from emulator.cloud import ACCOUNT, REGIONS, Cloud
 from emulator.ram import seed as ram_seed
-from emulator.ram import seed as ram_seed
 from emulator.wire.log import Entry
 from emulator.wire.rpc import RpcDoor
 
@@ -54,9 +53,6 @@ class Options:
     ram_roles: tuple[tuple[str, tuple[Path, ...]], ...] = ()
     """(name, policy files) of roles of the home account; with one of them declared, permissions are enforced."""
     ram_vars: Mapping[str, str] = field(default_factory=dict)  # answers @name@ in those files
-    ram_roles: tuple[tuple[str, tuple[Path, ...]], ...] = ()
-    """(name, policy files) of roles of the home account; with one of them declared, permissions are enforced."""
-    ram_vars: Mapping[str, str] = field(default_factory=dict)  # answers @name@ in those files
     seed: Path | str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     start: datetime = datetime(2026, 3, 2, tzinfo=UTC)
@@ -87,22 +83,10 @@ def build_cloud(options: Options) -> Cloud:
         cloud.keys.add(key_id, secret, account=account[0] if account else ACCOUNT)
     cloud.ots_instances.add(options.ots_instance)
     ram_seed.declare(cloud, options.ram_roles, {"ots": options.ots_instance.lower(), **options.ram_vars})
-    ram_seed.declare(cloud, options.ram_roles, {"ots": options.ots_instance.lower(), **options.ram_vars})
-
-
-def _kept(options: Options, directory: Path) -> Cloud:
-    from emulator.persistence import world
-
-    text, where = (None, "") if options.seed is None else seed.read(options.seed)
-    origin = world.Origin(
-        seed=text,
-        seed_name=where,
-        settings=dict(options.settings),
-        start=options.start.isoformat(),
-        random_seed=options.random_seed,
-        regions=options.regions,
-    )
-    return world.open_world(directory, origin, furnish=lambda cloud: _furnish(cloud, options), fsync=options.data_fsync)
+    if options.seed is not None:
+        seed.load(options.seed, cloud, settings=options.settings)
+    cloud.clock.set_rate(options.rate)
+    return cloud
 
 
 def plug_in(name: str) -> ModuleType | None:
