@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from emulator.bus import Bus, CloudEvent
 from emulator.chance import Chance
 from emulator.clock import Clock
+from emulator.faults.menu import Faults
 from emulator.keys import Keys
 from emulator.ram import Ram
 from emulator.realm import Account, Realm
@@ -58,6 +59,7 @@ class Cloud:
         self.keys = Keys(self)
         self.callers = Callers(self)
         self.ram = Ram(self)
+        self.faults = Faults(self, seed)
         self.requests = RequestLog()
         self.events: deque[CloudEvent] = deque(maxlen=EVENTS_KEPT)
         self.bus.subscribe(self.events.append)

@@ -197,9 +197,13 @@ class Server:
                     if hasattr(module, part):
                         routes.extend(getattr(module, part)(cloud))
         app.add_routes(routes)
+        app.on_shutdown.append(self._answer_what_is_held)
         tablestore = plug_in("emulator.tablestore.http")
         app.middlewares.append(_dispatch(cloud, tablestore))
         return app
+
+    async def _answer_what_is_held(self, _: web.Application) -> None:
+        self.cloud.faults.closing.set()
 
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

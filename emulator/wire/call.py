@@ -43,6 +43,8 @@ class Call:
     region: str
     params: Mapping[str, str] = field(default_factory=dict)
     caller: Caller
+    page_rows: int | None = None  # by a fault: the most that a page of a listing may hold
+    empty_page: bool = False  # by a fault: a page without items, but with a token
 
 
 Operation = Callable[[Call], dict[str, Any]]

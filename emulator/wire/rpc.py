@@ -7,12 +7,16 @@ refused loudly: an unknown action by 404, an unread parameter by 400, each with 
 
 import json
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from emulator.faults.blow import Blow
+from emulator.faults.codes import Refusal
+from emulator.faults.door import through
+from emulator.faults.fault import Asked
 from emulator.wire import v1
 from emulator.wire.acs3 import parse_query
 from emulator.wire.call import ApiError, Call, Caller, Operation
@@ -70,13 +74,73 @@ class RpcDoor:
     def __init__(self, cloud: "Cloud") -> None:
         self._cloud = cloud
 
-    async def handle(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         request_id = self._cloud.chance.request_id()
         sent = Sent()
+        params: dict[str, str] = {}
+
+        def authenticate() -> None:
+            params.update(self._authenticated(request, body, sent))
+            sent.region = self._region(params, sent, self._cloud.region_behind(request))
+
+        refused = self._answered(request, request_id, sent, authenticate)
+        if refused is not None:
+            return refused
+        blow, asked = None, None
+        if self._cloud.faults.on_calls:
+            asked = self._asked(params, sent)
+            blow = self._cloud.faults.blow(asked)
+        if blow is None or asked is None:
+            return self._run_and_answer(request, request_id, params, sent, asked)
+        return await self._struck(blow, asked, request, request_id, params, sent)
+
+    async def _struck(
+        self, blow: Blow, asked: Asked, request: web.Request, request_id: str, params: dict[str, str], sent: Sent
+    ) -> web.StreamResponse:
+        """A call that a fault of the menu has chosen."""
+
+        async def run() -> web.StreamResponse:
+            return self._run_and_answer(request, request_id, params, sent, asked, blow)
+
+        def refuse(told: Refusal) -> web.StreamResponse:
+            self._log(sent, told.status, told.code)
+            error = ApiError(told.code, told.message, told.status, retry_after_ms=told.retry_after_ms)
+            return envelope(error, request_id, request.host)
+
+        if blow.ending is not None and blow.refusal() is None:
+            self._log(sent, 0, blow.ending.kind)
+        return await through(self._cloud, blow, request, run=run, refuse=refuse)
+
+    def _run_and_answer(
+        self,
+        request: web.Request,
+        request_id: str,
+        params: dict[str, str],
+        sent: Sent,
+        asked: Asked | None,
+        blow: Blow | None = None,
+    ) -> web.Response:
+        result: dict[str, Any] = {}
+
+        def run() -> None:
+            if asked is None or not asked.reads:
+                result.update(self._run(params, sent, blow))
+            else:
+                result.update(self._cloud.faults.read(blow, asked, lambda: self._run(params, sent, blow)))
+
+        refused = self._answered(request, request_id, sent, run)
+        if refused is not None:
+            return refused
+        self._log(sent, 200, "")
+        return answer({**result, "RequestId": request_id})
+
+    def _answered(
+        self, request: web.Request, request_id: str, sent: Sent, work: Callable[[], None]
+    ) -> web.Response | None:
+        """The answer to a call that `work` refuses; None when it does not."""
         try:
-            params = self._authenticated(request, body, sent)
-            result = self._run(params, sent, self._cloud.region_behind(request))
+            work()
         except ApiError as error:
             self._log(sent, error.status, error.code)
             return envelope(error, request_id, request.host)
@@ -86,8 +150,22 @@ class RpcDoor:
             self._log(sent, 500, "InternalError")
             fault = ApiError("InternalError", "The emulator failed; its log has the traceback.", 500)
             return envelope(fault, request_id, request.host)
-        self._log(sent, 200, "")
-        return answer({**result, "RequestId": request_id})
+        return None
+
+    def _asked(self, params: Mapping[str, str], sent: Sent) -> Asked:
+        """The call as the menu of faults sees it."""
+        assert sent.caller is not None
+        caller = sent.caller
+        return Asked(
+            service=sent.service,
+            action=sent.action,
+            access_key=caller.access_key,
+            role=caller.role,
+            account=caller.account,
+            region=sent.region,
+            zones=tuple(zone for zone in (caller.zone, params.get("ZoneId")) if zone),
+            question=(caller.account, sent.region, sent.version, sent.action, json.dumps(sorted(params.items()))),
+        )
 
     def _authenticated(self, request: web.Request, body: bytes, sent: Sent) -> dict[str, str]:
         """The business parameters; fills in what the request says it is, and who is calling."""
@@ -116,9 +194,10 @@ class RpcDoor:
         )
         return params
 
-    def _run(self, params: dict[str, str], sent: Sent, endpoint_region: str) -> dict[str, Any]:
-        assert sent.caller is not None
-        operation, call = self._prepared(params, sent, endpoint_region)
+    def _run(self, params: dict[str, str], sent: Sent, blow: Blow | None) -> dict[str, Any]:
+        operation, call = self._prepared(params, sent)
+        if blow is not None:
+            call = replace(call, page_rows=blow.page_rows, empty_page=blow.empty_page)
         try:
             self._authorize(call, sent.service)
             result = operation(call)
@@ -128,13 +207,15 @@ class RpcDoor:
         tell_answer(sent.version, sent.action, result)
         return result
 
-    def _prepared(self, params: dict[str, str], sent: Sent, endpoint_region: str) -> tuple[Operation, Call]:
-        """The operation and its call. The RegionId that was sent decides on the region, else the endpoint does: many
-        ECS actions carry none. A global service has none either."""
+    def _region(self, params: Mapping[str, str], sent: Sent, endpoint_region: str) -> str:
+        """The RegionId that was sent decides, else the endpoint does: many ECS actions carry none. A global service has
+        none either."""
+        if sent.service in GLOBAL:
+            return endpoint_region
+        return params.get("RegionId") or endpoint_region
+
+    def _prepared(self, params: dict[str, str], sent: Sent) -> tuple[Operation, Call]:
         assert sent.caller is not None
-        sent.region = endpoint_region
-        if sent.service not in GLOBAL:
-            sent.region = params.get("RegionId") or endpoint_region
         realm = self._cloud.realm(sent.caller.account, sent.region)
         operation = realm.operations.get((sent.version, sent.action))
         if operation is None:

@@ -37,6 +37,8 @@ def listed(
     size = params.integer(call.params, "MaxResults", DEFAULT)
     low = DEFAULT if clamp_low else 1
     size = max(low, min(size, cap))
+    if call.page_rows is not None or call.empty_page:
+        size = 0 if call.empty_page else min(size, call.page_rows or size)
     token = params.text(call.params, "NextToken") or None
     page = shelf.page(
         matches, size=size, token=token, ids=ids, at_most=TAGGED_AT_MOST if "Tag.1.Key" in call.params else None
