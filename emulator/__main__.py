@@ -39,12 +39,12 @@ def _setting(text: str) -> tuple[str, str]:
     return _pair("=", text)
 
 
-def _moment(text: str) -> datetime:
 def _role(text: str) -> tuple[str, tuple[Path, ...]]:
     name, files = _pair("=", text)
     return name, tuple(_file(part) for part in files.split(","))
 
 
+def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -71,6 +71,12 @@ def parse(arguments: Sequence[str]) -> tuple[Options, str, int | None] | None:
     serve.add_argument("--ots-instance", default="understudy", help="the Tablestore instance that exists")
     serve.add_argument(
         "--region", action="append", metavar="REGION", help="that exists; the first is home, the others get own ports"
+    )
+    serve.add_argument(
+        "--ram-role", type=_role, action="append", default=[], metavar="ROLE=FILE[,FILE]", help="policies, enforced"
+    )
+    serve.add_argument(
+        "--ram-var", type=_setting, action="append", default=[], metavar="NAME=VALUE", help="fills @NAME@ in policies"
     )
     serve.add_argument("--seed", type=_file, help="YAML file with what stands in the cloud")
     serve.add_argument("--set", type=_setting, action="append", default=[], metavar="NAME=VALUE", help="fills ${NAME}")
@@ -99,6 +105,8 @@ def parse(arguments: Sequence[str]) -> tuple[Options, str, int | None] | None:
         port=chosen.port,
         access_keys=tuple(chosen.access_key or [("testid", "testsecret")]),
         ots_instance=chosen.ots_instance,
+        ram_roles=tuple(chosen.ram_role),
+        ram_vars=dict(chosen.ram_var),
         regions=tuple(dict.fromkeys(chosen.region or REGIONS)),
         seed=chosen.seed,
         settings=dict(chosen.set),
@@ -108,8 +116,6 @@ def parse(arguments: Sequence[str]) -> tuple[Options, str, int | None] | None:
         fc=chosen.fc,
         fc_code=tuple(Path(part) for part in chosen.fc_code.split(os.pathsep) if part),
         fc_env=dict(chosen.fc_env),
-        ram_roles=tuple(chosen.ram_role),
-        ram_vars=dict(chosen.ram_var),
         fc_vars=dict(chosen.fc_var),
         fc_workdir=chosen.fc_workdir,
         fc_key_lifetime=timedelta(hours=chosen.fc_key_hours),
