@@ -174,6 +174,11 @@ class Interfaces:
                 interface.instance_id = ""
                 self._move(interface, AVAILABLE)
 
+    def moved(self, instance: "Instance") -> None:
+        """Its own interface has another address now."""
+        self._tell(self.primary(instance))
+        self._ecs.security_groups.changed()
+
     # Made and deleted -----------------------------------------------------------------------------------------
 
     def create(self, design: Design, *, token: str | None = None) -> Interface:

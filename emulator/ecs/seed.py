@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 KEYS: Mapping[str, tuple[str, ...]] = {
     "vpc": ("id", "cidr"),
     "vswitches": ("id", "zone", "cidr", "gateway"),
-    "security_groups": ("id", "name", "rules"),
+    "security_groups": ("id", "vpc", "name", "rules"),
     "rules": ("port", "from", "protocol", "policy", "priority"),
     "images": ("id", "name", "family", "system_disk_gib", "used_gib", "tags", "guest"),
     "instances": (
@@ -71,6 +71,8 @@ def load(section: Mapping[str, Any], realm: "Realm") -> None:
 def _security_group(entry: Mapping[str, Any], vpc: str, realm: "Realm") -> None:
     """Without `rules` everything gets in. A rule is `{port: 80}`, `{port: "8000/8010", from: 10.0.0.0/8}` or
     `{from: sg-other}`; others are TCP, accepting, of priority 1 unless they say so."""
+    if entry.get("vpc", vpc) != vpc:
+        raise ValueError(f"security_groups[{entry['id']}].vpc: {entry['vpc']} is not the vpc of this file, {vpc}")
     group = SecurityGroup(id=str(entry["id"]), vpc=vpc, name=str(entry.get("name", "")), created=realm.clock.now())
     if "rules" not in entry:
         group.rules.append(accept_all(group.created, f"sgr-{group.id.removeprefix('sg-')}"))
