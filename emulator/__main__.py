@@ -15,6 +15,7 @@ from pathlib import Path
 from emulator import coverage
 from emulator.cloud import REGIONS, Cloud
 from emulator.fc.project import ProjectError
+from emulator.persistence.file import DataError
 from emulator.seed import SeedError
 from emulator.server import Options, Server
 
@@ -94,6 +95,8 @@ def parse(arguments: Sequence[str]) -> tuple[Options, str, int | None] | None:
     serve.add_argument(
         "--fc-key-hours", type=float, default=36.0, help="emulated life of the keys that functions get (default: 36)"
     )
+    serve.add_argument("--data", type=Path, metavar="DIR", help="keep the world here: it survives kill -9")
+    serve.add_argument("--data-fsync", action="store_true", help="and a power cut, at the price of slower writes")
     serve.add_argument("--random-seed", type=int, default=1)
     serve.add_argument("--end-with", type=int, metavar="PID", help="end when this process, our parent, ends (Linux)")
     serve.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
@@ -113,6 +116,8 @@ def parse(arguments: Sequence[str]) -> tuple[Options, str, int | None] | None:
         start=chosen.start,
         rate=chosen.rate,
         random_seed=chosen.random_seed,
+        data=chosen.data,
+        data_fsync=chosen.data_fsync,
         fc=chosen.fc,
         fc_code=tuple(Path(part) for part in chosen.fc_code.split(os.pathsep) if part),
         fc_env=dict(chosen.fc_env),
@@ -131,11 +136,15 @@ def end_with(parent: int) -> bool:
 
 
 async def run(options: Options) -> None:
+    """Until a signal. Raises SeedError, ProjectError, DataError."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     server = Server(options)
+    journal = server.cloud.journal
+    if journal is not None:
+        journal.on_failure = stop.set
     try:
         await server.start()
         first = {"url": server.url, "dns": server.dns, "pid": os.getpid(), "regions": server.endpoints}
@@ -144,6 +153,8 @@ async def run(options: Options) -> None:
         await stop.wait()
     finally:
         await server.stop()
+    if journal is not None and journal.failure is not None:
+        raise DataError(f"{options.data} could not be written ({journal.failure}); what was acknowledged is in it")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -157,7 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         asyncio.run(run(options))
-    except (SeedError, ProjectError) as error:
+    except (SeedError, ProjectError, DataError) as error:
         sys.stderr.write(f"emulator: {error}\n")
         return 2
     except OSError as error:

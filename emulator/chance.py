@@ -2,12 +2,25 @@
 
 import random
 import string
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class Chance:
     def __init__(self, seed: int = 1) -> None:
         self.seed = seed
-        self._random = random.Random(seed)
+        self._random = self._common = random.Random(seed)
+
+    @contextmanager
+    def stream(self, key: str | None) -> Iterator[None]:
+        """Within the block draws depend on the seed and on `key` alone, not on what was drawn before; None: on what
+        all others draw as well."""
+        outer = self._random
+        self._random = self._common if key is None else random.Random(f"{self.seed}/{key}")
+        try:
+            yield
+        finally:
+            self._random = outer
 
     def id(self, prefix: str) -> str:
         """A resource id of the cloud's form, e.g. `s-bp1` and 17 letters or digits."""

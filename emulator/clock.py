@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 Callback = Callable[[], None]
 
@@ -30,9 +31,21 @@ class Due:
     order: int
     callback: Callback | None = field(compare=False)
     label: str = field(compare=False, default="")
+    inside: bool = field(compare=False, default=False)
+    """Put there by a step of the world, and so part of it: see `Course`."""
 
     def cancel(self) -> None:
         self.callback = None
+
+
+class Course(Protocol):
+    """Who keeps a record of the world tells its own steps from what goes on around it, such as health probes."""
+
+    inside: bool
+
+    def run(self, due: Due) -> None:
+        """Run the callback, with `now()` standing where it belongs."""
+        ...
 
 
 class Clock:
@@ -50,15 +63,32 @@ class Clock:
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._rate_listeners: list[Callback] = []
+        self._pinned: datetime | None = None
+        self.course: Course | None = None
 
     @property
     def rate(self) -> float:
         return self._rate
 
     def now(self) -> datetime:
+        if self._pinned is not None:
+            return self._pinned
         if self._rate == 0:
             return self._base
         return self._base + timedelta(seconds=(time.monotonic() - self._real) * self._rate)
+
+    @contextmanager
+    def standing(self, at: datetime) -> Iterator[None]:
+        """Within the block it is `at`, whatever the rate: what happens at one moment sees one time."""
+        outer, self._pinned = self._pinned, at
+        try:
+            yield
+        finally:
+            self._pinned = outer
+
+    def put(self, at: datetime) -> None:
+        """It is `at`, without running anything: for a world that goes on where it was left."""
+        self._base, self._real = at, time.monotonic()
 
     def set_rate(self, rate: float) -> None:
         """0 stops time where it is; 1 lets it flow with real time (anything between or above scales)."""
@@ -72,7 +102,7 @@ class Clock:
         self._rate_listeners.append(listener)
 
     def call_at(self, at: datetime, callback: Callback, label: str = "") -> Due:
-        due = Due(at, next(self._order), callback, label)
+        due = Due(at, next(self._order), callback, label, inside=self.course is not None and self.course.inside)
         heapq.heappush(self._calendar, due)
         self._changed.set()
         return due
@@ -108,10 +138,16 @@ class Clock:
         if at is None or at > until:
             return False
         due = heapq.heappop(self._calendar)
+        assert due.callback is not None
         if self._rate == 0:
             self._base = max(self._base, due.at)
-        if due.callback is not None:
+        if self.course is not None:
+            self.course.run(due)
+        elif self._rate == 0:
             due.callback()
+        else:
+            with self.standing(min(due.at, self.now())):  # a busy loop runs it late; that is not the world's business
+                due.callback()
         return True
 
     def advance(self, by: timedelta) -> None:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from emulator.bus import Bus, CloudEvent
 from emulator.chance import Chance
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from emulator.cms.model import CloudMonitor
     from emulator.ecs.model import Ecs
     from emulator.ess.model import AutoScaling
+    from emulator.events.delivery import Deliveries
     from emulator.fc.service import FunctionCompute
     from emulator.network.hypervisor import Hypervisor
     from emulator.network.zones import Zones
+    from emulator.persistence.journal import Journal
     from emulator.pvtz.model import PrivateZone
     from emulator.slb.model import LoadBalancers
     from emulator.tablestore.model import Tablestore
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 ACCOUNT = "1000000000000001"
 REGIONS = ("cn-hangzhou", "cn-shanghai", "cn-beijing")
 EVENTS_KEPT = 20_000
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Cloud:
@@ -68,11 +73,29 @@ class Cloud:
         self.host = ""
         self.port = 0
         self.region_ports: dict[int, str] = {}  # other regions' doors, by their port
+        self.journal: Journal | None = None  # None: this world ends with its process
         self.fc: FunctionCompute | None = None  # None: no s.yaml was given
         self.hypervisor: Hypervisor | None = None
         self._accounts: dict[str, Account] = {}
         self._realms: dict[tuple[str, str], Realm] = {}
         self._ecs_listeners: list[Callable[[Ecs], None]] = []
+
+    # Reaching into the world past its API ---------------------------------------------------------------------
+
+    def do(self, deed: "Callable[Concatenate[Cloud, P], T]", *args: P.args, **arguments: P.kwargs) -> T:
+        """`deed(cloud, ...)`, kept where the world is kept: whatever an operator, a guest or a probe changes in models
+        goes through here. `deed` is a function of a module, its arguments have names and are JSON (one, named `body`,
+        may be bytes)."""
+        if self.journal is None:
+            return deed(self, *args, **arguments)
+        assert not args, "a deed's arguments have names"
+        done: T = self.journal.deed(deed, **arguments)
+        return done
+
+    def outside(self, listener: Callable[P, None]) -> Callable[P, None]:
+        """For a listener that is told of the world but is no part of it (functions, forwarders, guests): what it draws
+        or puts on the calendar must not change the course of a world that is kept."""
+        return listener if self.journal is None else self.journal.course.outside(listener)
 
     # Accounts and regions -------------------------------------------------------------------------------------
 
@@ -85,6 +108,8 @@ class Cloud:
         """Accounts come to be when they are first named (by a key, a seed, a share)."""
         if id not in self._accounts:
             self._accounts[id] = Account(self, id)
+            if self.journal is not None:
+                self.journal.account_founded(id)
         return self._accounts[id]
 
     def realm(self, account: str, region: str) -> Realm:
@@ -152,6 +177,21 @@ class Cloud:
         from emulator.network.zones import Zones
 
         return Zones(self)
+
+    @cached_property
+    def deliveries(self) -> "Deliveries":
+        from emulator.events.delivery import Deliveries
+
+        return Deliveries(self)
+
+    @property
+    def events_oddities(self) -> frozenset[str]:
+        """How notifications break their own rules: see `emulator.events.oddities`."""
+        return self.deliveries.odd
+
+    @events_oddities.setter
+    def events_oddities(self, names: frozenset[str] | set[str]) -> None:
+        self.deliveries.odd = names
 
     @cached_property
     def tablestore(self) -> "Tablestore":

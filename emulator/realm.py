@@ -120,6 +120,13 @@ class Realm:
 
         return operations(self)
 
+    def build(self) -> None:
+        """All models now, those that nobody has asked for as well."""
+        for owner in (self.owner, self):
+            for name, part in vars(type(owner)).items():
+                if isinstance(part, cached_property):
+                    getattr(owner, name)
+
     def built(self, service: str) -> bool:
         """Whether that model exists yet; asking must not build it."""
         return service in self.__dict__

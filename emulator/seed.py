@@ -31,14 +31,19 @@ class SeedError(ValueError):
 
 def load(path: Path | str, cloud: "Cloud", *, settings: Mapping[str, str] | None = None) -> None:
     """Fill `cloud` from the file. A bare name such as `two-zones` means one of the examples."""
+    text, where = read(path)
+    load_text(text, cloud, where=where, settings=settings or {})
+
+
+def read(path: Path | str) -> tuple[str, str]:
+    """The file's text, and its name for messages."""
     file = Path(path)
     if not file.suffix and not file.exists():
         file = EXAMPLES / f"{path}.yaml"
     try:
-        text = file.read_text()
+        return file.read_text(), str(file)
     except OSError as error:
         raise SeedError(f"{file}: cannot be read: {error.strerror}") from error
-    load_text(text, cloud, where=str(file), settings=settings or {})
 
 
 def load_text(text: str, cloud: "Cloud", *, where: str, settings: Mapping[str, str]) -> None:

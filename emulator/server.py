@@ -58,6 +58,10 @@ class Options:
     start: datetime = datetime(2026, 3, 2, tzinfo=UTC)
     rate: float = 0.0
     random_seed: int = 1
+    data: Path | None = None
+    """Where the world is kept between runs; None: it ends with the process. A world that is kept already goes on from
+    its own seed and its own time."""
+    data_fsync: bool = False  # survive a power cut as well, not only the end of this process
     regions: tuple[str, ...] = REGIONS
     """Those that exist. The first is home and has the main port, each other one a port of its own."""
     fc: Path | None = None
@@ -78,15 +82,37 @@ class Part(Protocol):
 
 def build_cloud(options: Options) -> Cloud:
     """The models, seeded, without any door."""
-    cloud = Cloud(seed=options.random_seed, start=options.start, regions=options.regions)
+    if options.data is None:
+        cloud = Cloud(seed=options.random_seed, start=options.start, regions=options.regions)
+        _furnish(cloud, options)
+        if options.seed is not None:
+            seed.load(options.seed, cloud, settings=options.settings)
+    else:
+        cloud = _kept(options, options.data)
+    cloud.clock.set_rate(options.rate)
+    return cloud
+
+
+def _furnish(cloud: Cloud, options: Options) -> None:
     for key_id, secret, *account in options.access_keys:
         cloud.keys.add(key_id, secret, account=account[0] if account else ACCOUNT)
     cloud.ots_instances.add(options.ots_instance)
     ram_seed.declare(cloud, options.ram_roles, {"ots": options.ots_instance.lower(), **options.ram_vars})
-    if options.seed is not None:
-        seed.load(options.seed, cloud, settings=options.settings)
-    cloud.clock.set_rate(options.rate)
-    return cloud
+
+
+def _kept(options: Options, directory: Path) -> Cloud:
+    from emulator.persistence import world
+
+    text, where = (None, "") if options.seed is None else seed.read(options.seed)
+    origin = world.Origin(
+        seed=text,
+        seed_name=where,
+        settings=dict(options.settings),
+        start=options.start.isoformat(),
+        random_seed=options.random_seed,
+        regions=options.regions,
+    )
+    return world.open_world(directory, origin, furnish=lambda cloud: _furnish(cloud, options), fsync=options.data_fsync)
 
 
 def plug_in(name: str) -> ModuleType | None:
@@ -113,6 +139,8 @@ class Server:
         return self.cloud.url
 
     async def start(self) -> None:
+        if self.cloud.journal is not None:
+            await self._start_part(self.cloud.journal)  # first to come and last to go: it keeps what the others do
         self._build_functions()
         app = self._application()
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
@@ -214,6 +242,13 @@ def _dispatch(cloud: Cloud, tablestore: ModuleType | None) -> Any:
 
     @web.middleware
     async def dispatch(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await serve(request, handler)
+        finally:
+            if cloud.journal is not None:
+                cloud.journal.commit()  # before the answer leaves, whatever it is
+
+    async def serve(request: web.Request, handler: Handler) -> web.StreamResponse:
         path = request.rel_url.raw_path
         if OTS_HEADER in request.headers and tablestore is not None:
             response: web.StreamResponse = await tablestore.handle(request, cloud)

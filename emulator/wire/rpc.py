@@ -200,7 +200,8 @@ class RpcDoor:
             call = replace(call, page_rows=blow.page_rows, empty_page=blow.empty_page)
         try:
             self._authorize(call, sent.service)
-            result = operation(call)
+            journal = self._cloud.journal
+            result = operation(call) if journal is None else journal.call(call, operation)
         except ApiError as error:
             check_error(operation, error, sent.action)
             raise
