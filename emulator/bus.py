@@ -19,6 +19,12 @@ class CloudEvent:
     resource: str  # instance/i-... | disk/d-... | snapshot/s-...
     at: datetime
     content: Mapping[str, Any]
+    dry_run: bool = False  # sent to try a rule's targets: carries no id, ver, userId or eventTime
+
+    @property
+    def status(self) -> str:
+        """The suffix of the name, of those events that have one; else "Normal" (as CloudMonitor shows it)."""
+        return str(self.content.get("eventStatus") or "Normal")
 
 
 Listener = Callable[[CloudEvent], None]
