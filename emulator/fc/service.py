@@ -17,6 +17,7 @@ from typing import Any
 from emulator.bus import CloudEvent
 from emulator.clock import Due
 from emulator.cloud import Cloud
+from emulator.events.target import CLOUD_EVENT, DATA, FunctionTarget
 from emulator.fc import eventbridge
 from emulator.fc.instances import Instance, error_body
 from emulator.fc.project import EventRule, Function, Http, Project, Timer, load
@@ -27,7 +28,6 @@ from emulator.keys import Key
 log = logging.getLogger(__name__)
 
 RECORDS = 20_000
-EVENT_LATENCY = timedelta(seconds=1)  # assumption: figures are not published
 STOPPING = timedelta(seconds=5)
 
 
@@ -401,20 +401,25 @@ class FunctionCompute:
     def _on_event(self, event: CloudEvent) -> None:
         if self._stopping:
             return
+        if event.dry_run:  # CloudMonitor's business alone (assumption)
+            return
         told = eventbridge.cloud_event(event, published=self._cloud.clock.now())
         for state in self._states.values():
             for rule in state.function.triggers:
                 if isinstance(rule, EventRule) and state.enabled.get(rule.name) and rule.pattern.matches(told):
-                    self._send(state.function.name, rule, told)
+                    shape = DATA if rule.raw_data else CLOUD_EVENT
+                    target = FunctionTarget(function=state.function.name, trigger=rule.name, shape=shape)
+                    self._cloud.deliveries.deliver(event, target)
 
-    def _send(self, name: str, rule: EventRule, told: Mapping[str, Any]) -> None:
-        payload = json.dumps(told["data"] if rule.raw_data else told).encode()
-
-        def arrive() -> None:
-            if not self._stopping:
-                self.invoke_async(name, payload, trigger=rule.name)
-
-        self._cloud.clock.call_later(EVENT_LATENCY, arrive, f"event {told['type']} to {name}")
+    def event_arrived(self, name: str, payload: bytes, *, trigger: str) -> str:
+        """An event is handed to a function: "ok", or why it was not."""
+        if self._stopping:
+            return "function compute is stopping"
+        try:
+            self.invoke_async(name, payload, trigger=trigger)
+        except Refused as refused:
+            return f"{refused.status} {refused.code}"
+        return "ok"
 
     # --- zones and chaos --------------------------------------------------------------------------------------
 
