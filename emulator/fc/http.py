@@ -274,7 +274,7 @@ class _Door:
             if request.method not in trigger.methods:
                 raise Refused(405, "MethodNotAllowed", f"{request.method} is not among {', '.join(trigger.methods)}")
             if trigger.auth != "anonymous":
-                self._signed(request, body)
+                authorize(self._cloud, self._signed(request, body), "InvokeFunction", {"name": function.name})
             request_id = fc.request_id()
             event = self._http_event(request, body, trigger, request_id)
             outcome = await fc.invoke(
@@ -286,8 +286,8 @@ class _Door:
         response.headers["X-Fc-Request-Id"] = request_id
         return response
 
-    def _signed(self, request: web.Request, body: bytes) -> None:
-        self._cloud.callers.from_acs3(
+    def _signed(self, request: web.Request, body: bytes) -> Caller:
+        return self._cloud.callers.from_acs3(
             method=request.method,
             path=request.rel_url.raw_path,
             query=parse_query(request.rel_url.raw_query_string),

@@ -89,7 +89,7 @@ class Engine(Protocol):
         """Run to its end and give the unit of concurrency back. The caller closes the run."""
         ...
 
-    def deliver(self, arn: str, payload: bytes, why: str) -> None: ...
+    def deliver(self, arn: str, payload: bytes, source: Function) -> None: ...
 
     def dropped(self, queued: Queued, why: str) -> None: ...
 
@@ -248,7 +248,7 @@ class AsyncQueue:
             "responseContext": response,
             "responsePayload": outcome.body.decode(errors="replace") if outcome else "",
         }
-        self._engine.deliver(destination, json.dumps(payload).encode(), f"destination of {queued.function.name}")
+        self._engine.deliver(destination, json.dumps(payload).encode(), queued.function)
 
 
 def _backoff(tries: int) -> timedelta:

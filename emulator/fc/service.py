@@ -24,6 +24,7 @@ from emulator.fc.project import EventRule, Function, Http, Project, Timer, load
 from emulator.fc.queue import AsyncQueue, Outcome, Queued, Refused
 from emulator.fc.run import Run
 from emulator.keys import Key
+from emulator.wire.log import Entry
 
 log = logging.getLogger(__name__)
 
@@ -217,13 +218,20 @@ class FunctionCompute:
         async with self._slots:
             return await self._execute(run, queued)
 
-    def deliver(self, arn: str, payload: bytes, why: str) -> None:
-        """Destinations other than functions of this project are only recorded."""
+    def deliver(self, arn: str, payload: bytes, source: Function) -> None:
+        """Calls the destination in the role of its source. Destinations other than functions of this project are only
+        logged, and so is one that the role may not invoke (assumption: the cloud drops it as silently)."""
+        why = f"destination of {source.name}"
         name = arn.partition(":functions/")[2].partition("/")[0]
-        if name in self._states:
-            self.invoke_async(name, payload, trigger=why)
-        else:
+        if name not in self._states:
             log.warning("destination %s is not modelled: dropped (%s)", arn, why)
+        elif not self._cloud.ram.may_invoke(source.role or None, arn):
+            log.warning("role %s may not invoke %s: dropped (%s)", source.role, arn, why)
+            self._cloud.requests.add(
+                Entry(self._cloud.clock.now(), "fc", "InvokeFunction", source.role or "", 403, "AccessDenied")
+            )
+        else:
+            self.invoke_async(name, payload, trigger=why)
 
     def dropped(self, queued: Queued, why: str) -> None:
         self._record(queued, f"dropped: {why}", 0.0)

@@ -10,7 +10,7 @@ instances, the service-linked roles by which timers, EventBridge and FC itself c
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
@@ -27,10 +27,19 @@ if TYPE_CHECKING:
 
 log: Final = logging.getLogger(__name__)
 DECISIONS_KEPT: Final = 50_000
+QUESTIONS_KEPT: Final = 100_000
 Document = str | Mapping[str, Any]
 _EMPTY_INSTEAD: Final = frozenset(["ecs:DescribeInstances"])
 """Answered by an empty list where permission is missing (ECS documentation, DescribeInstances)."""
 _ALLOWED: Final = Decision(allowed=True, because="the account's own key")
+
+
+@dataclass(slots=True)
+class Asked:
+    """How often one question was answered."""
+
+    allowed: int = 0
+    denied: int = 0
 
 
 class Ram:
@@ -43,8 +52,8 @@ class Ram:
         self._sessions: dict[str, tuple[Statement, ...]] = {}
         self._enforced: set[str] = set()
         self._told: set[str] = set()
-        self.exercised: dict[tuple[str, str, str], bool] = {}
-        """(principal, action, resource) of each question under enforcement, and whether it was ever allowed."""
+        self.exercised: dict[tuple[str, str, str], Asked] = {}
+        """Each question under enforcement: (principal, action, resource)."""
 
     # What is declared -----------------------------------------------------------------------------------------
 
@@ -171,11 +180,19 @@ class Ram:
                 if len(self._decisions) >= DECISIONS_KEPT:
                     self._decisions.clear()
                 self._decisions[asked] = decision
-        principal = key.role or key.user or ""
-        self.exercised[principal, action, resource] = (
-            self.exercised.get((principal, action, resource), False) or decision.allowed
-        )
+        self._count((key.role or key.user or "", action, resource), decision.allowed)
         return decision
+
+    def _count(self, question: tuple[str, str, str], allowed: bool) -> None:
+        asked = self.exercised.get(question)
+        if asked is None:
+            if len(self.exercised) >= QUESTIONS_KEPT:
+                return
+            asked = self.exercised[question] = Asked()
+        if allowed:
+            asked.allowed += 1
+        else:
+            asked.denied += 1
 
     def _evaluated(self, key: Key, action: str, resource: str, context: Mapping[str, str]) -> Decision:
         if key.role is not None:

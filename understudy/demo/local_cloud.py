@@ -25,6 +25,8 @@ from shared.adapters.environment import whole
 
 ROOT = Path(__file__).resolve().parents[2]
 ACCESS_KEY = ("understudy-demo", "understudy-demo-secret")
+AGENT_KEY = ("understudy-agent", "understudy-agent-secret")
+"""Of the RAM user that has the agents' policy and nothing else."""
 OTS_INSTANCE = "understudy"
 BALANCER_PORT = 8000
 PREFIX = "understudy-"  # of the functions' names in s.yaml
@@ -99,7 +101,11 @@ class LocalCloud:
         logs = self.workdir / "masters"
         logs.mkdir(parents=True, exist_ok=True)
         key, secret = ACCESS_KEY
-        settings = {"net": str(self.net), "root": str(ROOT), "logs": str(logs), "key": key, "secret": secret}
+        agent_key, agent_secret = AGENT_KEY
+        settings = {
+            "net": str(self.net), "root": str(ROOT), "logs": str(logs),
+            "agent_key": agent_key, "agent_secret": agent_secret,
+        }  # fmt: skip
         command = [
             sys.executable, "-m", "emulator", "serve", "--host", "127.0.0.1", "--port", "0",
             "--access-key", f"{key}:{secret}", "--ots-instance", OTS_INSTANCE,
