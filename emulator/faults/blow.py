@@ -7,7 +7,7 @@ from emulator.faults.codes import Refusal, refusal
 from emulator.faults.fault import Asked, Fault
 from emulator.faults.kinds import Stage
 
-ERRORS = frozenset(["throttle", "error", "error_after", "ok_with_code", "split"])
+ERRORS = frozenset(["throttle", "error", "error_after", "ok_with_code"])
 
 
 class Silence(Exception):

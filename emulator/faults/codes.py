@@ -87,8 +87,6 @@ def _code(fault: "Fault", asked: "Asked") -> str:
         return {"CreateSnapshot": "Throttling", "RunInstances": "Throttling.Resource"}.get(
             asked.action, "Throttling.User"
         )
-    if fault.kind == "split":
-        return "OTSPartitionUnavailable"
     # After the effect only a code that does not promise that nothing was done.
     after = fault.kind == "error_after"
     if asked.service == "ots":

@@ -117,11 +117,10 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "split": Kind(
         scope=_CALL,
-        stage=_BEFORE,
         details=("seconds",),
         defaults={"seconds": 0.1},
         services=("ots",),
-        says="the table's partition splits: its calls are refused with OTSPartitionUnavailable for `seconds`",
+        says="the table splits in its middle; its calls are refused with OTSPartitionUnavailable for `seconds`",
     ),
     "slow": Kind(
         scope=_CALL,

@@ -11,9 +11,12 @@ from aiohttp import web
 
 from emulator.admin import read_object
 from emulator.cloud import Cloud
+from emulator.faults.codes import Refusal
+from emulator.faults.door import through
+from emulator.faults.fault import Asked, Fault, FaultError
 from emulator.fc import signature
 from emulator.fc.project import EventRule, Function, Http, Timer, Trigger
-from emulator.fc.queue import Fault, Outcome, Refused
+from emulator.fc.queue import Outcome, Refused
 from emulator.fc.service import FunctionCompute
 from emulator.ram.functions import authorize
 from emulator.wire.acs3 import parse_query
@@ -25,6 +28,7 @@ V2 = "/2016-08-15"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REQUEST_ID = web.RequestKey("request_id", str)
 LARGEST_SYNC = 32 * 1024 * 1024
+DELIVERY_FAULTS = {"twice": "deliver_twice", "drop": "deliver_lost", "delay": "deliver_late"}
 
 
 def routes(cloud: Cloud) -> list[web.RouteDef]:
@@ -133,15 +137,49 @@ class _Door:
             caller = authenticate(await request.read())
             who = caller.role or caller.access_key
             authorize(self._cloud, caller, action, request.match_info)
-            response = await handler(request)
+            response = await self._through_faults(request, handler, action, caller, keys)
             status = response.status
         except (ApiError, Refused) as error:
             status, code = error.status, error.code
-            told = {keys[0]: error.code, keys[1]: error.message, "RequestId": request_id}
-            response = answer(told, status=error.status)
+            response = _refusal(error.status, error.code, error.message, request_id, keys)
         response.headers["X-Fc-Request-Id"] = request_id
         self._cloud.requests.add(Entry(self._cloud.clock.now(), "fc", action, who, status, code))
         return response
+
+    async def _through_faults(
+        self, request: web.Request, handler: Handler, action: str, caller: Caller, keys: tuple[str, str]
+    ) -> web.StreamResponse:
+        """The call, as the menu of faults lets it be. Refusals of the service raise only when no fault strikes."""
+        if not self._cloud.faults.on_calls:
+            return await handler(request)
+        fc = self._cloud.fc
+        asked = Asked(
+            service="fc",
+            action=action,
+            access_key=caller.access_key,
+            role=caller.role,
+            account=caller.account,
+            region=self._cloud.region if fc is None else fc.project.region,
+            zones=(caller.zone,) if caller.zone else (),
+            function=request.match_info.get("name", ""),
+        )
+        blow = self._cloud.faults.blow(asked)
+        if blow is None:
+            return await handler(request)
+
+        async def run() -> web.StreamResponse:
+            try:
+                return await handler(request)
+            except (ApiError, Refused) as error:
+                return _refusal(error.status, error.code, error.message, request[REQUEST_ID], keys)
+
+        def refuse(told: Refusal) -> web.StreamResponse:
+            response = _refusal(told.status, told.code, told.message, request[REQUEST_ID], keys)
+            if told.retry_after_ms is not None:
+                response.headers["x-acs-retry-after"] = str(told.retry_after_ms)
+            return response
+
+        return await through(self._cloud, blow, request, run=run, refuse=refuse)
 
     async def missing(self, request: web.Request) -> web.StreamResponse:
         raise Refused(404, "PathNotSupported", f"the emulator does not model {request.method} {request.path}")
@@ -265,6 +303,13 @@ class _Door:
 
     async def http_trigger(self, request: web.Request) -> web.StreamResponse:
         """The trigger's public address. Error statuses of refused calls are assumptions."""
+        request[REQUEST_ID] = self._cloud.chance.request_id()
+        anybody = Caller(account=self._cloud.account, access_key="", role=None, zone=self._cloud.zone_behind(request))
+        return await self._through_faults(
+            request, self._called_from_the_web, "InvokeFunction", anybody, ("Code", "Message")
+        )
+
+    async def _called_from_the_web(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         try:
             fc = service(self._cloud)
@@ -325,6 +370,10 @@ class _Door:
                 },
             },
         }
+
+
+def _refusal(status: int, code: str, message: str, request_id: str, keys: tuple[str, str]) -> web.Response:
+    return answer({keys[0]: code, keys[1]: message, "RequestId": request_id}, status=status)
 
 
 def _plain(outcome: Outcome) -> web.Response:
@@ -416,19 +465,21 @@ class _Admin:
         return answer({"killed": fc.kill(body.get("function"))})
 
     async def add_fault(self, request: web.Request) -> web.StreamResponse:
-        """{"kind": "twice|drop|delay", "function": name or null, "count": n, "seconds": s}"""
+        """{"kind": "twice|drop|delay", "function": name or null, "count": n, "seconds": s}: a short way to the menu."""
         body = await read_object(request)
-        if body.get("kind") not in ("twice", "drop", "delay"):
+        kind = DELIVERY_FAULTS.get(str(body.get("kind")))
+        if kind is None:
             return answer({"Code": "InvalidArgument", "Message": "kind: want twice, drop or delay"}, status=400)
-        fault = Fault(
-            kind=body["kind"],
-            function=body.get("function"),
-            count=int(body.get("count", 1)),
-            seconds=float(body.get("seconds", 0)),
-        )
-        service(self._cloud).queue.faults.append(fault)
-        return answer({})
+        try:
+            late = float(body.get("seconds", 0)) if kind == "deliver_late" else None
+            calls = int(body.get("count", 1))
+            fault = Fault(kind=kind, function=body.get("function") or "*", calls=calls, seconds=late)
+            return answer({"id": self._cloud.faults.add(fault)})
+        except (FaultError, TypeError, ValueError) as error:
+            return answer({"Code": "InvalidArgument", "Message": str(error)}, status=400)
 
     async def clear_faults(self, request: web.Request) -> web.StreamResponse:  # noqa: ARG002 (the handler signature)
-        service(self._cloud).queue.faults.clear()
+        for standing in self._cloud.faults.all():
+            if standing.fault.kind in DELIVERY_FAULTS.values():
+                self._cloud.faults.remove(standing.id)
         return answer({})

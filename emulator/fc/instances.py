@@ -50,6 +50,7 @@ class Instance:
         self._reader = reader
         self._writer = writer
         self._suspended = False
+        self.access_key = ""  # whose temporary credentials it has, "" without a role
 
     @classmethod
     async def start(

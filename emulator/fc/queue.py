@@ -1,7 +1,7 @@
 """The asynchronous queue: at least once, retries, ages, delays, task ids, destinations.
 
-All waiting is on the emulated calendar. A due invocation holds the clock from its due moment until its end, so that
-time never jumps over work that has begun.
+What goes wrong with a delivery is on the menu of `emulator.faults`. All waiting is on the emulated calendar. A due
+invocation holds the clock from its due moment until its end, so that time never jumps over work that has begun.
 """
 
 import json
@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from emulator.clock import Clock
+from emulator.faults.deliveries import Deliveries
+from emulator.faults.fault import Asked
 from emulator.fc.project import Function
 from emulator.fc.run import Run
 
@@ -20,6 +22,8 @@ LONGEST_BACKOFF = timedelta(seconds=60)  # assumption: the cap is not documented
 THROTTLED_FOR = timedelta(hours=5)
 LONGEST_DELAY = timedelta(seconds=3600)
 LARGEST_PAYLOAD = 128 * 1024
+ASYNC = "async"
+"""Where an invocation comes from, for faults to tell: async, timer, event."""
 TASK_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}")
 
 
@@ -48,21 +52,12 @@ class Queued:
     payload: bytes
     request_id: str
     trigger: str
+    source: str = ASYNC
     queued: datetime
     due: datetime
     task: str
     attempts: int = 0  # executions so far
     throttles: int = 0
-
-
-@dataclass(slots=True, kw_only=True)
-class Fault:
-    """What goes wrong with the next `count` asynchronous invocations of `function` (any, when None)."""
-
-    kind: str  # twice | drop | delay
-    function: str | None = None
-    count: int = 1
-    seconds: float = 0.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -101,15 +96,17 @@ class AsyncQueue:
         engine: Engine,
         *,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
+        deliveries: Deliveries,
         region: str,
         account: str,
     ) -> None:
-        self.faults: list[Fault] = []
         self.tasks: dict[tuple[str, str], TaskRecord] = {}
         self.depth = 0
         self._clock = clock
         self._engine = engine
         self._spawn = spawn
+        self._deliveries = deliveries
+        self._standing_still: list[Queued] | None = None
         self._region = region
         self._account = account
 
@@ -120,6 +117,7 @@ class AsyncQueue:
         *,
         request_id: str,
         trigger: str,
+        source: str = ASYNC,
         delay: timedelta = timedelta(0),
         task: str | None = None,
     ) -> None:
@@ -147,29 +145,42 @@ class AsyncQueue:
                 queued=now,
                 history=[("Enqueued", now)],
             )
-        copies = 1
-        for fault in self._faults_for(function):
-            copies += fault.kind == "twice"
-            copies -= copies if fault.kind == "drop" else 0
-            delay += timedelta(seconds=fault.seconds if fault.kind == "delay" else 0)
-        for _ in range(copies):
+
+        def arrive() -> None:
             queued = Queued(
                 function=function,
                 payload=payload,
                 request_id=request_id,
                 trigger=trigger,
+                source=source,
                 queued=now,
-                due=now + delay,
+                due=self._clock.now() + delay,
                 task=task or request_id,
             )
             self._later(queued, delay)
 
-    def _faults_for(self, function: Function) -> list[Fault]:
-        found = [f for f in self.faults if f.function in (None, function.name)]
-        for fault in found:
-            fault.count -= 1
-        self.faults = [f for f in self.faults if f.count > 0]
-        return found
+        asked = self._asked(function, trigger, source)
+        self._deliveries.send(asked, arrive, f"{function.name} {request_id}", queued=True)
+
+    def _asked(self, function: Function, trigger: str, source: str) -> Asked:
+        return Asked(
+            service="fc",
+            action="InvokeFunction",
+            account=self._account,
+            region=self._region,
+            function=function.name,
+            triggers=(trigger, source),
+        )
+
+    def stand_still(self, still: bool) -> None:
+        """While the region is out nothing is taken from the queue; afterwards everything that fell due, at once
+        (assumption: queues survive an outage, as the documented hours of retries suggest)."""
+        if still:
+            self._standing_still = self._standing_still or []
+            return
+        waiting, self._standing_still = self._standing_still or [], None
+        for queued in waiting:
+            self._fall_due(queued)
 
     def _later(self, queued: Queued, delay: timedelta) -> None:
         self.depth += 1
@@ -180,6 +191,12 @@ class AsyncQueue:
             self._clock.call_later(delay, lambda: self._fall_due(queued), label)
 
     def _fall_due(self, queued: Queued) -> None:
+        if self._standing_still is not None:
+            self._standing_still.append(queued)
+            return
+        asked = self._asked(queued.function, queued.trigger, queued.source)
+        if self._deliveries.held_back(asked, lambda: self._fall_due(queued)):
+            return
         self.depth -= 1
         if self._clock.now() - queued.due > queued.function.asynchronous.max_age:
             self._state(queued, "Expired")

@@ -18,10 +18,11 @@ from emulator.bus import CloudEvent
 from emulator.clock import Due
 from emulator.cloud import Cloud
 from emulator.events.target import CLOUD_EVENT, DATA, FunctionTarget
+from emulator.faults.fault import Asked
 from emulator.fc import eventbridge
 from emulator.fc.instances import Instance, error_body
 from emulator.fc.project import EventRule, Function, Http, Project, Timer, load
-from emulator.fc.queue import AsyncQueue, Outcome, Queued, Refused
+from emulator.fc.queue import ASYNC, AsyncQueue, Outcome, Queued, Refused
 from emulator.fc.run import Run
 from emulator.keys import Key
 from emulator.wire.log import Entry
@@ -102,7 +103,15 @@ class FunctionCompute:
         self._started = cloud.clock.now()
         self._stopping = False
         self._numbers: Counter[str] = Counter()
-        self.queue = AsyncQueue(cloud.clock, self, spawn=self._spawn, region=project.region, account=cloud.account)
+        self._frozen: set[Run] = set()  # by a fault
+        self.queue = AsyncQueue(
+            cloud.clock,
+            self,
+            spawn=self._spawn,
+            deliveries=cloud.faults.deliveries,
+            region=project.region,
+            account=cloud.account,
+        )
 
     # --- life -------------------------------------------------------------------------------------------------
 
@@ -111,6 +120,7 @@ class FunctionCompute:
         self._started = self._cloud.clock.now()
         self._cloud.bus.subscribe(self._on_event)
         self._cloud.zones.subscribe(self._on_zone)
+        self._cloud.faults.outages.on_region(self._on_region)
         for state in self._states.values():
             for trigger in state.function.triggers:
                 if not isinstance(trigger, Http):
@@ -180,6 +190,7 @@ class FunctionCompute:
         payload: bytes,
         *,
         trigger: str = "invoke",
+        source: str = ASYNC,
         delay: timedelta = timedelta(0),
         task: str | None = None,
         request_id: str | None = None,
@@ -187,7 +198,7 @@ class FunctionCompute:
         """Queue it and return the request id. Raises Refused."""
         function = self._state(name).function
         chosen = request_id or self.request_id()
-        self.queue.put(function, payload, request_id=chosen, trigger=trigger, delay=delay, task=task)
+        self.queue.put(function, payload, request_id=chosen, trigger=trigger, source=source, delay=delay, task=task)
         return chosen
 
     # --- what the queue asks for ------------------------------------------------------------------------------
@@ -199,15 +210,21 @@ class FunctionCompute:
         else:
             shared = [s for s in self._states.values() if s.function.reserved is None]
             kept = sum(s.function.reserved or 0 for s in self._states.values())
-            allowed = sum(s.running for s in shared) < self._account_limit - kept
+            allowed = sum(s.running for s in shared) < self._limit() - kept
         if allowed:
             state.running += 1
         return allowed
 
+    def _limit(self) -> int:
+        """Instances of this account in this region."""
+        asked = Asked(service="fc", account=self._cloud.account, region=self.project.region)
+        lowered = self._cloud.faults.limit(asked)
+        return self._account_limit if lowered is None else min(lowered, self._account_limit)
+
     def begin(self, function: Function, request_id: str) -> Run:
         run = Run(self._cloud.clock, function, request_id)
         self._runs.add(run)
-        if self._dark(function):
+        if self._still(run):
             run.freeze()
         return run
 
@@ -270,6 +287,7 @@ class FunctionCompute:
         state = self._states[run.function.name]
         state.running -= 1
         self._runs.discard(run)
+        self._frozen.discard(run)
         if run.instance and run.instance.alive:
             if self._stopping:
                 run.instance.kill()
@@ -314,6 +332,7 @@ class FunctionCompute:
             scratch=scratch,
             log=self.workdir / "logs" / f"{function.name}.log",
         )
+        instance.access_key = key.id if key else ""
         self._living[instance] = asyncio.create_task(self._reap(instance))
         return instance
 
@@ -402,7 +421,7 @@ class FunctionCompute:
                 "triggerName": timer.name,
                 "payload": timer.payload,
             }
-            self.invoke_async(state.function.name, json.dumps(event).encode(), trigger=timer.name)
+            self.invoke_async(state.function.name, json.dumps(event).encode(), trigger=timer.name, source="timer")
 
         state.timers[timer.name] = self._cloud.clock.call_at(at, fire, f"timer {state.function.name}/{timer.name}")
 
@@ -424,7 +443,7 @@ class FunctionCompute:
         if self._stopping:
             return "function compute is stopping"
         try:
-            self.invoke_async(name, payload, trigger=trigger)
+            self.invoke_async(name, payload, trigger=trigger, source="event")
         except Refused as refused:
             return f"{refused.status} {refused.code}"
         return "ok"
@@ -443,11 +462,39 @@ class FunctionCompute:
         return found.zone if found else None
 
     def _on_zone(self, zone: str, dark: bool) -> None:  # noqa: ARG002 (a function may span zones: look at all)
+        self._settle()
+
+    def _on_region(self) -> None:
+        self.queue.stand_still(self._cloud.faults.outages.is_out(self.project.region))
+        self._settle()
+
+    def _settle(self) -> None:
         for run in list(self._runs):
-            if self._dark(run.function):
+            if self._still(run):
                 run.freeze()
             else:
                 run.thaw()
+
+    def _still(self, run: Run) -> bool:
+        """Whether it must not work now."""
+        out = self._cloud.faults.outages.is_out(self.project.region)
+        return out or run in self._frozen or self._dark(run.function)
+
+    def freeze_caller(self, access_key: str, seconds: timedelta) -> bool:
+        """A fault: the instance with these credentials is suspended in the middle of its work. False: there is none."""
+        run = next((r for r in self._runs if r.instance and access_key and r.instance.access_key == access_key), None)
+        if run is None:
+            return False
+        self._frozen.add(run)
+        run.freeze()
+
+        def go_on() -> None:
+            self._frozen.discard(run)
+            if run in self._runs and not self._still(run):
+                run.thaw()
+
+        self._cloud.clock.call_later(seconds, go_on, f"an instance of {run.function.name} goes on")
+        return True
 
     def running(self) -> tuple[Run, ...]:
         return tuple(self._runs)

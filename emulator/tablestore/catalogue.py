@@ -228,10 +228,10 @@ class Catalogue:
         with self._call("CreateIndex", name):
             self._pace(instance)
             table = self._main(instance, name)
-            new = replace(table.described(), indexes=(*table.description.indexes, meta))
-            check_indexes(new, name)
             if meta.name in self.tables(instance):
                 raise table_exists()
+            new = replace(table.described(), indexes=(*table.description.indexes, meta))
+            check_indexes(new, name)
             if len(self.tables(instance)) >= MAX_TABLES:
                 raise OtsError(403, "OTSQuotaExhausted", "Number of tables exceeded the quota.")
             self._tell_table(instance, name, new)

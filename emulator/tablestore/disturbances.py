@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from emulator.tablestore.errors import OtsError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disturbance:
@@ -20,6 +22,8 @@ class Disturbance:
     instant included). The service promises that this never happens to a table; it does to index tables."""
     lock_for: timedelta = timedelta(0)
     """Writes: once applied, their partition keys stay locked so long, as by a call whose end never came."""
+    failing_rows: tuple[OtsError, ...] = ()
+    """Batches that are not atomic: the first rows fail so, one after the other; the rest are served."""
 
 
 Disturber = Callable[[str, str], Disturbance | None]
@@ -36,4 +40,5 @@ def merged(a: Disturbance, b: Disturbance) -> Disturbance:
         empty_page_first=a.empty_page_first or b.empty_page_first,
         stale=max(a.stale, b.stale),
         lock_for=max(a.lock_for, b.lock_for),
+        failing_rows=max(a.failing_rows, b.failing_rows, key=len),
     )

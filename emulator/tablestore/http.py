@@ -11,9 +11,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from emulator.clock import real_now
-from emulator.ram.tables import allowed
+from emulator.faults.blow import Blow
+from emulator.faults.codes import Refusal
+from emulator.faults.door import reset, through
+from emulator.faults.fault import Asked
+from emulator.faults.tablestore import disturbed
+from emulator.ram.tables import allowed, tables
 from emulator.tablestore.errors import Dropped, OtsError
 from emulator.tablestore.protocol import dispatch, error_body
 from emulator.tablestore.sign import Signer, content_md5, verify
@@ -26,7 +32,7 @@ log: Final = logging.getLogger(__name__)
 MAX_BODY_BYTES: Final = 5 * 1024 * 1024
 
 
-async def handle(request: web.Request, cloud: "Cloud") -> web.Response:
+async def handle(request: web.Request, cloud: "Cloud") -> web.StreamResponse:
     """Read the body, then decide and answer in one go: nothing can come between a condition and its write."""
     operation = request.path.rsplit("/", 1)[-1]  # a path in the endpoint is sent, but not signed
     if request.method != "POST":
@@ -43,14 +49,59 @@ async def handle(request: web.Request, cloud: "Cloud") -> web.Response:
         signer = verify(f"/{operation}", headers, body, cloud)
         if not allowed(cloud, signer.key, headers["x-ots-instancename"], operation, body):
             raise OtsError(403, "OTSNoPermissionAccess", "You have no permission to access the requested resource.")
-        answer_body = dispatch(cloud.tablestore, headers["x-ots-instancename"], operation, body)
+    except OtsError as error:
+        return _refusal(error, operation, signer, cloud)
+    instance = headers["x-ots-instancename"]
+    if cloud.faults.on_calls:
+        asked = _asked(cloud, signer, request, operation, body)
+        blow = cloud.faults.blow(asked)
+        if blow is not None:
+            return await _struck(blow, request, instance, operation, body, signer, cloud)
+    return _decided(request, instance, operation, body, signer, cloud)
+
+
+def _decided(
+    request: web.Request, instance: str, operation: str, body: bytes, signer: Signer, cloud: "Cloud"
+) -> web.StreamResponse:
+    try:
+        answer_body = dispatch(cloud.tablestore, instance, operation, body)
     except OtsError as error:
         return _refusal(error, operation, signer, cloud)
     except Dropped:
-        if request.transport is not None:
-            request.transport.abort()
-        return web.Response(status=500)
+        return reset(request)
     return web.Response(body=answer_body, headers=_headers(answer_body, operation, signer, cloud))
+
+
+def _asked(cloud: "Cloud", signer: Signer, request: web.Request, operation: str, body: bytes) -> Asked:
+    """The call as the menu of faults sees it. Instances lie in the home region (assumption: names tell no region)."""
+    try:
+        named = tuple(dict.fromkeys(tables(operation, body)))
+    except DecodeError:
+        named = ()
+    zone = cloud.zone_behind(request)
+    return Asked(
+        service="ots",
+        action=operation,
+        access_key=signer.key.id,
+        role=signer.key.role,
+        account=signer.key.account,
+        region=cloud.region,
+        zones=(zone,) if zone else (),
+        tables=named,
+    )
+
+
+async def _struck(
+    blow: Blow, request: web.Request, instance: str, operation: str, body: bytes, signer: Signer, cloud: "Cloud"
+) -> web.StreamResponse:
+    async def run() -> web.StreamResponse:
+        with disturbed(cloud.tablestore, instance, blow):
+            return _decided(request, instance, operation, body, signer, cloud)
+
+    def refuse(told: Refusal) -> web.StreamResponse:
+        return _refusal(OtsError(told.status, told.code, told.message), operation, signer, cloud)
+
+    return await through(cloud, blow, request, run=run, refuse=refuse)
 
 
 async def _body(request: web.Request, patience: timedelta) -> bytes:

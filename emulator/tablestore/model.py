@@ -205,6 +205,7 @@ class Tablestore(Catalogue):
         """Per table and row: what was found, None, or that row's own error."""
         with self._call("BatchGetRow") as how:
             batches.check_reads(reads)
+            failing = iter(how.failing_rows)
             answer: list[list[Found | OtsError | None]] = []
             for read in reads:
                 table = self.ready(instance, read.table)
@@ -212,6 +213,9 @@ class Tablestore(Catalogue):
                 overlay = self._seen(table, None, how)
                 found: list[Found | OtsError | None] = []
                 for key in read.keys:
+                    if (failed := next(failing, None)) is not None:
+                        found.append(failed)
+                        continue
                     try:
                         found.append(self._get(table, table.key(key), read.selection, read.filter, overlay))
                     except OtsError as error:
@@ -227,8 +231,10 @@ class Tablestore(Catalogue):
             batches.check_writes(batch)
             session = self._session(transaction, instance)
             parts = [(self.ready(instance, name), list(writes)) for name, writes in batch]
-            attempt = self._write_atomically if atomic and session is None else self._write_each
-            outcomes = attempt(instance, parts, session)
+            if atomic and session is None:
+                outcomes = self._write_atomically(instance, parts)
+            else:
+                outcomes = self._write_each(instance, parts, session, how)
             written = [
                 (table, outcome.key)
                 for (table, _), part in zip(parts, outcomes, strict=True)
@@ -239,9 +245,17 @@ class Tablestore(Catalogue):
             return outcomes
 
     def _write_each(
-        self, instance: str, parts: Sequence[tuple[Table, list[Write]]], session: Transaction | None
+        self,
+        instance: str,
+        parts: Sequence[tuple[Table, list[Write]]],
+        session: Transaction | None,
+        how: Disturbance,
     ) -> list[list[Written | OtsError]]:
+        failing = iter(how.failing_rows)
+
         def attempt(table: Table, write: Write) -> Written | OtsError:
+            for error in failing:
+                return error
             try:
                 effect, used = self._decide(table, write, session)
             except OtsError as error:
@@ -252,7 +266,7 @@ class Tablestore(Catalogue):
         return [[attempt(table, write) for write in writes] for table, writes in parts]
 
     def _write_atomically(
-        self, instance: str, parts: Sequence[tuple[Table, list[Write]]], _: Transaction | None
+        self, instance: str, parts: Sequence[tuple[Table, list[Write]]]
     ) -> list[list[Written | OtsError]]:
         """All rows or none: every row carries the error of the first that failed (assumption)."""
         outcomes: list[list[Written | OtsError]] = []

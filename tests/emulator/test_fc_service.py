@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from emulator.bus import CloudEvent
-from emulator.fc.queue import Fault, Refused
+from emulator.faults.fault import Fault
+from emulator.fc.queue import Refused
 from tests.emulator.fc_projects import START, World, destination, props, rule, running, timer
 
 DEAD = props("dead")
@@ -282,15 +283,16 @@ def test_a_payload_over_the_limit_is_refused(tmp_path: Path) -> None:
     tell(tmp_path, story, props("f"))
 
 
-@pytest.mark.parametrize(("kind", "times"), [("twice", 2), ("drop", 0), ("delay", 1)])
+@pytest.mark.parametrize(("kind", "times"), [("deliver_twice", 2), ("deliver_lost", 0), ("deliver_late", 1)])
 def test_a_delivery_can_be_doubled_lost_or_late(tmp_path: Path, kind: str, times: int) -> None:
     async def story(world: World) -> None:
-        world.fc.queue.faults.append(Fault(kind=kind, function="f", seconds=120 if kind == "delay" else 0))
+        late = kind == "deliver_late"
+        world.cloud.faults.add(Fault(kind=kind, function="f", seconds=120 if late else None))
         world.fc.invoke_async("other", b"not this one")
         first = world.fc.invoke_async("f", b"x")
         await world.advance(seconds=60)
         hit = [n for n in world.notes() if n["fn"] == "f"]
-        assert len(hit) == (0 if kind == "delay" else times)
+        assert len(hit) == (0 if late else times)
         assert {n["id"] for n in hit} <= {first}
         await world.advance(seconds=60)
         world.fc.invoke_async("f", b"y")
