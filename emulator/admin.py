@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from emulator import deeds
 from emulator.wire.call import ApiError
 
 if TYPE_CHECKING:
@@ -79,14 +80,16 @@ class _Admin:
         known = self._cloud.ecs.zones
         if zone not in known:
             return refuse(f"zones/{zone}: no such zone; there are {', '.join(known)}", 404)
-        self._cloud.zones.set_dark(zone, dark)
+        self._cloud.do(deeds.set_dark, zone=zone, dark=dark)
         return web.json_response({"zone": zone, "dark": dark})
 
     async def fail(self, request: web.Request) -> web.Response:
         """The instance's host fails. `{"recovers": true}`: the platform restarts it elsewhere within minutes."""
         body = await read_object(request)
         try:
-            event = self._cloud.ecs.fail(request.match_info["id"], recovers=bool(body.get("recovers", True)))
+            event = self._cloud.do(
+                deeds.fail, instance=request.match_info["id"], recovers=bool(body.get("recovers", True))
+            )
         except ApiError as error:
             return refuse(str(error), error.status)
         return web.json_response({"event": event})
@@ -120,7 +123,7 @@ class _Admin:
         """`{"zone": z, "type": t, "count": n}`: so many more instances can be bought; count null lifts the limit."""
         match await read_object(request):
             case {"zone": str(zone), "type": str(kind), "count": int() | None as count}:
-                self._cloud.ecs.set_stock(zone, kind, count)
+                self._cloud.do(deeds.set_stock, zone=zone, instance_type=kind, count=count)
                 return web.json_response({"zone": zone, "type": kind, "count": count})
             case body:
                 return refuse(f'stock: give {{"zone": text, "type": text, "count": number or null}}, not {body}')

@@ -115,6 +115,12 @@ class Clock:
             heapq.heappop(self._calendar)
         return self._calendar[0].at if self._calendar else None
 
+    def forget(self, entry: Callable[[Due], bool]) -> None:
+        """Cancel those of which `entry` says so."""
+        for due in self._calendar:
+            if entry(due):
+                due.cancel()
+
     @contextmanager
     def hold(self, label: str) -> Iterator[None]:
         """While held, time does not jump: real work (a running function, a booting guest) is still under way."""

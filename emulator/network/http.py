@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
+from emulator import deeds
 from emulator.wire.call import ApiError
 
 if TYPE_CHECKING:
@@ -95,10 +96,11 @@ class _DiskDoor:
         self._check(offset, request.content_length, volume.size)
         body = await request.content.read(-1)
         # While the body came in the disk may have been detached or the machine stopped: look again, then write at once.
-        volume = self._disk(request).volume
-        self._check(offset, len(body), volume.size)
-        volume.write(offset, body)
-        return web.json_response({"written": len(body), "size": volume.size})
+        disk = self._disk(request)
+        self._check(offset, len(body), disk.volume.size)
+        cloud = self._cloud  # guests run at home only
+        cloud.do(deeds.write_disk, account=cloud.account, region=cloud.region, disk=disk.id, offset=offset, body=body)
+        return web.json_response({"written": len(body), "size": disk.volume.size})
 
     def _check(self, offset: int, length: int, size: int) -> None:
         if length > LARGEST_IO:

@@ -58,8 +58,8 @@ class Hypervisor:
         self._running = True
         await asyncio.to_thread(self._work_dir.mkdir, parents=True, exist_ok=True)
         self._gateways.open()
-        self._cloud.zones.subscribe(self._zone_changed)
-        self._cloud.ecs.on_instance(self._instance_changed)
+        self._cloud.zones.subscribe(self._cloud.outside(self._zone_changed))
+        self._cloud.ecs.on_instance(self._cloud.outside(self._instance_changed))
         for instance in list(self._cloud.ecs.instances.values()):
             if instance.state == RUNNING:
                 self._instance_changed(instance, "", RUNNING)

@@ -23,6 +23,8 @@ class Course:
         """Calendar entries of the world that have been run. With it, a command's place among them is known exactly."""
         self.latest = clock.now()
         """When the world's last step was. No later step sees an earlier time."""
+        self.replaying = False
+        """Steps are taken again: what they set off outside has happened already."""
         self._clock = clock
         self._chance = chance
 
@@ -42,6 +44,8 @@ class Course:
 
     def run(self, due: Due) -> None:
         assert due.callback is not None
+        if self.replaying and not due.inside:
+            return  # it has had its effect, in the life before
         at = max(due.at, self.latest)
         if due.inside:
             self.ran += 1

@@ -29,13 +29,12 @@ class Journal:
     def __init__(self, cloud: "Cloud", file: WorldFile) -> None:
         self.file = file
         self.course = cloud.clock.course = Course(cloud.clock, cloud.chance)
-        self.replaying = False
         self.failure: Exception | None = None
         """Why the file cannot be written any more. From then on nothing is answered."""
         self.on_failure: Callable[[], None] = lambda: None
         self._cloud = cloud
         self._count = 0
-        self._told = cloud.clock.now()  # the time that stands in the file
+        self._told = (cloud.clock.now(), 0)  # the time that stands in the file, and the entries run until then
         self._heart: asyncio.Task[None] | None = None
 
     # -- recording
@@ -82,15 +81,15 @@ class Journal:
 
     def commit(self) -> None:
         """Everything up to now survives this process from here on. Costs nothing when nothing has changed."""
-        if self.file.uncommitted:
+        if self.file.uncommitted or self._cloud.clock.rate == 0:
             self.keep_time()
 
     def keep_time(self) -> None:
         """Note what time it is (versions of rows must never see an earlier one), and commit."""
-        now = self.course.moment()
-        if now != self._told:
-            self._told = now
-            self.guarded(lambda: self.file.tell(CLOCK, [now.isoformat(), self.course.ran]))
+        now, ran = self.course.moment(), self.course.ran
+        if (now, ran) != self._told:
+            self._told = now, ran
+            self.guarded(lambda: self.file.tell(CLOCK, [now.isoformat(), ran]))
         self.guarded(self.file.commit)
 
     def guarded(self, write: Callable[[], None]) -> None:
@@ -132,20 +131,26 @@ class Journal:
         """Take every recorded step again, and go on at the recorded time. Returns how many commands there were.
 
         Raises DataError when one of them ends otherwise than it did."""
-        self.replaying = True
+        self.course.replaying = True
         try:
             for written in self.file.commands():
                 self._again(written)
+            self._go_on()
         finally:
-            self.replaying = False
-        told = self.file.about(CLOCK)
-        if told is not None:
-            at, ran = datetime.fromisoformat(told[0]), told[1]
-            if not self.course.run_until(ran, before=at):
-                raise self._otherwise(f"the calendar up to {at.isoformat()}", f"{ran} entries", str(self.course.ran))
-            self._cloud.clock.put(at)
-            self._told = at
+            self.course.replaying = False
         return self._count
+
+    def _go_on(self) -> None:
+        """At the time, and with the calendar, at which the last process ended."""
+        told = self.file.about(CLOCK)
+        if told is None:
+            return
+        at, ran = datetime.fromisoformat(told[0]), told[1]
+        if not self.course.run_until(ran, before=at):
+            raise self._otherwise(f"the calendar up to {at.isoformat()}", f"{ran} entries", str(self.course.ran))
+        self._cloud.clock.forget(lambda due: not due.inside and due.at <= at)
+        self._cloud.clock.put(at)
+        self._told = (at, ran)
 
     def _again(self, written: Written) -> None:
         at = datetime.fromisoformat(written.at)

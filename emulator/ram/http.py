@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from emulator import deeds
+
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
@@ -29,7 +31,7 @@ def admin_routes(cloud: "Cloud") -> list[web.RouteDef]:
         key = request.match_info["key"]
         if cloud.keys.find(key) is None or not isinstance(body.get("enabled"), bool):
             return web.json_response({"error": 'an existing key and {"enabled": true|false}'}, status=400)
-        cloud.keys.enable(key, body["enabled"])
+        cloud.do(deeds.enable_key, key=key, enabled=body["enabled"])
         return web.json_response({"key": key, "enabled": body["enabled"]})
 
     return [web.get("/_emulator/ram", exercised), web.post("/_emulator/keys/{key}", enable_key)]

@@ -28,10 +28,11 @@ class LoadBalancing:
         self._running = True
         self._match()
         self._health.start()
-        self._cloud.slb.on_change(self._changed)
-        self._cloud.zones.subscribe(self._zone_changed)
+        outside = self._cloud.outside
+        self._cloud.slb.on_change(outside(self._changed))
+        self._cloud.zones.subscribe(outside(self._zone_changed))
         self._cloud.clock.on_rate(self._health.refresh)
-        self._cloud.ecs.on_instance(lambda *_: self._health.refresh())
+        self._cloud.ecs.on_instance(outside(lambda *_: self._health.refresh()))
         if self._cloud.hypervisor is not None:
             self._cloud.hypervisor.on_guest(self._health.refresh)
         for zone in self._cloud.zones.dark:
