@@ -1,7 +1,8 @@
 """What of Tablestore is here: for every operation what it does, what it does not, and which errors it answers.
 
 The coverage page is made of this. An error that is answered without standing here is kept among those of all services
-(`emulator.wire.declare.UNDECLARED`), where the tests look. Operations not named here answer `Unsupported operation`. Source of the list: API reference, 2015-12-31.
+(`emulator.wire.declare.UNDECLARED`), where the tests look. Operations not named here answer `Unsupported operation`.
+Source of the list: API reference, 2015-12-31.
 """
 
 import logging

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import http.client
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -67,7 +67,7 @@ def refusal(call: Callable[[], Any]) -> tuple[int, str, str]:
 
 
 def signed(
-    operation: str, body: bytes, instance: str, key: tuple[str, str], *, region: str | None = None
+    operation: str, body: bytes, instance: str, key: Sequence[str], *, region: str | None = None
 ) -> dict[str, str]:
     """The headers of a proper request."""
     headers = {
@@ -78,7 +78,7 @@ def signed(
         "x-ots-contentmd5": base64.b64encode(hashlib.md5(body).digest()).decode(),
     }
     signer = SignV2("utf8") if region is None else SignV4("utf8", region=region)
-    signer.make_request_signature_and_add_headers(f"/{operation}", headers, RequestContext(Credentials(*key)))
+    signer.make_request_signature_and_add_headers(f"/{operation}", headers, RequestContext(Credentials(*key[:2])))
     return headers
 
 

@@ -80,7 +80,8 @@ def fill(client: Any, keys: str = "abc", rows: int = 3) -> None:
 
 
 def pages(client: Any, **asked: Any) -> list[list[tuple[str, int]]]:
-    found, start = [], LOW
+    found: list[list[tuple[str, int]]] = []
+    start: Any = LOW
     while start is not None:
         _, start, rows, _ = client.get_range("t", "FORWARD", start, HIGH, max_version=1, **asked)
         found.append([(row.primary_key[0][1], row.primary_key[1][1]) for row in rows])

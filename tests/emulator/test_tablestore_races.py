@@ -2,7 +2,7 @@
 
 import multiprocessing
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
@@ -16,7 +16,7 @@ PROCESSES, THREADS = 3, 4
 VERSIONS = 120
 KEYS = 80
 
-Address = tuple[str, tuple[str, str], str]
+Address = tuple[str, Sequence[str], str]
 Won = list[tuple[str, int]]
 """(who, what was won)"""
 

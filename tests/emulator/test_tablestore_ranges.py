@@ -41,7 +41,8 @@ def fill(local: Local, table: str, rows: int, partitions: int) -> None:
 
 def walk(client: Any, table: str, *, backward: bool, limit: int | None = None) -> list[list[tuple[str, int]]]:
     """The keys of each page, from one end of the table to the other."""
-    start, end = (HIGH, LOW) if backward else (LOW, HIGH)
+    start: Any = HIGH if backward else LOW
+    end = LOW if backward else HIGH
     pages = []
     while start is not None:
         direction = "BACKWARD" if backward else "FORWARD"

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from emulator.tablestore.api.messages import filter_pb2, opened, refuse
-from emulator.tablestore.conditions import Comparison, Composite, Filter
+from emulator.tablestore.conditions import COMPARE, Comparison, Composite, Filter
 from emulator.tablestore.errors import parameter_invalid
 from emulator.tablestore.plainbuffer import read_value
 
@@ -43,10 +43,11 @@ def _filter(wire: Any, depth: int) -> Filter:
 
 def _comparison(wire: Any) -> Comparison:
     refuse(wire.HasField("value_trans_rule"), "regular expression in a column condition")
+    comparator = _COMPARATORS[wire.comparator]
     return Comparison(
         column=wire.column_name,
-        comparator=_COMPARATORS[wire.comparator],
-        value=read_value(wire.column_value),
+        comparator=comparator,
+        value=read_value(wire.column_value) if comparator in COMPARE else "",
         pass_if_missing=not wire.filter_if_missing,
         latest_only=wire.latest_version_only,
     )
