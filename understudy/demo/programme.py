@@ -135,6 +135,8 @@ def _story(stage: Stage, chosen: argparse.Namespace) -> None:
         narrator.act("Act 3  An IDC is lost, in real seconds")
         act3.tell(stage, act3.play(stage, chosen.loss))
         _judge(stage, before)
+    # What each role was allowed and denied: shows that the deployed policies are wide enough, and what they never need.
+    stage.report["permissions"] = stage.cloud.ask("GET", "ram")["exercised"]
 
 
 def _judge(stage: Stage, since: int) -> int:
