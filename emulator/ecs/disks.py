@@ -1,14 +1,15 @@
-"""Disks: their states, attachment and rollback.
+"""Disks: their states, sizes and attachment. What rewrites them whole: `contents`.
 
-Sources: ECS API CreateDisk, AttachDisk, DetachDisk, DeleteDisk, ResetDisk, DescribeDisks.
-Not modelled: subscription billing, multi-attach, local disks, ReInitDisk, ReplaceSystemDisk, resizing.
+Sources: ECS API CreateDisk, AttachDisk, DetachDisk, DeleteDisk, ResizeDisk, ModifyDiskAttribute, DescribeDisks.
+Not modelled: subscription billing, encryption, multi-attach, local disks, changing a disk's category.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from emulator.ecs import operation_locks
 from emulator.ecs.blocks import GIB, Volume
 from emulator.ecs.rules import check_description, check_name, check_tags
 from emulator.ecs.shelf import Shelf
@@ -24,8 +25,17 @@ INSTANT_CATEGORIES = ("cloud_essd", "cloud_auto", "cloud_essd_entry", "cloud_reg
 
 CATEGORIES = (*INSTANT_CATEGORIES, "cloud", "cloud_efficiency", "cloud_ssd")
 DATA_DISKS_AT_MOST = 16
-SMALLEST_GIB = 20
-LARGEST_GIB = 65_536
+LEVELS = {"PL0": 1, "PL1": 20, "PL2": 461, "PL3": 1_261}
+"""Performance levels of cloud_essd and their smallest size in GiB."""
+SIZES = {
+    "cloud": (5, 2_000), "cloud_efficiency": (20, 32_768), "cloud_ssd": (20, 32_768), "cloud_auto": (1, 65_536),
+    "cloud_essd_entry": (10, 32_768), "cloud_regional_disk_auto": (10, 65_536),
+}  # fmt: skip
+LARGEST_ESSD_GIB = 65_536
+LARGEST_SYSTEM_GIB = 2_048
+
+DEFAULT_LEVEL = "PL1"
+OLD_SNAPSHOTS = datetime(2013, 7, 16, tzinfo=UTC)
 
 ATTACHING = timedelta(seconds=5)  # assumption
 DETACHING = timedelta(seconds=60)  # documented: about one minute
@@ -52,17 +62,41 @@ class Disk:
     attached: datetime | None = None
     detached: datetime | None = None
     first_instance: str | None = None  # a system disk goes back only to this one
+    bootable: bool = False  # made as a system disk; attached without Bootable it is a data disk all the same
+    performance_level: str = ""
+    delete_auto_snapshot: bool = True
+    enable_auto_snapshot: bool = True
+    pending_gib: int | None = None  # an offline resize that the running machine has not seen yet
+    needs_restart: bool = False  # attached while its instance was stopped, which has not run since
+    rewriting: str = ""  # ResetDisk | ReInitDisk | ReplaceSystemDisk, while it is under way
+    resource_group: str = ""
     tags: dict[str, str] = field(default_factory=dict)
 
     @property
     def instant(self) -> bool:
         return self.category in INSTANT_CATEGORIES
 
+    @property
+    def busy(self) -> bool:
+        """Being rewritten: nothing else may touch it, and its machine may not start."""
+        return bool(self.rewriting)
+
+
+def size_range(category: str, level: str, *, kind: str) -> tuple[int, int]:
+    """Smallest and largest size in GiB. Source: ECS API ResizeDisk, SDK 7.11.8."""
+    if category == "cloud_essd":
+        low, high = LEVELS[level or DEFAULT_LEVEL], LARGEST_ESSD_GIB
+    else:
+        low, high = SIZES[category]
+    return (low, min(high, LARGEST_SYSTEM_GIB)) if kind == "system" else (low, high)
+
 
 class Disks:
     def __init__(self, ecs: "Ecs") -> None:
         self._ecs = ecs
         self.shelf: Shelf[Disk] = Shelf()
+        self.quota: int | None = None
+        """Pay-as-you-go disks of the account in this region: adjustable, so tests choose."""
 
     def find(self, id: str) -> Disk:
         disk = self.shelf.get(id)
@@ -107,6 +141,8 @@ class Disks:
             source_snapshot=snapshot.id if snapshot else None,
             delete_with_instance=delete_with_instance,
             image_id=image_id,
+            bootable=kind == "system",
+            performance_level=DEFAULT_LEVEL if category == "cloud_essd" else "",
         )
         if self.shelf.get(disk.id) is not None:
             raise ValueError(f"there is a disk {disk.id} already")
@@ -125,35 +161,61 @@ class Disks:
         name: str | None = None,
         description: str | None = None,
         tags: Mapping[str, str] | None = None,
+        level: str = "",
         token: str | None = None,
     ) -> Disk:
         tags = dict(tags or {})
-        fingerprint = (zone, category, size_gib, snapshot_id, name, description, tuple(sorted(tags.items())))
+        fingerprint = (zone, category, level, size_gib, snapshot_id, name, description, tuple(sorted(tags.items())))
 
         def make() -> Disk:
-            check_name(name, ApiError("InvalidDiskName.Malformed", f"The disk name {name!r} is not valid.", 400))
-            check_description(description, ApiError("InvalidDescription.Malformed", "The description is not valid."))
+            self._check_words(name, description)
             check_tags(tags)
             if zone not in self._ecs.zones:
                 raise ApiError("InvalidZoneId.NotFound", f"The zone {zone} does not exist.", 404)
             if category not in CATEGORIES:
                 raise ApiError("InvalidDiskCategory.NotSupported", f"The category {category} is not supported.", 403)
-            snapshot = None if snapshot_id is None else self._ecs.snapshots.usable(snapshot_id)
+            if level and (level not in LEVELS or category != "cloud_essd"):
+                raise ApiError("InvalidPerformanceLevel.Malformed", f"{category} has no performance level {level}.")
+            if self._ecs.buying.in_arrears:
+                raise ApiError("InvalidAccountStatus.NotEnoughBalance", "The account has not enough balance.", 403)
+            if self.quota is not None and len(self.shelf) >= self.quota:
+                raise ApiError("QuotaExceed.PostPaidDisk", f"There are {len(self.shelf)} disks already.", 403)
+            snapshot = None if snapshot_id is None else self._source(snapshot_id)
             size = max(size_gib or 0, snapshot.size_gib if snapshot else 0)
             if size == 0:
                 raise ApiError("MissingParameter", "Size or SnapshotId is mandatory.")
-            if size < (1 if snapshot else SMALLEST_GIB) or size > LARGEST_GIB:
-                raise ApiError("InvalidDiskSize.TooSmall", f"{size} GiB is not a valid size.", 403)
+            low, high = size_range(category, level, kind="data")
+            if size < low and snapshot is None:
+                raise ApiError("InvalidDiskSize.TooSmall", f"{category} has at least {low} GiB, not {size}.", 403)
+            if size > high:
+                raise ApiError("InvalidSize.ValueNotSupported", f"{category} has at most {high} GiB, not {size}.")
             disk = self.add(
                 kind="data", category=category, size_gib=size, zone=zone, name=name or "", tags=tags, snapshot=snapshot,
                 delete_with_instance=False,
             )  # fmt: skip
             disk.description = description or ""
-            self._settle(disk, "Creating", "Available", CREATING)
+            disk.performance_level = level or disk.performance_level
+            self.settle(disk, "Creating", "Available", CREATING)
             return disk
 
-        disk: Disk = self._ecs.tokens.once("CreateDisk", token, fingerprint, make)
+        processing = ApiError("LastTokenProcessing", f"The first call with {token} still runs.", 403)
+        disk: Disk = self._ecs.tokens.once("CreateDisk", token, fingerprint, make, processing=processing)
         return disk
+
+    def _source(self, snapshot_id: str) -> "Snapshot":
+        snapshot = self._ecs.snapshots.usable(snapshot_id)
+        if snapshot.disk_kind != "data":
+            raise ApiError(
+                "InvalidSnapshotId.NotDataDiskSnapshot", f"{snapshot_id} was taken of a {snapshot.disk_kind} disk.", 403
+            )
+        check_age(snapshot)
+        return snapshot
+
+    def _check_words(self, name: str | None, description: str | None) -> None:
+        check_name(name, ApiError("InvalidDiskName.Malformed", f"The disk name {name!r} is not valid.", 400))
+        check_description(description, ApiError("InvalidDescription.Malformed", "The description is not valid."))
+
+    # Attaching ------------------------------------------------------------------------------------------------
 
     def hang(self, disk: Disk, instance: "Instance", device: str | None = None) -> None:
         """Attached at once: for seeds and new instances."""
@@ -168,8 +230,20 @@ class Disks:
         taken = {disk.device for disk in self.of_instance(instance.id)}
         return next(device for letter in "abcdefghijklmnopqrstuvwxyz" if (device := f"/dev/vd{letter}") not in taken)
 
-    def attach(self, disk_id: str, instance_id: str, *, delete_with_instance: bool = False) -> None:
+    def attach(
+        self,
+        disk_id: str,
+        instance_id: str,
+        *,
+        delete_with_instance: bool = False,
+        boots: bool = False,
+        has_credentials: bool = False,
+        device: str | None = None,
+    ) -> None:
+        """With `boots` as the system disk: only onto the instance it was made for, stopped and without one, and with
+        new credentials."""
         disk, instance = self.find(disk_id), self._ecs.find_instance(instance_id)
+        operation_locks.check(instance, "attach")
         if instance.state not in ("Running", "Stopped"):
             raise ApiError("IncorrectInstanceStatus", f"{instance_id} is {instance.state}.", 400)
         if disk.state == "In_use":
@@ -180,45 +254,79 @@ class Disks:
             raise ApiError(
                 "ResourcesNotInSameZone", f"{disk_id} is in {disk.zone}, {instance_id} in {instance.zone}.", 403
             )
-        if disk.kind == "system":
-            if instance.state != "Stopped":
-                raise ApiError("IncorrectInstanceStatus", "A system disk is attached to a stopped instance.", 400)
-            if disk.first_instance != instance_id:
-                raise ApiError("InvalidInstance.NotOriginInstance", f"{disk_id} belongs to {disk.first_instance}.", 400)
+        if boots:
+            self._check_boots(disk, instance, has_credentials=has_credentials)
         elif sum(1 for d in self.of_instance(instance_id) if d.kind == "data") >= DATA_DISKS_AT_MOST:
             raise ApiError("InstanceDiskLimitExceeded", f"{instance_id} has {DATA_DISKS_AT_MOST} data disks.", 403)
-        self.hang(disk, instance, "/dev/vda" if disk.kind == "system" else None)
+        if device is not None and any(other.device == device for other in self.of_instance(instance_id)):
+            raise ApiError("InvalidDevice.InUse", f"{device} of {instance_id} is in use.", 403)
+        disk.kind = "system" if boots else "data"
+        self.hang(disk, instance, "/dev/vda" if boots else device)
         disk.delete_with_instance = delete_with_instance
-        self._settle(disk, "Attaching", "In_use", ATTACHING, "AttachDisk")
+        disk.needs_restart = instance.state == "Stopped"
+        self.settle(disk, "Attaching", "In_use", ATTACHING, "AttachDisk")
 
-    def detach(self, disk_id: str, instance_id: str) -> None:
+    def _check_boots(self, disk: Disk, instance: "Instance", *, has_credentials: bool) -> None:
+        if not disk.bootable:
+            raise ApiError("InvalidDisk.DiskNotBootable", f"{disk.id} was never a system disk.", 400)
+        if instance.state != "Stopped":
+            raise ApiError("IncorrectInstanceStatus", "A system disk is attached to a stopped instance.", 400)
+        if disk.first_instance != instance.id:
+            raise ApiError("InvalidInstance.NotOriginInstance", f"{disk.id} belongs to {disk.first_instance}.", 400)
+        if any(other.kind == "system" for other in self.of_instance(instance.id)):
+            raise ApiError("InvalidDevice.InUse", f"{instance.id} has a system disk.", 403)
+        if not has_credentials:
+            raise ApiError("MissingParameter", "Password or KeyPairName is mandatory with Bootable.")
+
+    def detach(self, disk_id: str, instance_id: str, *, delete_with_instance: bool | None = None) -> None:
         disk, instance = self.find(disk_id), self._ecs.find_instance(instance_id)
+        operation_locks.check(instance, "detach")
         if disk.instance_id is None:
             raise ApiError("InvalidDisk.AlreadyDetached", f"{disk_id} is detached already.", 404)
         if disk.instance_id != instance_id:
             raise ApiError("DependencyViolation", f"{disk_id} is not attached to {instance_id}.", 403)
-        if disk.state != "In_use":
+        if disk.state == "Detaching":
+            raise ApiError("InvalidOperation.DiskDetachingFromThisEcs", f"{disk_id} is being detached.", 403)
+        if disk.state != "In_use" or disk.busy:
             raise ApiError("IncorrectDiskStatus", f"{disk_id} is {disk.state}.", 403)
         allowed = ("Stopped",) if disk.kind == "system" else ("Running", "Stopped")
         if instance.state not in allowed:
             raise ApiError("IncorrectInstanceStatus", f"{instance_id} is {instance.state}.", 403)
+        if delete_with_instance is not None:
+            disk.delete_with_instance = delete_with_instance
+        self.settle(
+            disk, "Detaching", "Available", DETACHING, "DetachDisk", lambda: self.take_off(disk, instance)
+        )  # fmt: skip
 
-        def unhang() -> None:
-            instance.disk_ids.remove(disk.id)
-            disk.instance_id, disk.device, disk.attached = None, "", None
-            disk.detached = self._ecs.clock.now()
+    def take_off(self, disk: Disk, instance: "Instance") -> None:
+        """At once: the end of a detachment, and what a release does."""
+        instance.disk_ids.remove(disk.id)
+        disk.instance_id, disk.device, disk.attached, disk.state = None, "", None, "Available"
+        disk.detached = self._ecs.clock.now()
+        disk.needs_restart, disk.rewriting = False, ""
+        self._apply_resize(disk)
 
-        self._settle(disk, "Detaching", "Available", DETACHING, "DetachDisk", unhang)
+    def machine_on(self, instance: "Instance") -> None:
+        """It has booted: now it sees what was attached or enlarged meanwhile."""
+        for disk in self.of_instance(instance.id):
+            disk.needs_restart = False
+            self._apply_resize(disk)
 
-    def _settle(
-        self, disk: Disk, now: str, then: str, after: timedelta, operation: str | None = None, effect: object = None
+    def settle(
+        self,
+        disk: Disk,
+        now: str,
+        then: str,
+        after: timedelta,
+        operation: str | None = None,
+        effect: Callable[[], None] | None = None,
     ) -> None:
         disk.state = now
 
         def done() -> None:
             if disk.state != now or self.shelf.get(disk.id) is not disk:
                 return
-            if callable(effect):
+            if effect is not None:
                 effect()
             disk.state = then
             if operation is not None:
@@ -227,10 +335,73 @@ class Disks:
 
         self._ecs.clock.call_later(after, done, f"disk {disk.id} {then}")
 
-    def delete(self, disk_id: str) -> None:
-        """Manual snapshots stay."""
+    # Changing -------------------------------------------------------------------------------------------------
+
+    def modify(
+        self,
+        disk_ids: list[str],
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        delete_with_instance: bool | None = None,
+        delete_auto_snapshot: bool | None = None,
+        enable_auto_snapshot: bool | None = None,
+    ) -> None:
+        disks = [self.find(disk_id) for disk_id in disk_ids]
+        self._check_words(name, description)
+        if delete_with_instance is False and any(disk.category == "cloud" and disk.bootable for disk in disks):
+            raise ApiError("DiskCategory.OperationNotSupported", "A basic system disk goes with its instance.", 403)
+        for disk in disks:
+            disk.name = disk.name if name is None else name
+            disk.description = disk.description if description is None else description
+            if delete_with_instance is not None:
+                disk.delete_with_instance = delete_with_instance
+            if delete_auto_snapshot is not None:
+                disk.delete_auto_snapshot = delete_auto_snapshot
+            if enable_auto_snapshot is not None:
+                disk.enable_auto_snapshot = enable_auto_snapshot
+
+    def resize(self, disk_id: str, size_gib: int, *, online: bool = False, token: str | None = None) -> None:
+        """Larger only. Offline, a running machine sees the new size after its next start through the API; online at
+        once. Partitions and file systems stay as they are."""
+        self._ecs.tokens.once(
+            "ResizeDisk", token, (disk_id, size_gib, online), lambda: self._resize(disk_id, size_gib, online)
+        )
+
+    def _resize(self, disk_id: str, size_gib: int, online: bool) -> None:
         disk = self.find(disk_id)
-        if disk.state != "Available":
+        if disk.state not in ("In_use", "Available") or disk.busy:
+            raise ApiError("IncorrectDiskStatus", f"{disk_id} is {disk.state}.", 403)
+        instance = None if disk.instance_id is None else self._ecs.find_instance(disk.instance_id)
+        if instance is not None:
+            operation_locks.check(instance, "resize")
+            if instance.state not in ("Running", "Stopped"):
+                raise ApiError("IncorrectInstanceStatus", f"{instance.id} is {instance.state}.", 403)
+        if self._ecs.snapshots.unfinished(disk_id):
+            raise ApiError("DiskCreatingSnapshot", f"{disk_id} is being snapshotted.", 403)
+        if online and disk.category == "cloud":
+            raise ApiError("InvalidDiskCategory.NotSupported", "A basic disk is resized offline only.", 403)
+        if size_gib <= disk.size_gib:
+            raise ApiError("InvalidDiskSize.TooSmall", f"{disk_id} has {disk.size_gib} GiB already.", 403)
+        low, high = size_range(disk.category, disk.performance_level, kind=disk.kind)
+        if not low <= size_gib <= high:
+            raise ApiError("InvalidDiskSize.NotSupported", f"{disk.category} has {low}-{high} GiB.", 403)
+        disk.size_gib = size_gib
+        disk.pending_gib = size_gib
+        if online or instance is None or instance.state == "Stopped":
+            self._apply_resize(disk)
+
+    def _apply_resize(self, disk: Disk) -> None:
+        if disk.pending_gib is not None:
+            disk.volume.grow(disk.pending_gib * GIB)
+            disk.pending_gib = None
+
+    # Leaving --------------------------------------------------------------------------------------------------
+
+    def delete(self, disk_id: str) -> None:
+        """Manual snapshots stay; automatic ones follow DeleteAutoSnapshot."""
+        disk = self.find(disk_id)
+        if disk.state != "Available" or disk.busy:
             raise ApiError("IncorrectDiskStatus", f"{disk_id} is {disk.state}.", 403)
         self.drop(disk)
 
@@ -240,23 +411,10 @@ class Disks:
             source = self._ecs.snapshots.shelf.get(disk.source_snapshot)
             if source is not None:
                 source.disks.discard(disk.id)
+        self._ecs.snapshots.disk_gone(disk, with_automatic=disk.delete_auto_snapshot)
 
-    def reset(self, disk_id: str, snapshot_id: str) -> None:
-        """Roll back to a snapshot of this very disk: contents and size. What came after is lost. The state that is
-        shown meanwhile is unverified; here the rollback is done at once (assumption)."""
-        disk = self.find(disk_id)
-        snapshot = self._ecs.snapshots.find(snapshot_id)
-        if disk.state not in ("In_use", "Available"):
-            raise ApiError("IncorrectDiskStatus", f"{disk_id} is {disk.state}.", 403)
-        if disk.instance_id is not None:
-            instance = self._ecs.find_instance(disk.instance_id)
-            if instance.state != "Stopped":
-                raise ApiError("IncorrectInstanceStatus", f"{instance.id} is {instance.state}, not Stopped.", 403)
-        if snapshot.disk_id != disk.id:
-            raise ApiError("InvalidParameter.Mismatch", f"{snapshot_id} was taken of {snapshot.disk_id}.", 403)
-        if not snapshot.available:
-            raise ApiError("InvalidSnapshotId.NotReady", f"{snapshot_id} is not ready.", 403)
-        if self._ecs.snapshots.unfinished(disk.id):
-            raise ApiError("IncorrectDiskStatus.HasUnfinishedSnapshot", f"{disk_id} is being snapshotted.", 403)
-        disk.volume.roll_back(snapshot.layer)
-        disk.size_gib = snapshot.size_gib
+
+def check_age(snapshot: "Snapshot") -> None:
+    """Snapshots of the old kind can no longer be used for anything new."""
+    if snapshot.created < OLD_SNAPSHOTS:
+        raise ApiError("InvalidSnapshot.TooOld", f"{snapshot.id} was taken before {OLD_SNAPSHOTS:%Y-%m-%d}.", 403)

@@ -1,6 +1,7 @@
-"""Unplanned and planned events of instances, as the API lists them and the bus carries them.
+"""System events of instances and disks, as the API lists them and the bus carries them. Why they come: `failures`,
+`maintenance`.
 
-Sources: ECS API DescribeInstanceHistoryEvents, DescribeInstancesFullStatus, CreateSimulatedSystemEvents.
+Sources: ECS API DescribeInstanceHistoryEvents, DescribeInstancesFullStatus; the event tables of CloudMonitor.
 """
 
 from dataclasses import dataclass
@@ -8,9 +9,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from emulator.ecs.rules import iso
-from emulator.wire.call import ApiError
 
 if TYPE_CHECKING:
+    from emulator.ecs.disks import Disk
     from emulator.ecs.model import Ecs
 
 FINAL = ("Executed", "Avoided", "Canceled", "Failed")
@@ -20,9 +21,19 @@ STATUS_CODES = {
 """`EventCycleStatus.Code`: not documented (assumption); read the name."""
 TYPE_CODES = {
     "SystemMaintenance.Reboot": 1, "SystemMaintenance.Redeploy": 2, "SystemMaintenance.Stop": 3,
-    "SystemFailure.Reboot": 33, "SystemFailure.Redeploy": 34, "SystemFailure.Stop": 35, "InstanceFailure.Reboot": 65,
+    "SystemFailure.Reboot": 33, "SystemFailure.Redeploy": 34, "SystemFailure.Stop": 35, "SystemFailure.Delete": 36,
+    "InstanceFailure.Reboot": 65,
+    "SystemMaintenance.IsolateErrorDisk": 4, "SystemMaintenance.ReInitErrorDisk": 5,
+    "SystemMaintenance.RebootAndIsolateErrorDisk": 6, "SystemMaintenance.RebootAndReInitErrorDisk": 7,
+    "SystemMaintenance.PerformanceImpact": 8,
+    "Stalled": 97, "ErrorDetected": 98,
 }  # fmt: skip
-"""Types that can be simulated. Their codes are an assumption."""
+"""`EventType.Code` (assumption); read the name."""
+SIMULATED_TYPES = (
+    "SystemMaintenance.Reboot", "SystemFailure.Reboot", "InstanceFailure.Reboot", "SystemMaintenance.Stop",
+    "SystemMaintenance.Redeploy", "SystemFailure.Redeploy", "SystemFailure.Stop",
+)  # fmt: skip
+DISK_TYPES = ("Stalled", "ErrorDetected")
 UNPLANNED = ("SystemFailure.", "InstanceFailure.")
 KEPT = timedelta(days=30)
 
@@ -37,6 +48,11 @@ class SystemEvent:
     not_before: datetime
     started: datetime | None = None
     finished: datetime | None = None
+    first_status: str = ""
+    simulated: bool = False
+    real: bool = False  # a simulated one that moves the instance all the same
+    disk_id: str = ""
+    device: str = ""
 
     @property
     def tags(self) -> dict[str, str]:
@@ -47,8 +63,19 @@ class SystemEvents:
     def __init__(self, ecs: "Ecs") -> None:
         self._ecs = ecs
         self.all: list[SystemEvent] = []
+        self.stale_names = False
+        """A documented trap: the name of a later notification may go on carrying the first status."""
 
-    def open(self, instance_id: str, type: str, status: str, *, not_before: datetime | None = None) -> SystemEvent:
+    def open(
+        self,
+        instance_id: str,
+        type: str,
+        status: str,
+        *,
+        not_before: datetime | None = None,
+        simulated: bool = False,
+        real: bool = False,
+    ) -> SystemEvent:
         now = self._ecs.clock.now()
         event = SystemEvent(
             id=self._ecs.chance.id("e"),
@@ -57,15 +84,28 @@ class SystemEvents:
             status="",
             published=now,
             not_before=not_before or now,
+            first_status=status,
+            simulated=simulated,
+            real=real,
         )
         self.all.append(event)
         self.move(event, status)
         return event
 
+    def find(self, id: str) -> SystemEvent | None:
+        return next((event for event in self.of() if event.id == id), None)
+
     def move(self, event: SystemEvent, status: str) -> None:
         """Change its status and tell the bus: one notification per change."""
         now = self._ecs.clock.now()
         event.status = status
+        if status == "Executing":
+            event.started = now
+        if status in FINAL:
+            event.finished = now
+        if event.disk_id:
+            self._tell_disk(event)
+            return
         content = {
             "eventId": event.id,
             "publishTime": iso(event.published),
@@ -75,16 +115,22 @@ class SystemEvents:
         }
         if not event.type.startswith(UNPLANNED):
             content["notBefore"] = iso(event.not_before)
-        if status == "Executing":
-            event.started = now
-        if status in FINAL:
-            event.finished = now
         if status in ("Executing", "Executed", "Canceled", "Avoided"):
             content["executeStartTime"] = iso(event.started or now)
             if event.finished is not None:
                 content["executeFinishTime"] = iso(event.finished)
-        name = f"Instance:{event.type}:{status}"
-        self._ecs.publish(name, "CRITICAL", f"instance/{event.instance_id}", content)
+        name = f"Instance:{event.type}:{event.first_status if self.stale_names else status}"
+        level = "WARN" if event.type == "SystemMaintenance.PerformanceImpact" else "CRITICAL"
+        self._ecs.publish(name, level, f"instance/{event.instance_id}", content)
+
+    def move_at(self, event: SystemEvent, at: datetime, status: str) -> None:
+        """Later, unless it is over by then."""
+
+        def move() -> None:
+            if event.status not in FINAL:
+                self.move(event, status)
+
+        self._ecs.clock.call_at(at, move, f"event {status}")
 
     def of(self, instance_id: str | None = None) -> list[SystemEvent]:
         """Of the last 30 days, newest first."""
@@ -95,28 +141,44 @@ class SystemEvents:
             if event.published >= since and (instance_id is None or event.instance_id == instance_id)
         ]
 
-    def simulate(self, instance_ids: list[str], type: str, not_before: datetime) -> list[SystemEvent]:
-        """Notifications without any effect on the instance. Unplanned ones are Executing at once and end at
-        `not_before`; planned ones wait until then, and are over a minute later (assumption)."""
-        if type not in TYPE_CODES:
-            raise ApiError("InvalidParameter.EventType", f"{type} is not one of {', '.join(TYPE_CODES)}.")
-        for instance_id in instance_ids:
-            self._ecs.find_instance(instance_id)
-        unplanned = type.startswith(UNPLANNED)
-        events = []
-        for instance_id in instance_ids:
-            event = self.open(instance_id, type, "Executing" if unplanned else "Scheduled", not_before=not_before)
-            if unplanned:
-                self._later(event, not_before, "Executed")
-            else:
-                self._later(event, not_before, "Executing")
-                self._later(event, not_before + timedelta(minutes=1), "Executed")
-            events.append(event)
-        return events
+    # Disks ----------------------------------------------------------------------------------------------------
 
-    def _later(self, event: SystemEvent, at: datetime, status: str) -> None:
-        def move() -> None:
-            if event.status not in FINAL:
-                self.move(event, status)
+    def trouble(self, disk: "Disk", type: str) -> SystemEvent:
+        """A disk is `Stalled` (I/O hangs) or `ErrorDetected`, from now until `over`. Only told: its blocks go on being
+        readable and writable here."""
+        if type not in DISK_TYPES:
+            raise ValueError(f"{type!r} is not one of {', '.join(DISK_TYPES)}")
+        now = self._ecs.clock.now()
+        event = SystemEvent(
+            id=self._ecs.chance.id("e"), instance_id=disk.instance_id or "", type=type, status="", published=now,
+            not_before=now, first_status="Executing", disk_id=disk.id,
+            device=disk.device.replace("/dev/vd", "/dev/xvd"),
+        )  # fmt: skip
+        self.all.append(event)
+        self.move(event, "Executing")
+        return event
 
-        self._ecs.clock.call_at(at, move, f"event {status}")
+    def over(self, disk_id: str) -> None:
+        for event in self.of():
+            if event.disk_id == disk_id and event.status not in FINAL:
+                self.move(event, "Executed")
+
+    def troubles(self, disk_id: str) -> list[SystemEvent]:
+        return [event for event in self.of() if event.disk_id == disk_id and event.status not in FINAL]
+
+    def _tell_disk(self, event: SystemEvent) -> None:
+        """No eventStatus here: it is over when executeFinishTime is there."""
+        instance = self._ecs.shelf.get(event.instance_id)
+        content = {
+            "eventId": event.id,
+            "diskId": event.disk_id,
+            "device": event.device,
+            "eventType": event.type,
+            "executeStartTime": iso(event.started or event.published),
+            "ecsInstanceId": event.instance_id,
+            "ecsInstanceName": instance.name if instance is not None else "",
+        }
+        if event.finished is not None:
+            content["executeFinishTime"] = iso(event.finished)
+        status = event.first_status if self.stale_names else event.status
+        self._ecs.publish(f"Disk:{event.type}:{status}", "CRITICAL", f"disk/{event.disk_id}", content)

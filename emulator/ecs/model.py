@@ -4,17 +4,27 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from emulator.bus import CloudEvent
+from emulator.ecs.assistant import Assistant
+from emulator.ecs.batches import Batches
+from emulator.ecs.buying import Buying
+from emulator.ecs.contents import Contents
 from emulator.ecs.disks import Disks
 from emulator.ecs.events import SystemEvents
+from emulator.ecs.failures import Failures
 from emulator.ecs.groups import SnapshotGroups
 from emulator.ecs.images import Images
-from emulator.ecs.instances import Instance, Lifecycle
+from emulator.ecs.instances import Instance
 from emulator.ecs.interfaces import Interfaces
+from emulator.ecs.lifecycle import Lifecycle
+from emulator.ecs.maintenance import Maintenance
 from emulator.ecs.network import Network, VSwitch
+from emulator.ecs.public_addresses import PublicAddresses
+from emulator.ecs.relocation import Relocation
 from emulator.ecs.rules import Tokens
 from emulator.ecs.security_groups import SecurityGroups
 from emulator.ecs.shelf import Shelf
 from emulator.ecs.snapshots import Snapshot, Snapshots
+from emulator.ecs.tasks import Tasks
 from emulator.wire.call import ApiError
 
 if TYPE_CHECKING:
@@ -33,7 +43,7 @@ class Ecs:
         self.chance = realm.chance
         self.region = realm.region
         self.zones: tuple[str, ...] = (f"{realm.region}-h", f"{realm.region}-i")
-        self.tokens = Tokens()
+        self.tokens = Tokens(realm.clock)
         self.security_groups = SecurityGroups(self)
         self.interfaces = Interfaces(self)
         self.network = Network(self)
@@ -42,12 +52,21 @@ class Ecs:
         self.groups = SnapshotGroups(self)
         self.images = Images(self)
         self.events = SystemEvents(self)
-        self.lifecycle = Lifecycle(self)
         self.shelf: Shelf[Instance] = Shelf()
+        self.public_addresses = PublicAddresses(realm.chance)
+        self.buying = Buying(self)
+        self.lifecycle = Lifecycle(self)
+        self.failures = Failures(self)
+        self.batches = Batches(self)
+        self.contents = Contents(self)
+        self.tasks = Tasks(self)
         self.default_stop_mode = "KeepCharging"
         """An account can be set so that a stop releases the machine (StopCharging) unless the call says otherwise."""
         self._listeners: list[InstanceListener] = []
         self._waiting_for_light: dict[str, list[Callable[[], None]]] = {}
+        self.relocation = Relocation(self)
+        self.assistant = Assistant(self)
+        self.maintenance = Maintenance(self)
         realm.zones.subscribe(self._zone_changed)
         realm.cloud.ecs_built(self)
 
@@ -90,10 +109,7 @@ class Ecs:
 
     def set_stock(self, zone: str, instance_type: str, count: int | None) -> None:
         """How many more can be bought; None: no limit."""
-        if count is None:
-            self.lifecycle.stock.pop((zone, instance_type), None)
-        else:
-            self.lifecycle.stock[zone, instance_type] = count
+        self.buying.stock.set(zone, instance_type, count)
 
     # Between resources ----------------------------------------------------------------------------------------
 

@@ -1,110 +1,121 @@
-"""DescribeRegions, DescribeZones, TagResources, UntagResources, ListTagResources."""
+"""DescribeRegions, DescribeZones, DescribeTasks."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import TYPE_CHECKING, Any
 
+from emulator.ecs import types
 from emulator.ecs.api import paging
 from emulator.ecs.disks import CATEGORIES
-from emulator.ecs.instances import TYPES
-from emulator.ecs.shelf import carries
-from emulator.ecs.tagging import PAGE, Tagging
+from emulator.ecs.rules import iso, moment
+from emulator.ecs.tasks import Task
 from emulator.wire import params
-from emulator.wire.call import ApiError, Call, Operation
-from emulator.wire.declare import reads
+from emulator.wire.call import Call, Operation
+from emulator.wire.declare import raises, reads
 
 if TYPE_CHECKING:
     from emulator.ecs.model import Ecs
 
+TASKS_AT_MOST = 100
+
 
 def operations(ecs: "Ecs") -> dict[str, Operation]:
     api = PlacesApi(ecs)
-    return {
-        "DescribeRegions": api.regions,
-        "DescribeZones": api.zones,
-        "TagResources": api.tag,
-        "UntagResources": api.untag,
-        "ListTagResources": api.list_tags,
-    }
+    return {"DescribeRegions": api.regions, "DescribeZones": api.zones, "DescribeTasks": api.tasks}
 
 
 class PlacesApi:
     def __init__(self, ecs: "Ecs") -> None:
         self._ecs = ecs
-        self._tagging = Tagging(ecs)
 
     @reads("InstanceChargeType", "ResourceType", "AcceptLanguage")
+    @raises()
     def regions(self, _: Call) -> dict[str, Any]:
-        region = self._ecs.region
-        entry = {
-            "RegionId": region,
-            "RegionEndpoint": f"ecs.{region}.aliyuncs.com",
-            "LocalName": region,
-            "Status": "available",
-        }
-        return {"Regions": {"Region": [entry]}}
-
-    @reads("Verbose", "AcceptLanguage", "InstanceChargeType", "SpotStrategy")
-    def zones(self, _: Call) -> dict[str, Any]:
+        """Every region there is, whichever endpoint is asked. Takes no RegionId."""
         return {
-            "Zones": {
-                "Zone": [
+            "Regions": {
+                "Region": [
                     {
-                        "ZoneId": zone,
-                        "LocalName": zone,
-                        "ZoneType": "AvailabilityZone",
-                        "AvailableResourceCreation": {"ResourceTypes": ["VSwitch", "Instance", "Disk"]},
-                        "AvailableDiskCategories": {"DiskCategories": list(CATEGORIES)},
-                        "AvailableInstanceTypes": {"InstanceTypes": list(TYPES)},
+                        "RegionId": region,
+                        "RegionEndpoint": f"ecs.{region}.aliyuncs.com",
+                        "LocalName": region,
+                        "Status": "available",
                     }
-                    for zone in self._ecs.zones
+                    for region in self._ecs.cloud.regions
                 ]
             }
         }
 
-    @reads("ResourceType", "ResourceId.N", *paging.TAGS)
-    def tag(self, call: Call) -> dict[str, Any]:
-        p = call.params
-        self._tagging.tag(params.required(p, "ResourceType"), params.list_of(p, "ResourceId"), paging.tags(call))
-        return {}
+    @reads("Verbose", "AcceptLanguage", "InstanceChargeType", "SpotStrategy")
+    @raises()
+    def zones(self, call: Call) -> dict[str, Any]:
+        """The zones of the region; Verbose=false leaves the details out."""
+        verbose = params.boolean(call.params, "Verbose", True)
+        return {"Zones": {"Zone": [self._zone(zone, verbose=verbose) for zone in self._ecs.zones]}}
 
-    @reads("ResourceType", "ResourceId.N", "TagKey.N", "All")
-    def untag(self, call: Call) -> dict[str, Any]:
-        p = call.params
-        self._tagging.untag(
-            params.required(p, "ResourceType"),
-            params.list_of(p, "ResourceId"),
-            params.list_of(p, "TagKey"),
-            everything=params.boolean(p, "All", False),
-        )
-        return {}
-
-    @reads("ResourceType", "ResourceId.N", "NextToken", *paging.TAGS)
-    def list_tags(self, call: Call) -> dict[str, Any]:
-        """By ids, by tags, or both; one line per resource and tag."""
-        p = call.params
-        kind, ids, wanted = params.required(p, "ResourceType"), params.list_of(p, "ResourceId"), paging.tag_filter(call)
-        if not ids and not wanted:
-            raise ApiError("MissingParameter", "ResourceId or Tag is mandatory.")
-        found = [
-            {"ResourceId": resource.id, "ResourceType": kind, "TagKey": key, "TagValue": value}
-            for resource in self._tagging.shelf(kind)
-            if (not ids or resource.id in ids) and carries(resource.tags, wanted)
-            for key, value in resource.tags.items()
-        ]
-        start = _start(p.get("NextToken"))
-        more = len(found) > start + PAGE
+    def _zone(self, zone: str, *, verbose: bool) -> dict[str, Any]:
+        plain = {"ZoneId": zone, "LocalName": zone, "ZoneType": "AvailabilityZone"}
+        if not verbose:
+            return plain
+        names = [one.id for one in types.CATALOGUE]
         return {
-            "TagResources": {"TagResource": found[start : start + PAGE]},
-            "NextToken": urlsafe_b64encode(str(start + PAGE).encode()).decode() if more else "",
+            **plain,
+            "AvailableResourceCreation": {"ResourceTypes": ["VSwitch", "IoOptimized", "Instance", "Disk"]},
+            "AvailableDiskCategories": {"DiskCategories": list(CATEGORIES)},
+            "AvailableInstanceTypes": {"InstanceTypes": names},
+            "AvailableVolumeCategories": {"VolumeCategories": []},
+            "AvailableDedicatedHostTypes": {"DedicatedHostType": []},
+            "DedicatedHostGenerations": {"DedicatedHostGeneration": []},
+            "AvailableResources": {
+                "ResourcesInfo": [
+                    {
+                        "IoOptimized": True,
+                        "SystemDiskCategories": {"supportedSystemDiskCategory": list(CATEGORIES)},
+                        "DataDiskCategories": {"supportedDataDiskCategory": list(CATEGORIES)},
+                        "NetworkTypes": {"supportedNetworkCategory": ["vpc"]},
+                        "InstanceTypeFamilies": {
+                            "supportedInstanceTypeFamily": [f"ecs.{family}" for family in types.FAMILIES]
+                        },
+                        "InstanceTypes": {"supportedInstanceType": names},
+                        "InstanceGenerations": {"supportedInstanceGeneration": ["ecs-4"]},
+                    }
+                ]
+            },
+        }
+
+    @reads("TaskIds", "TaskAction", "TaskStatus", "ResourceIds.N", "StartTime", "EndTime", "PageNumber", "PageSize")
+    @raises()
+    def tasks(self, call: Call) -> dict[str, Any]:
+        """Long-running tasks: copies of images, redeployments. Ids in one text, with commas."""
+        p = call.params
+        ids = [one.strip() for one in p["TaskIds"].split(",")] if p.get("TaskIds") else None
+        if ids is not None and len(ids) > TASKS_AT_MOST:
+            raise params.invalid("TaskIds", f"it holds {len(ids)} ids, at most {TASKS_AT_MOST} are allowed")
+        action, status, resources = p.get("TaskAction"), p.get("TaskStatus"), params.list_of(p, "ResourceIds")
+        since, until = moment(p.get("StartTime")), moment(p.get("EndTime"))
+
+        def matches(task: Task) -> bool:
+            return (
+                (not action or task.action == action)
+                and (not status or task.status == status)
+                and (not resources or task.resource_id in resources)
+                and (since is None or task.created >= since)
+                and (until is None or task.created <= until)
+            )
+
+        items, fields = paging.numbered(call, self._ecs.tasks.shelf, matches, _task, cap=100, ids=ids)
+        return {
+            "RegionId": self._ecs.region,
+            "TaskSet": {"Task": items},
+            **paging.only(fields, "PageNumber", "PageSize", "TotalCount"),
         }
 
 
-def _start(token: str | None) -> int:
-    if not token:
-        return 0
-    try:
-        return int(urlsafe_b64decode(token))
-    except ValueError:
-        raise ApiError(
-            "InvalidParameter.NextToken", f"The NextToken {token!r} is not one that was given out."
-        ) from None
+def _task(task: Task) -> dict[str, Any]:
+    return {
+        "TaskId": task.id,
+        "TaskAction": task.action,
+        "TaskStatus": task.status,
+        "CreationTime": iso(task.created),
+        "FinishedTime": iso(task.finished) if task.finished else "",
+        "ResourceId": task.resource_id,
+        "SupportCancel": str(task.cancellable).lower(),  # a text
+    }
