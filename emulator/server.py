@@ -179,6 +179,10 @@ class Server:
             workdir=options.fc_workdir,
             credential_lifetime=options.fc_key_lifetime,
         )
+        if self.cloud.journal is not None:
+            from emulator.persistence.functions import keep_functions
+
+            keep_functions(self.cloud.fc, self.cloud.journal)
 
     async def _start_parts(self) -> None:
         if module := plug_in("emulator.pvtz.dns"):

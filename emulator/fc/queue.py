@@ -4,9 +4,10 @@ What goes wrong with a delivery is on the menu of `emulator.faults`. All waiting
 invocation holds the clock from its due moment until its end, so that time never jumps over work that has begun.
 """
 
+import itertools
 import json
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -58,6 +59,8 @@ class Queued:
     task: str
     attempts: int = 0  # executions so far
     throttles: int = 0
+    number: int = 0  # in the order of acceptance, from 1
+    next_at: datetime | None = None  # when it is to be run, or was
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,6 +72,20 @@ class TaskRecord:
     state: str  # Enqueued Running Succeeded Failed Retrying Expired ...
     queued: datetime
     history: list[tuple[str, datetime]] = field(default_factory=list)
+
+
+class Keeper(Protocol):
+    """Who remembers what was accepted, so that the queue outlives its process."""
+
+    def waiting(self, queued: Queued) -> None:
+        """It is to be run, from `next_at` on. Told again whenever that changes."""
+        ...
+
+    def gone(self, queued: Queued) -> None:
+        """Nothing more will happen with it."""
+        ...
+
+    def task(self, record: TaskRecord) -> None: ...
 
 
 class Engine(Protocol):
@@ -101,12 +118,14 @@ class AsyncQueue:
         account: str,
     ) -> None:
         self.tasks: dict[tuple[str, str], TaskRecord] = {}
+        self.keeper: Keeper | None = None  # None: the queue ends with its process
         self.depth = 0
         self._clock = clock
         self._engine = engine
         self._spawn = spawn
         self._deliveries = deliveries
         self._standing_still: list[Queued] | None = None
+        self._numbers = itertools.count(1)
         self._region = region
         self._account = account
 
@@ -145,6 +164,8 @@ class AsyncQueue:
                 queued=now,
                 history=[("Enqueued", now)],
             )
+            if self.keeper is not None:
+                self.keeper.task(self.tasks[key])
 
         def arrive() -> None:
             queued = Queued(
@@ -182,8 +203,20 @@ class AsyncQueue:
         for queued in waiting:
             self._fall_due(queued)
 
+    def go_on(self, left: Sequence[Queued]) -> None:
+        """Take up what a process before this one had accepted and not ended. What it was running runs again: the queue
+        promises at least once."""
+        self._numbers = itertools.count(max((queued.number for queued in left), default=0) + 1)
+        for queued in left:
+            assert queued.next_at is not None
+            self._later(queued, max(timedelta(0), queued.next_at - self._clock.now()))
+
     def _later(self, queued: Queued, delay: timedelta) -> None:
         self.depth += 1
+        queued.number = queued.number or next(self._numbers)
+        queued.next_at = self._clock.now() + delay
+        if self.keeper is not None:
+            self.keeper.waiting(queued)
         if delay <= timedelta(0):
             self._fall_due(queued)
         else:
@@ -202,7 +235,7 @@ class AsyncQueue:
             self._state(queued, "Expired")
             self._engine.dropped(queued, "expired")
             # assumption: the word of `condition` for an event that grew too old
-            self._notify(queued, "EventAgeExceeded", None)
+            self._end(queued, "EventAgeExceeded", None)
             return
         if not self._engine.enter(queued.function):
             self._throttled(queued)
@@ -214,12 +247,14 @@ class AsyncQueue:
         if self._clock.now() - queued.due > THROTTLED_FOR:
             self._state(queued, "Failed")
             self._engine.dropped(queued, "throttled for hours")
-            self._notify(queued, "ResourceExhausted", None)  # assumption: the word
+            self._end(queued, "ResourceExhausted", None)  # assumption: the word
             return
         self._later(queued, _backoff(queued.throttles))
 
     async def _attempt(self, queued: Queued, run: Run) -> None:
         queued.attempts += 1
+        if self.keeper is not None:
+            self.keeper.waiting(queued)
         self._state(queued, "Running")
         try:
             self._settle(queued, await self._engine.execute(run, queued))
@@ -229,20 +264,27 @@ class AsyncQueue:
     def _settle(self, queued: Queued, outcome: Outcome) -> None:
         if outcome.error is None:
             self._state(queued, "Succeeded")
-            self._notify(queued, "Success", outcome)
+            self._end(queued, "Success", outcome)
         elif queued.attempts <= queued.function.asynchronous.retries:
             self._state(queued, "Retrying")
             # assumption: errors of the function wait like throttled calls do, which is what is documented
             self._later(queued, _backoff(queued.attempts))
         else:
             self._state(queued, "Failed")
-            self._notify(queued, outcome.error, outcome)
+            self._end(queued, outcome.error, outcome)
 
     def _state(self, queued: Queued, state: str) -> None:
         record = self.tasks.get((queued.function.name, queued.task))
         if record:
             record.state = state
             record.history.append((state, self._clock.now()))
+            if self.keeper is not None:
+                self.keeper.task(record)
+
+    def _end(self, queued: Queued, condition: str, outcome: Outcome | None) -> None:
+        self._notify(queued, condition, outcome)
+        if self.keeper is not None:
+            self.keeper.gone(queued)  # after its destination was told: rather twice than never
 
     def _notify(self, queued: Queued, condition: str, outcome: Outcome | None) -> None:
         config = queued.function.asynchronous

@@ -7,21 +7,23 @@ import asyncio
 import json
 import logging
 from collections import Counter, deque
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from emulator import deeds
 from emulator.bus import CloudEvent
 from emulator.clock import Due
 from emulator.cloud import Cloud
+from emulator.events.delivery import LATENCY
 from emulator.events.target import CLOUD_EVENT, DATA, FunctionTarget
 from emulator.faults.fault import Asked
 from emulator.fc import eventbridge
 from emulator.fc.instances import Instance, error_body
-from emulator.fc.project import EventRule, Function, Http, Project, Timer, load
+from emulator.fc.project import EventRule, Function, Http, Project, Timer, Trigger, load
 from emulator.fc.queue import ASYNC, AsyncQueue, Outcome, Queued, Refused
 from emulator.fc.run import Run
 from emulator.keys import Key
@@ -103,6 +105,12 @@ class FunctionCompute:
         self._started = cloud.clock.now()
         self._stopping = False
         self._numbers: Counter[str] = Counter()
+        self.switched: dict[tuple[str, str], bool] = {}
+        """Triggers (function, name) that stand otherwise at the start than the project says."""
+        self.left_over: Sequence[Queued] = ()
+        """What a process before this one had accepted and not ended."""
+        self.on_switch: Callable[[str, str, bool], None] = lambda *_: None
+        """Called with function and trigger after each `enable`."""
         self._frozen: set[Run] = set()  # by a fault
         self.queue = AsyncQueue(
             cloud.clock,
@@ -118,13 +126,18 @@ class FunctionCompute:
     async def start(self) -> None:
         (self.workdir / "logs").mkdir(parents=True, exist_ok=True)
         self._started = self._cloud.clock.now()
-        self._cloud.bus.subscribe(self._on_event)
-        self._cloud.zones.subscribe(self._on_zone)
+        self._cloud.bus.subscribe(self._cloud.outside(self._on_event))
+        self._cloud.zones.subscribe(self._cloud.outside(self._on_zone))
         self._cloud.faults.outages.on_region(self._on_region)
         for state in self._states.values():
             for trigger in state.function.triggers:
                 if not isinstance(trigger, Http):
-                    self.enable(state.function.name, trigger.name, trigger.enabled)
+                    kept = self.switched.get((state.function.name, trigger.name))
+                    self._switch(state, trigger, trigger.enabled if kept is None else kept)
+        self.queue.go_on(self.left_over)
+        if self._cloud.journal is not None:
+            for event in [event for event in self._cloud.events if event.at + LATENCY > self._started]:
+                self._on_event(event)  # it was on its way when the process before this one ended
 
     async def stop(self) -> None:
         """End every instance; nothing runs afterwards."""
@@ -321,7 +334,10 @@ class FunctionCompute:
     async def _start(self, function: Function) -> Instance:
         self._numbers[function.name] += 1
         id_ = f"c-{function.name}-{self._numbers[function.name]}"
-        key = self._cloud.keys.issue(function.role, lifetime=self._credential_lifetime) if function.role else None
+        key = None
+        if function.role:
+            seconds = self._credential_lifetime.total_seconds()
+            key = self._cloud.do(deeds.issue_key, role=function.role, seconds=seconds)
         scratch = self.workdir / "instances" / id_
         instance = await Instance.start(
             id=id_,
@@ -400,13 +416,17 @@ class FunctionCompute:
         found = next((t for t in state.function.triggers if t.name == trigger), None)
         if found is None:
             raise Refused(404, "TriggerNotFound", f"function '{name}' has no trigger '{trigger}'")
-        state.enabled[trigger] = on
-        due = state.timers.pop(trigger, None)
+        self._switch(state, found, on)
+        self.on_switch(name, trigger, on)
+
+    def _switch(self, state: State, trigger: Trigger, on: bool) -> None:
+        state.enabled[trigger.name] = on
+        due = state.timers.pop(trigger.name, None)
         if due:
             due.cancel()
-        if on and isinstance(found, Timer):
+        if on and isinstance(trigger, Timer):
             now = self._cloud.clock.now()
-            self._arm(state, found, since=now, after=now)
+            self._arm(state, trigger, since=now, after=now)
 
     def enabled(self, name: str, trigger: str) -> bool:
         return self._state(name).enabled.get(trigger, True)

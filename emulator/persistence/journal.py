@@ -5,6 +5,7 @@ cannot be written ends the server: a world that nobody could make again must not
 """
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 from collections.abc import Callable
@@ -36,6 +37,7 @@ class Journal:
         self._count = 0
         self._told = (cloud.clock.now(), 0)  # the time that stands in the file, and the entries run until then
         self._heart: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
 
     # -- recording
 
@@ -79,6 +81,12 @@ class Journal:
             raise error
         return result
 
+    def keep(self, shelf: str, key: str, value: bytes | None) -> None:
+        """Something that is kept as it stands, not as it came to be; None: it is gone. Kept with the next commit, which
+        comes by itself when no answer is waiting for it."""
+        self.guarded(lambda: self.file.drop(shelf, key) if value is None else self.file.keep(shelf, key, value))
+        self._changed.set()
+
     def commit(self) -> None:
         """Everything up to now survives this process from here on. Costs nothing when nothing has changed."""
         if self.file.uncommitted or self._cloud.clock.rate == 0:
@@ -112,7 +120,9 @@ class Journal:
 
     async def _beat(self) -> None:
         while True:
-            await asyncio.sleep(HEARTBEAT_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), HEARTBEAT_SECONDS)
+            self._changed.clear()
             self.keep_time()
 
     async def stop(self) -> None:

@@ -1,0 +1,112 @@
+"""Function Compute's asynchronous queue, its tasks and its switched triggers, kept as they stand.
+
+Instances are not kept, since nothing promises that one lives; what they were running runs again.
+"""
+
+import json
+import logging
+from base64 import b64decode, b64encode
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from emulator.fc.queue import Queued, Refused, TaskRecord
+from emulator.persistence.journal import Journal
+
+if TYPE_CHECKING:
+    from emulator.fc.service import FunctionCompute
+
+logger = logging.getLogger(__name__)
+
+QUEUE: Final = "queue"
+TASKS: Final = "tasks"
+TRIGGERS: Final = "triggers"
+
+
+def keep_functions(fc: "FunctionCompute", journal: Journal) -> None:
+    """Before it starts: give it what its directory holds, and write each change there from now on."""
+    file = journal.file
+    for key, on in file.kept(TRIGGERS):
+        function, _, trigger = key.partition("/")
+        fc.switched[function, trigger] = on == b"on"
+    for _, packed in file.kept(TASKS):
+        record = _task(json.loads(packed))
+        fc.queue.tasks[record.function, record.task] = record
+    left = [_queued(fc, json.loads(packed)) for _, packed in file.kept(QUEUE)]
+    fc.left_over = [queued for queued in left if queued is not None]
+    fc.queue.keeper = _Keeper(journal)
+
+    def switched(function: str, trigger: str, on: bool) -> None:
+        journal.keep(TRIGGERS, f"{function}/{trigger}", b"on" if on else b"off")
+
+    fc.on_switch = switched
+
+
+class _Keeper:
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def waiting(self, queued: Queued) -> None:
+        self._journal.keep(QUEUE, _number(queued), json.dumps(_plain(queued)).encode())
+
+    def gone(self, queued: Queued) -> None:
+        self._journal.keep(QUEUE, _number(queued), None)
+
+    def task(self, record: TaskRecord) -> None:
+        self._journal.keep(TASKS, f"{record.function}/{record.task}", json.dumps(_plain_task(record)).encode())
+
+
+def _number(queued: Queued) -> str:
+    return f"{queued.number:012}"  # as text in the order of numbers
+
+
+def _plain(queued: Queued) -> dict[str, Any]:
+    assert queued.next_at is not None
+    return {
+        "function": queued.function.name,
+        "payload": b64encode(queued.payload).decode(),
+        "request_id": queued.request_id,
+        "trigger": queued.trigger,
+        "source": queued.source,
+        "queued": queued.queued.isoformat(),
+        "due": queued.due.isoformat(),
+        "task": queued.task,
+        "attempts": queued.attempts,
+        "throttles": queued.throttles,
+        "number": queued.number,
+        "next_at": queued.next_at.isoformat(),
+    }
+
+
+def _queued(fc: "FunctionCompute", plain: dict[str, Any]) -> Queued | None:
+    try:
+        function = fc.function(plain["function"])
+    except Refused:
+        logger.warning(
+            "queue: %s is no function any more, its invocation %s is dropped", plain["function"], plain["task"]
+        )
+        return None
+    times = {name: datetime.fromisoformat(plain[name]) for name in ("queued", "due", "next_at")}
+    return Queued(**{**plain, **times, "function": function, "payload": b64decode(plain["payload"])})
+
+
+def _plain_task(record: TaskRecord) -> dict[str, Any]:
+    return {
+        "function": record.function,
+        "task": record.task,
+        "request_id": record.request_id,
+        "payload": b64encode(record.payload).decode(),
+        "state": record.state,
+        "queued": record.queued.isoformat(),
+        "history": [(state, at.isoformat()) for state, at in record.history],
+    }
+
+
+def _task(plain: dict[str, Any]) -> TaskRecord:
+    return TaskRecord(
+        **{
+            **plain,
+            "payload": b64decode(plain["payload"]),
+            "queued": datetime.fromisoformat(plain["queued"]),
+            "history": [(state, datetime.fromisoformat(at)) for state, at in plain["history"]],
+        }
+    )
