@@ -58,7 +58,7 @@ class Tablestore(Catalogue):
             table = self.ready(instance, name)
             conditions.check(write.condition)
             session = self._session(transaction, instance)
-            effect, used = self._decide(table, write, session)
+            effect, used = self._decide(instance, table, write, session)
             self._keep(instance, [(table, effect)], session)
             self._leave_locks([(table, effect.key)], how)
             return Written(key=effect.key, columns=effect.columns, units=used)
@@ -67,7 +67,12 @@ class Tablestore(Catalogue):
         return None if id is None else self.transactions.use(id, instance, self.now_ms())
 
     def _decide(
-        self, table: Table, write: Write, session: Transaction | None, overlay: Overlay | None = None
+        self,
+        instance: str,
+        table: Table,
+        write: Write,
+        session: Transaction | None,
+        overlay: Overlay | None = None,
     ) -> tuple[Effect, Units]:
         """What the write comes to, with its units charged, and in a transaction kept for the commit."""
         now = self.now_ms()
@@ -86,6 +91,9 @@ class Tablestore(Catalogue):
             if error.code == condition_check_fail().code:
                 table.meter.charge(key[0], Units(read=1, write=1), self.throughput, now=now)
             raise
+        if (reserved := table.reserve(key)) is not None:
+            self._tell_table(instance, table.name, reserved)
+            table.description = reserved
         if session is not None and effect.changes:
             session.add(key, effect.columns, size + write.bytes)
         table.meter.charge(key[0], used, self.throughput, now=now)
@@ -257,7 +265,7 @@ class Tablestore(Catalogue):
             for error in failing:
                 return error
             try:
-                effect, used = self._decide(table, write, session)
+                effect, used = self._decide(instance, table, write, session)
             except OtsError as error:
                 return error
             self._keep(instance, [(table, effect)], session)
@@ -279,7 +287,7 @@ class Tablestore(Catalogue):
                 overlay: dict[Key, Columns | None] = {}
                 part: list[Written | OtsError] = []
                 for write in writes:
-                    effect, used = self._decide(table, write, None, overlay)
+                    effect, used = self._decide(instance, table, write, None, overlay)
                     if effect.changes:
                         overlay[effect.key] = effect.columns
                     effects.append((table, effect))

@@ -58,7 +58,7 @@ class Description:
     partitions: tuple[KeyValue, ...] = ()  # partition keys at which it is split, ascending
     created_ms: int = 0
     updated_ms: int | None = None
-    auto_floor: int = 0  # no auto-increment value up to this one is given out again
+    auto_floor: int = 0  # whoever loads this gives out auto-increment values above it only
 
     def check(self, name: str) -> None:
         """Raise on what CreateTable refuses, indexes apart (they are checked by `indexes.check`)."""

@@ -42,6 +42,8 @@ __all__ = ["Effect", "Existence", "Found", "Kind", "Options", "Page", "Table", "
 
 MAX_PAGE_ROWS: Final = 5000
 MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
+AUTO_AHEAD: Final = 1_000_000
+"""Auto-increment values are kept as given out this far ahead, so that not each one must be."""
 PAST_KEPT: Final = 4096
 """Changes of a table that a stale read can undo."""
 
@@ -62,6 +64,7 @@ class Table:
         self._keys: list[Key] = []
         self._past: deque[tuple[int, Key, Columns | None]] = deque(maxlen=PAST_KEPT)
         self._last_auto: dict[KeyValue, int] = {}
+        self._auto_base = description.auto_floor  # given out before this table was loaded
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -119,11 +122,7 @@ class Table:
 
     def _next_auto(self, partition: KeyValue, now: int) -> int:
         """Unique and rising per partition key, with gaps: microseconds of the clock, as the service's look."""
-        return max(self._last_auto.get(partition, 0) + 1, self.description.auto_floor + 1, now * 1000)
-
-    @property
-    def auto_floor(self) -> int:
-        return max(self._last_auto.values(), default=self.description.auto_floor)
+        return max(self._last_auto.get(partition, 0) + 1, self._auto_base + 1, now * 1000)
 
     def partition_key(self, pair: tuple[str, Bound]) -> KeyValue:
         """The value of the first key column, given by itself."""
@@ -134,6 +133,13 @@ class Table:
             raise invalid_pk(f"Validate PK type fail. Column: {name}, Meta: {kind}.")
         _check_key_value(name, value)
         return value  # type: ignore[return-value]
+
+    def reserve(self, key: Key) -> Description | None:
+        """The description to keep before a row with this new key is: what it has given out must outlive it."""
+        for (name, _), value in zip(self.schema, key, strict=True):
+            if name == self.description.auto_column and isinstance(value, int) and value > self.description.auto_floor:
+                return replace(self.described(), auto_floor=value + AUTO_AHEAD)
+        return None
 
     def remember(self, key: Key) -> None:
         """A row with this key was once stored: its auto-increment value must not be given out again."""
@@ -285,11 +291,12 @@ class Table:
 
     def described(self) -> Description:
         """The description with what has grown since: where the table was split, and what was given out."""
-        return replace(self.description, partitions=tuple(self.partitions.at), auto_floor=self.auto_floor)
+        return replace(self.description, partitions=tuple(self.partitions.at))
 
     def describe(self, description: Description) -> None:
         """Take a description over whole, as it was kept."""
         self.description = description
+        self._auto_base = description.auto_floor
         self.partitions = Partitions(description.partitions)
 
 

@@ -168,7 +168,7 @@ def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
     data = bytearray(whole)
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, max(0, len(data) - 1)))
-        match draw(st.sampled_from(["flip", "cut", "insert", "end", "repeat"])):
+        match draw(st.sampled_from(["flip", "cut", "insert", "end", "repeat", "text"])):
             case "flip" if data:
                 data[at] ^= 1 << draw(st.integers(0, 7))
             case "cut":
@@ -177,6 +177,8 @@ def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
                 data[at:at] = draw(st.binary(min_size=1, max_size=8))
             case "end":
                 del data[at:]
+            case "text" if data:
+                data[at] = draw(st.sampled_from([0xFF, 0x80, 0xC3]))
             case _:
                 data += data[at : at + 40]
     return bytes(data)
@@ -184,7 +186,7 @@ def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
 
 @pytest.mark.parametrize("operation", sorted(GOOD))
 def test_a_damaged_request_is_served_or_refused_as_documented(operation: str) -> None:
-    @settings(max_examples=80, deadline=None, derandomize=True)
+    @settings(max_examples=150, deadline=None, derandomize=True)
     @given(body=damaged(GOOD[operation]))
     def check(body: bytes) -> None:
         attempt(operation, body)
@@ -223,6 +225,18 @@ def test_the_documented_fields_that_the_sdk_lacks_are_read() -> None:
     del plain.index_metas[:]
     dispatch(cloud.tablestore, "i", "CreateTable", plain.SerializeToString() + ENABLE_LOCAL_TXN)
     assert cloud.tablestore.table("i", "new").description.local_txn
+
+
+@pytest.mark.parametrize(
+    ("operation", "text"),
+    [("DeleteTable", b"t"), ("CommitTransaction", b"0"), ("CreateTable", b"a"), ("BatchGetRow", b"t")],
+)
+def test_a_text_that_is_no_utf8_is_refused(operation: str, text: bytes) -> None:
+    body = GOOD[operation]
+    at = body.index(text, 2)
+    with pytest.raises(OtsError) as caught:
+        dispatch(fresh().tablestore, "i", operation, body[:at] + b"\xff" + body[at + 1 :])
+    assert caught.value.code == "OTSParameterInvalid"
 
 
 # -- conditions

@@ -30,9 +30,22 @@ def opened(kind: Any, body: bytes, *, known: Collection[int] = ()) -> Any:
     request = kind.FromString(body)
     if not request.IsInitialized():
         raise parameter_invalid(f"Missing required field: {', '.join(request.FindInitializationErrors())}.")
-    for number in unknown(request):
-        refuse(number not in known, f"field {number} of {kind.DESCRIPTOR.name}")
+    _check(request, known)
     return request
+
+
+def _check(message: Any, known: Collection[int] = ()) -> None:
+    """Every text is one, and every field is known, in the message and in all below it."""
+    for number in unknown(message):
+        refuse(number not in known, f"field {number} of {message.DESCRIPTOR.name}")
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_STRING:
+            # The messages give a text that is no UTF-8 as bytes, and say nothing.
+            if any(isinstance(text, bytes) for text in (value if field.label == field.LABEL_REPEATED else (value,))):
+                raise parameter_invalid(f"{message.DESCRIPTOR.name}.{field.name} is not UTF-8.")  # text: assumption
+        elif field.type == field.TYPE_MESSAGE:
+            for part in value if field.label == field.LABEL_REPEATED else (value,):
+                _check(part)
 
 
 def unknown(message: Any) -> dict[int, Any]:
