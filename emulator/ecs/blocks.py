@@ -1,75 +1,146 @@
 """Disk contents in blocks of 64 KiB, and their copy-on-write snapshots.
 
 A snapshot owns only the blocks that changed since the one before it; the first owns every block that holds data.
-Deleting one hands its blocks to the next that still needs them, so any order of deletion is safe.
-Blocks never written hold nothing: they read as zeros and cost nothing.
+Deleting one hands its blocks to the next that still needs them, so any order of deletion is safe, and every block that
+some snapshot can reach is owned exactly once. Blocks never written hold nothing: they read as zeros and cost nothing.
+
+A rollback makes a chain branch. A deleted snapshot that several branches still need stays as a *ghost*: nobody can see
+it, its blocks are paid for by the oldest snapshot above it.
+
+Source: how ECS snapshots work (incremental snapshots, deletion of snapshots), read 2021.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 BLOCK = 64 * 1024
 GIB = 1024**3
 MIB = 1024**2
 ZEROS = bytes(BLOCK)
 
+Block = bytes | None
+"""None: a hole. The older snapshot below holds data there, this one holds none; it costs nothing."""
+
 
 class Layer:
     """The blocks one snapshot owns. `parent` is the older one that it stands on."""
 
-    __slots__ = ("children", "filled", "own", "parent", "size")
+    __slots__ = ("children", "filled", "ghost", "own", "parent", "size", "volume")
 
-    def __init__(self, parent: "Layer | None", own: dict[int, bytes], *, size: int, filled: int = 0) -> None:
+    def __init__(self, parent: "Layer | None", own: Mapping[int, Block], *, size: int, filled: int = 0) -> None:
         self.parent = parent
         self.children: list[Layer] = []
-        self.own = own
+        self.own: dict[int, Block] = dict(own)
         self.size = size
         self.filled = filled  # leading blocks that hold data without content worth storing (an operating system)
+        self.ghost = False
+        self.volume: Volume | None = None  # whose contents stand on this very layer
         if parent is not None:
             parent.children.append(self)
 
+    # What it costs --------------------------------------------------------------------------------------------
+
     @property
     def bytes_owned(self) -> int:
-        """What this snapshot adds to the bill."""
-        return (len(self.own) + self._filled_unwritten()) * BLOCK
+        """What this snapshot adds to the bill, with the ghosts below that it is the heir of."""
+        total, layer = self._stored(), self.parent
+        while layer is not None and layer.ghost and layer._heir() is self:
+            total += layer._stored()
+            layer = layer.parent
+        return total
 
-    def _filled_unwritten(self) -> int:
-        if not self.filled:
-            return 0
-        return self.filled - sum(1 for index in self.own if index < self.filled)
+    def _stored(self) -> int:
+        blocks = len(self.own) - list(self.own.values()).count(None)
+        if self.filled:
+            hidden = self._covered() if self.ghost else {i for i, block in self.own.items() if block is not None}
+            blocks += self.filled - sum(1 for index in hidden if index < self.filled)
+        return blocks * BLOCK
+
+    def _heir(self) -> "Layer":
+        layer = self
+        while layer.ghost:
+            layer = layer.children[0]
+        return layer
+
+    def _covered(self) -> set[int]:
+        """Indexes that nobody in this branch would look for further down."""
+        covered = set(self.own)
+        if self.ghost and self.children:
+            covered |= set.intersection(*(child._covered() for child in self.children))
+        return covered
+
+    # What it holds --------------------------------------------------------------------------------------------
+
+    def _down(self) -> "Iterator[Layer]":
+        layer: Layer | None = self
+        while layer is not None:
+            yield layer
+            layer = layer.parent
 
     def whole(self) -> dict[int, bytes]:
         """All blocks of the disk at that instant."""
-        chain: list[Layer] = []
-        layer: Layer | None = self
-        while layer is not None:
-            chain.append(layer)
-            layer = layer.parent
-        blocks: dict[int, bytes] = {}
-        for older in reversed(chain):
-            blocks.update(older.own)
-        return blocks
+        found: dict[int, Block] = {}
+        for older in reversed(list(self._down())):
+            found.update(older.own)
+        return {index: block for index, block in found.items() if block is not None}
 
     def whole_filled(self) -> int:
-        layer: Layer | None = self
-        filled = 0
-        while layer is not None:
-            filled = max(filled, layer.filled)
-            layer = layer.parent
-        return filled
+        return max(layer.filled for layer in self._down())
+
+    # Leaving --------------------------------------------------------------------------------------------------
 
     def delete(self) -> None:
         """Free what nobody else refers to; the rest goes to the next snapshots of the chain."""
-        for child in self.children:
-            for index, block in self.own.items():
-                child.own.setdefault(index, block)
-            child.filled = max(child.filled, self.filled)
-            child.parent = self.parent
+        self.ghost = True
+        self._settle()
+
+    def _settle(self) -> None:
+        """A ghost keeps only what at least two branches need, or one and the disk's present contents."""
+        if not self.children:
+            self._leave()
+            return
+        if len(self.children) == 1 and self.volume is None:
+            self._merge(self.children[0])
+            return
+        covered = [child._covered() for child in self.children]
+        for index in list(self.own):
+            needy = [child for child, has in zip(self.children, covered, strict=True) if index not in has]
+            if not needy:
+                del self.own[index]
+                self._unsave((index,))
+            elif len(needy) == 1 and self.volume is None:
+                needy[0].own[index] = self.own.pop(index)
+                if needy[0].ghost:
+                    needy[0]._settle()
+
+    def _merge(self, child: "Layer") -> None:
+        for index, block in self.own.items():
+            child.own.setdefault(index, block)
+        child.filled = max(child.filled, self.filled)
+        child.parent = self.parent
         if self.parent is not None:
-            self.parent.children.remove(self)
-            self.parent.children.extend(self.children)
-        self.children = []
-        self.own = {}
-        self.parent = None
+            self.parent.children[self.parent.children.index(self)] = child
+        self._forget()
+        if child.ghost:
+            child._settle()
+
+    def _leave(self) -> None:
+        """No branch needs it any more; what stood on it stands on the one below."""
+        below = self.parent
+        if self.volume is not None:
+            self._unsave(self.own)
+            self.volume.stand_on(below)
+        if below is not None:
+            below.children.remove(self)
+        self._forget()
+        if below is not None and below.ghost:
+            below._settle()
+
+    def _unsave(self, indexes: Iterable[int]) -> None:
+        if self.volume is not None:
+            self.volume.unsave(indexes)
+
+    def _forget(self) -> None:
+        self.own, self.children, self.parent, self.filled = {}, [], None, 0
 
 
 class Volume:
@@ -128,32 +199,52 @@ class Volume:
 
     @property
     def used_bytes(self) -> int:
-        return (len(self._blocks) + self._filled - sum(1 for i in self._blocks if i < self._filled)) * BLOCK
+        hidden = sum(1 for i in self._blocks if i < self._filled) if self._filled else 0
+        return (len(self._blocks) + self._filled - hidden) * BLOCK
 
     def snapshot(self) -> Layer:
         if self._head is None:
-            layer = Layer(None, dict(self._blocks), size=self.size, filled=self._filled)
+            layer = Layer(None, self._blocks, size=self.size, filled=self._filled)
         else:
             layer = Layer(self._head, {index: self._blocks[index] for index in self._changed}, size=self.size)
-        self._head = layer
+        below = self._head
+        self.stand_on(layer)
         self._changed = set()
+        if below is not None and below.ghost:
+            below._settle()  # it was kept for these contents; now their new snapshot needs it, or nobody
         return layer
 
-    def forget(self, layer: Layer) -> None:
-        """`layer` is about to be deleted: if these contents stand on it, its changes count as not yet saved."""
-        if self._head is layer:
-            self._changed.update(layer.own)
-            self._head = layer.parent
-            if self._head is None:
-                self._changed = set(self._blocks)
+    def stand_on(self, layer: Layer | None) -> None:
+        """From now on, what changed is counted from there. With nothing below, everything changed."""
+        if self._head is not None:
+            self._head.volume = None
+        self._head = layer
+        if layer is None:
+            self._changed = set(self._blocks)
+        else:
+            layer.volume = self
+
+    def unsave(self, indexes: Iterable[int]) -> None:
+        """No snapshot holds these blocks any more: the next one has to."""
+        self._changed.update(index for index in indexes if index in self._blocks)
+
+    def leave(self) -> None:
+        """The disk is gone: its snapshots need not keep anything in mind for it."""
+        head = self._head
+        self.stand_on(None)
+        if head is not None and head.ghost:
+            head._settle()
 
     def roll_back(self, layer: Layer) -> None:
         """Contents and size of the snapshot; everything since is lost."""
+        left = self._head
         self._blocks = layer.whole()
         self._filled = layer.whole_filled()
+        self.stand_on(layer)
         self._changed = set()
-        self._head = layer
         self.size = layer.size
+        if left is not None and left.ghost:
+            left._settle()
 
     def grow(self, size: int) -> None:
         if size < self.size:
@@ -166,3 +257,17 @@ class Volume:
     def _check(self, offset: int, length: int) -> None:
         if offset < 0 or length < 0 or offset + length > self.size:
             raise ValueError(f"bytes {offset}..{offset + length} lie outside a disk of {self.size} bytes")
+
+
+def copied(layer: Layer, base: Layer | None) -> Layer:
+    """The same contents in another region: full without a base there, else only what differs from the base."""
+    blocks = layer.whole()
+    filled = layer.whole_filled()
+    if base is None or base.whole_filled() != filled:
+        return Layer(None, blocks, size=layer.size, filled=filled)
+    before = base.whole()
+    own: dict[int, Block] = {
+        index: block for index, block in blocks.items() if before.get(index) is not block and before.get(index) != block
+    }
+    own.update((index, None) for index in before if index not in blocks)
+    return Layer(base, own, size=layer.size)

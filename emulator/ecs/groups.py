@@ -31,6 +31,7 @@ class SnapshotGroup:
     instance_id: str  # empty when the members belong to several
     created: datetime
     members: list[Snapshot] = field(default_factory=list)
+    resource_group: str = ""
     tags: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -63,6 +64,7 @@ class SnapshotGroups:
         exclude: Sequence[str] = (),
         name: str | None = None,
         description: str | None = None,
+        resource_group: str = "",
         tags: Mapping[str, str] | None = None,
         token: str | None = None,
     ) -> SnapshotGroup:
@@ -82,6 +84,7 @@ class SnapshotGroups:
                 description=description or "",
                 instance_id=(owners.pop() or "") if len(owners) == 1 else "",
                 created=self._ecs.clock.now(),
+                resource_group=resource_group,
                 tags=tags,
             )
             group.members = [
@@ -91,7 +94,8 @@ class SnapshotGroups:
             return group
 
         fingerprint = (
-            instance_id, tuple(disk_ids), tuple(exclude), name, description, tuple(sorted(tags.items())),
+            instance_id, tuple(disk_ids), tuple(exclude), name, description, resource_group,
+            tuple(sorted(tags.items())),
         )  # fmt: skip
         group: SnapshotGroup = self._ecs.tokens.once("CreateSnapshotGroup", token, fingerprint, make)
         return group
@@ -99,9 +103,12 @@ class SnapshotGroups:
     def _chosen(self, instance_id: str | None, disk_ids: Sequence[str], exclude: Sequence[str]) -> list["Disk"]:
         if disk_ids and exclude:
             raise ApiError("InvalidParam.ExcludeDiskIdsAndDiskIds.Conflict", "DiskId and ExcludeDiskId are exclusive.")
+        for named in (disk_ids, exclude):
+            if len(named) > DISKS_AT_MOST:
+                raise ApiError("NumberExceed.TooManyDisks", f"At most {DISKS_AT_MOST} disks, got {len(named)}.", 403)
         if instance_id is None and not disk_ids:
             raise ApiError("MissingParamter.InstanceId", "InstanceId or DiskId is mandatory.")
-        disks = [self._ecs.disks.find(disk_id) for disk_id in disk_ids]
+        disks = [self._ecs.disks.find(disk_id) for disk_id in dict.fromkeys(disk_ids)]
         if instance_id is not None:
             instance = self._ecs.find_instance(instance_id)
             for disk in disks:
@@ -119,6 +126,15 @@ class SnapshotGroups:
         if not all(disk.instant for disk in disks):
             raise ApiError("InvalidDisk.DiskCategoryInconsistent", "Groups take disks of the ESSD family only.", 403)
         return disks
+
+    def modify(self, id: str, *, name: str | None = None, description: str | None = None) -> None:
+        group = self.shelf.get(id)
+        if group is None:  # assumption: the code is not documented
+            raise ApiError("InvalidSnapshotGroupId.NotFound", f"The snapshot group {id} does not exist.", 404)
+        check_name(name, ApiError("InvalidParameter.Name", f"The name {name!r} is not valid."))
+        check_description(description, ApiError("InvalidParameter.Description", "The description is not valid."))
+        group.name = group.name if name is None else name
+        group.description = group.description if description is None else description
 
     def delete(self, id: str) -> list[MemberResult]:
         """Deletes what can be deleted; members used by an image or disk stay, and so does the group with them.

@@ -1,7 +1,7 @@
-"""Custom images: made of an instance or of snapshots, available when their snapshots are.
+"""Custom images: made of an instance or of snapshots, available when their snapshots are, shared and copied.
 
 Sources: ECS API CreateImage, DescribeImages, DeleteImage, DescribeImageFromFamily, ModifyImageAttribute.
-Not modelled: copies, sharing, import and export, encryption, public images.
+Not modelled: import and export, encryption, community and marketplace images, detection, quotas of families.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from emulator.ecs.blocks import GIB, Volume
+from emulator.ecs.image_copies import ImageCopies
+from emulator.ecs.image_shares import ImageShares
+from emulator.ecs.image_sources import Mapped, Wanted, of_instance, of_snapshots
 from emulator.ecs.rules import check_description, check_name, check_tags
 from emulator.ecs.shelf import Shelf
 from emulator.ecs.snapshots import Snapshot
@@ -18,19 +21,26 @@ from emulator.wire.call import ApiError
 if TYPE_CHECKING:
     from emulator.ecs.model import Ecs
 
+__all__ = ["STATES", "Image", "Images", "Mapped"]
+
 FINISHING = timedelta(seconds=10)  # after its last snapshot (assumption)
 STATES = ("Creating", "Waiting", "Available", "UnAvailable", "CreateFailed", "Deprecated")
 QUOTA = 100  # adjustable quota, number not documented (assumption)
+NOT_IN_NAMES = ("aliyun", "acs:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mapped:
-    """One disk of an image. `snapshot` None: a base image of the seed, whose contents nobody can see."""
+class Attributes:
+    """What an image says of its operating system."""
 
-    kind: str  # system | data
-    device: str
-    size_gib: int
-    snapshot: Snapshot | None
+    platform: str = "Others Linux"
+    architecture: str = "x86_64"
+    boot_mode: str = "BIOS"
+    imds: str = "v1"
+
+    @property
+    def os(self) -> str:
+        return "windows" if self.platform.startswith("Windows") else "linux"
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -46,11 +56,19 @@ class Image:
     guest: dict[str, Any] | None = None
     source_instance: str | None = None
     used_gib: float = 0.0  # how much of a base image's system disk holds data
+    attributes: Attributes = Attributes()
+    resource_group: str = ""
+    is_copied: bool = False
+    shared_with: dict[str, datetime] = field(default_factory=dict)  # account -> since when
     tags: dict[str, str] = field(default_factory=dict)
 
     @property
     def system(self) -> Mapped:
         return next(m for m in self.mappings if m.kind == "system")
+
+    @property
+    def snapshots(self) -> list[Snapshot]:
+        return [mapped.snapshot for mapped in self.mappings if mapped.snapshot is not None]
 
     def system_volume(self, size_gib: int) -> Volume:
         snapshot = self.system.snapshot
@@ -59,9 +77,9 @@ class Image:
         return Volume(size_gib * GIB, filled=int(self.used_gib * GIB))
 
     def progress(self, now: datetime) -> int:
-        if self.status == "Available":
+        if self.status in ("Available", "Deprecated"):
             return 100
-        parts = [m.snapshot.progress(now) for m in self.mappings if m.snapshot is not None]
+        parts = [snapshot.progress(now) for snapshot in self.snapshots]
         return min(99, min(parts, default=0))
 
 
@@ -69,49 +87,69 @@ class Images:
     def __init__(self, ecs: "Ecs") -> None:
         self._ecs = ecs
         self.shelf: Shelf[Image] = Shelf()
+        self.shares = ImageShares(ecs)
+        self.copies = ImageCopies(ecs)
         self.quota = QUOTA
+        self.missing_deletes_answer_404 = False
+        """The text says a missing image is ignored, the table has 404: both are documented, as with snapshots."""
 
     def find(self, id: str) -> Image:
+        """One of our own."""
         image = self.shelf.get(id)
         if image is None:
             raise ApiError("InvalidImageId.NotFound", f"The specified image {id} does not exist.", 404)
         return image
 
+    def visible(self, id: str) -> Image | None:
+        """One of our own, or one that another account shares with us in this region."""
+        return self.shelf.get(id) or self.shares.with_us(id)
+
+    def startable(self, id: str) -> Image:
+        """For a new instance or system disk: Available, or Deprecated and named by its id."""
+        image = self.visible(id)
+        if image is None:
+            raise ApiError("InvalidImageId.NotFound", f"The image {id} does not exist.", 404)
+        if image.status not in ("Available", "Deprecated"):
+            raise ApiError("IncorrectImageStatus", f"{id} is {image.status}.", 400)
+        return image
+
     def from_family(self, family: str) -> Image | None:
-        """The newest available one."""
+        """The newest available one of our own."""
         found = [i for i in self.shelf if i.family == family and i.status == "Available"]
         return max(reversed(found), key=lambda image: image.created, default=None)
+
+    # Making -------------------------------------------------------------------------------------------------------
 
     def create(
         self,
         *,
         instance_id: str | None = None,
-        snapshot_ids: Sequence[str] = (),
+        disks: Sequence[Wanted] = (),
+        snapshot_id: str | None = None,
         name: str | None = None,
         family: str = "",
         version: str = "",
         description: str | None = None,
+        attributes: Attributes | None = None,
+        resource_group: str = "",
         tags: Mapping[str, str] | None = None,
         token: str | None = None,
+        dry_run: bool = False,
     ) -> Image:
+        """One source: the instance, else the mapped disks, else the one snapshot."""
         tags = dict(tags or {})
 
         def make() -> Image:
-            check_name(
-                name, ApiError("InvalidImageName.Malformed", f"{name!r} is not valid."), banned=("aliyun", "acs:")
-            )
-            check_description(description, ApiError("InvalidDescription.Malformed", "The description is not valid."))
-            check_tags(tags)
-            if name and any(image.name == name for image in self.shelf):
-                raise ApiError("InvalidImageName.Duplicated", f"There is an image named {name}.")
-            if len(self.shelf) >= self.quota:
-                raise ApiError("QuotaExceed.Image", f"There are {self.quota} custom images.", 403)
+            self._check(name, family, description, tags)
+            self._ecs.snapshots.standing.check()
             if instance_id is not None:
-                mappings, guest = self._of_instance(instance_id)
-            elif snapshot_ids:
-                mappings, guest = self._of_snapshots(snapshot_ids), None
+                take, guest = of_instance(self._ecs, instance_id)
+            elif disks or snapshot_id:
+                take, guest = of_snapshots(self._ecs, disks, snapshot_id), None
             else:
                 raise ApiError("MissingParameter", "InstanceId, SnapshotId or DiskDeviceMapping is mandatory.")
+            if dry_run:
+                raise ApiError("DryRunOperation", "Request validation has been passed with DryRun flag set.")
             image = Image(
                 id=self._ecs.chance.id("m"),
                 name=name or "",
@@ -119,95 +157,124 @@ class Images:
                 description=description or "",
                 version=version,
                 created=self._ecs.clock.now(),
-                mappings=mappings,
+                mappings=take(),
                 guest=guest,
                 source_instance=instance_id,
+                attributes=attributes or Attributes(),
+                resource_group=resource_group,
                 tags=tags,
             )
-            self.shelf.add(image)
-            for mapping in mappings:
-                if mapping.snapshot is not None:
-                    mapping.snapshot.images.add(image.id)
-            self._check_progress(image)
+            self.admit(image)
             return image
 
         fingerprint = (
-            instance_id, tuple(snapshot_ids), name, family, version, description, tuple(sorted(tags.items())),
+            instance_id, tuple(disks), snapshot_id, name, family, version, description, attributes, resource_group,
+            tuple(sorted(tags.items())),
         )  # fmt: skip
         mismatch = ApiError("IdempotenceParamNotMatch", f"The token {token} was used with other parameters.")
         image: Image = self._ecs.tokens.once("CreateImage", token, fingerprint, make, mismatch=mismatch)
         return image
 
-    def _of_instance(self, instance_id: str) -> tuple[tuple[Mapped, ...], dict[str, Any] | None]:
-        """Snapshots every disk; these count in the quota and outlive the image."""
-        instance = self._ecs.find_instance(instance_id)
-        if instance.state not in ("Running", "Stopped"):
-            raise ApiError("IncorrectInstanceStatus", f"{instance_id} is {instance.state}.")
-        disks = self._ecs.disks.of_instance(instance_id)
-        if not any(disk.kind == "system" for disk in disks):
-            raise ApiError("InvalidInstance.NotFoundSystemDisk", f"{instance_id} has no system disk.")
-        for disk in disks:
-            self._ecs.snapshots.check_disk(disk)
-        mappings = tuple(
-            Mapped(
-                kind=disk.kind,
-                device=disk.device.replace("/dev/vd", "/dev/xvd"),
-                size_gib=disk.size_gib,
-                snapshot=self._ecs.snapshots.take(disk),
-            )
-            for disk in disks
+    def _check(self, name: str | None, family: str, description: str | None, tags: Mapping[str, str]) -> None:
+        self.check_name(name)
+        check_name(
+            family or None, ApiError("InvalidImageFamily.Malformed", f"{family!r} is not valid."), banned=NOT_IN_NAMES
         )
-        return mappings, instance.guest
+        check_description(description, ApiError("InvalidDescription.Malformed", "The description is not valid."))
+        check_tags(tags)
+        self.check_room()
 
-    def _of_snapshots(self, ids: Sequence[str]) -> tuple[Mapped, ...]:
-        snapshots = [self._ecs.snapshots.find(snapshot_id) for snapshot_id in ids]
-        for snapshot in snapshots:
-            if snapshot.status != "accomplished":
-                raise ApiError("InvalidSnapshotId.NotReady", f"{snapshot.id} is {snapshot.status}.", 403)
-        systems = [s for s in snapshots if s.disk_kind == "system"]
-        if len(systems) != 1:
-            raise ApiError("OperationDenied", f"Exactly one snapshot of a system disk is needed, got {len(systems)}.")
-        data = [s for s in snapshots if s.disk_kind == "data"]
-        devices = [f"/dev/xvd{letter}" for letter in "bcdefghijklmnopqrstuvwxyz"]
-        return (
-            Mapped(kind="system", device="/dev/xvda", size_gib=systems[0].size_gib, snapshot=systems[0]),
-            *(
-                Mapped(kind="data", device=device, size_gib=snapshot.size_gib, snapshot=snapshot)
-                for device, snapshot in zip(devices, data, strict=False)
-            ),
-        )
+    def check_name(self, name: str | None) -> None:
+        """Valid, and no other of our images in this region has it."""
+        check_name(name, ApiError("InvalidImageName.Malformed", f"{name!r} is not valid."), banned=NOT_IN_NAMES)
+        if name and any(image.name == name for image in self.shelf):
+            raise ApiError("InvalidImageName.Duplicated", f"There is an image named {name}.")
+
+    def check_room(self) -> None:
+        if len(self.shelf) >= self.quota:
+            raise ApiError("QuotaExceed.Image", f"There are {self.quota} custom images.", 403)
+
+    def admit(self, image: Image) -> None:
+        """Put it on the shelf; it holds its snapshots and waits for them."""
+        self.shelf.add(image)
+        self.hold(image, image.mappings)
+
+    def hold(self, image: Image, mappings: Sequence[Mapped]) -> None:
+        image.mappings = tuple(mappings)
+        for snapshot in image.snapshots:
+            snapshot.images.add(image.id)
+        if image.status == "Creating":
+            self._check_progress(image)
 
     def snapshot_completed(self, snapshot: Snapshot) -> None:
-        for image_id in list(snapshot.images):
+        for image_id in sorted(snapshot.images):
             image = self.shelf.get(image_id)
-            if image is not None:
+            if image is not None and image.status == "Creating":
                 self._check_progress(image)
 
     def _check_progress(self, image: Image) -> None:
-        if all(m.snapshot is None or m.snapshot.status == "accomplished" for m in image.mappings):
+        states = {snapshot.status for snapshot in image.snapshots}
+        if "failed" in states:
+            image.status = "CreateFailed"
+            self.copies.ended(image)
+        elif states <= {"accomplished"}:
             self._ecs.clock.call_later(FINISHING, lambda: self._available(image), "image available")
 
     def _available(self, image: Image) -> None:
-        if image.status == "Creating":
+        if image.status == "Creating" and self.shelf.get(image.id) is image:
             image.status = "Available"
+            self.copies.ended(image)
 
-    def delete(self, id: str, *, force: bool = False) -> None:
-        """The snapshots stay. A missing image is ignored (the table also has a 404)."""
+    # Changing and leaving -----------------------------------------------------------------------------------------
+
+    def delete(self, id: str, *, force: bool = False, dry_run: bool = False) -> None:
+        """The snapshots stay, and can be deleted only now. Force overrides instances, not accounts."""
         image = self.shelf.get(id)
         if image is None:
+            if self.missing_deletes_answer_404:
+                raise ApiError("InvalidImageId.NotFound", f"The specified image {id} does not exist.", 404)
             return
+        if image.shared_with:
+            raise ApiError("ImageUseShared", f"{id} is shared with {len(image.shared_with)} accounts.", 403)
+        if self.copies.is_copying(image):
+            raise ApiError("OperationDenied.ImageCopying", f"{id} is being copied.", 403)
         if not force and any(instance.image_id == id for instance in self._ecs.instances.values()):
             raise ApiError("ImageUsingByInstance", f"{id} is used by instances; Force overrides.", 403)
-        self.shelf.remove(image)
-        for mapping in image.mappings:
-            if mapping.snapshot is not None:
-                mapping.snapshot.images.discard(id)
+        if dry_run:
+            raise ApiError("DryRunOperation", "Request validation has been passed with DryRun flag set.")
+        self.drop(image)
 
-    def modify(self, id: str, *, status: str | None, family: str | None, description: str | None) -> None:
+    def drop(self, image: Image) -> None:
+        self.shelf.remove(image)
+        for snapshot in image.snapshots:
+            snapshot.images.discard(image.id)
+
+    def modify(
+        self,
+        id: str,
+        *,
+        status: str | None = None,
+        family: str | None = None,
+        name: str | None = None,
+        description: str | None = None,
+        attributes: Attributes | None = None,
+    ) -> None:
         image = self.find(id)
+        if name and name != image.name:
+            self.check_name(name)
+        check_name(
+            family or None, ApiError("InvalidImageFamily.Malformed", f"{family!r} is not valid."), banned=NOT_IN_NAMES
+        )
+        check_description(
+            description or None, ApiError("InvalidDescription.Malformed", "The description is not valid.")
+        )
         if status is not None:
             if status not in ("Available", "Deprecated") or image.status not in ("Available", "Deprecated"):
                 raise ApiError("IncorrectImageStatus", f"{id} is {image.status} and cannot become {status}.")
+            if status == "Deprecated" and image.shared_with:  # assumption: DeleteImage's code
+                raise ApiError("ImageUseShared", f"{id} is shared; unshare it first.", 403)
             image.status = status
+        image.name = name or image.name
         image.family = image.family if family is None else family
         image.description = image.description if description is None else description
+        image.attributes = attributes or image.attributes

@@ -1,7 +1,11 @@
-"""Snapshots of single disks: incremental, slow by their changed blocks, counted against the manual quota.
+"""Snapshots: incremental, slow by their changed blocks, counted against the quota of their disk.
 
-Sources: ECS API CreateSnapshot, DescribeSnapshots, DeleteSnapshot, ModifySnapshotAttribute.
-Not modelled: encryption, sharing, locking, categories, copies to other regions, automatic policies.
+Three clocks run for each: taken (the contents are those of that instant), available (usable for new disks and
+rollbacks: at once for the ESSD family), accomplished (in the object storage: what images and copies want). One that
+fails shows it only when it is asked for, and by its event.
+
+Sources: ECS API CreateSnapshot, DescribeSnapshots, DeleteSnapshot, ModifySnapshotAttribute, ModifySnapshotCategory.
+Not modelled: encryption of disks and its keys, local (Flash) snapshots, storage sets.
 """
 
 from collections.abc import Mapping
@@ -11,6 +15,11 @@ from typing import TYPE_CHECKING
 
 from emulator.clock import Due
 from emulator.ecs.blocks import MIB, Layer
+from emulator.ecs.chains import Chains
+from emulator.ecs.copies import SnapshotCopies
+from emulator.ecs.locks import SnapshotLocks
+from emulator.ecs.policies import AutoSnapshotPolicies
+from emulator.ecs.preconditions import Standing, check_deletable, check_disk, check_retention
 from emulator.ecs.rules import check_description, check_name, check_tags, iso
 from emulator.ecs.shelf import Shelf
 from emulator.wire.call import ApiError
@@ -19,13 +28,10 @@ if TYPE_CHECKING:
     from emulator.ecs.disks import Disk
     from emulator.ecs.model import Ecs
 
-MANUAL_QUOTA = 256
-CONCURRENT_INSTANT = 10  # per disk of the ESSD family; others one (newer documents: a per-disk quota)
-RETENTION_DAYS = (1, 65_536)
-
 OVERHEAD_SECONDS = 5.0  # assumption, as is the speed
 MIB_PER_SECOND = 50.0
 JITTER_SECONDS = 1.0
+LOOK_AGAIN = timedelta(days=1)  # whether what kept an expired snapshot is gone (assumption)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -33,25 +39,38 @@ class Snapshot:
     id: str
     name: str
     description: str
-    disk_id: str
+    disk_id: str  # of a copy: the disk that its source was taken of; empty for what came with a copied base image
     disk_kind: str
     disk_category: str
     size_gib: int  # of the source disk
-    zone: str
+    zone: str  # empty for a copy: it does not come from a building
     created: datetime
     done_at: datetime  # when the upload will be over, if nothing hinders it
     layer: Layer = field(repr=False)
-    changed_bytes: int
+    changed_bytes: int  # when it was taken
+    full_bytes: int  # of the whole disk at that instant
     available: bool  # usable for new disks and rollbacks, for the ESSD family before it is accomplished
     retention_days: int | None = None
     status: str = "progressing"  # progressing | accomplished | failed
     finished: datetime | None = None
+    modified: datetime | None = None
     instance_id: str | None = None
     group_id: str | None = None
-    type: str = "user"
+    type: str = "user"  # user | auto
+    category: str = "standard"  # standard | archive
+    encrypted: bool = False
+    kms_key: str = ""
+    source_id: str = ""  # of a copy: what it was made of, and where
+    source_region: str = ""
+    resource_group: str = ""
+    is_shared: bool = False  # with other accounts; set by tests, no modelled action does it
+    managed_by: str = ""  # a cloud product that owns it (backup service); set by tests
     tags: dict[str, str] = field(default_factory=dict)
     disks: set[str] = field(default_factory=set)  # made of it and still there
     images: set[str] = field(default_factory=set)
+    copying: set[str] = field(default_factory=set)  # copies of it that are not finished
+    due: Due | None = field(default=None, repr=False)
+    release: Due | None = field(default=None, repr=False)
 
     @property
     def usage(self) -> str:
@@ -59,9 +78,19 @@ class Snapshot:
             bool(self.images), bool(self.disks)
         ]
 
+    @property
+    def is_copy(self) -> bool:
+        """A copy can never roll back the disk, not even where the disk is."""
+        return bool(self.source_id)
+
+    @property
+    def origin(self) -> str:
+        """As its event calls it."""
+        return "copied" if self.source_id else {"user": "user", "auto": "timer"}[self.type]
+
     def progress(self, now: datetime) -> int:
-        if self.status == "accomplished":
-            return 100
+        if self.status != "progressing":
+            return 100 if self.status == "accomplished" else 0
         whole = (self.done_at - self.created).total_seconds()
         return max(0, min(99, int(100 * (now - self.created).total_seconds() / whole)))
 
@@ -70,10 +99,15 @@ class Snapshots:
     def __init__(self, ecs: "Ecs") -> None:
         self._ecs = ecs
         self.shelf: Shelf[Snapshot] = Shelf()
-        self.by_disk: dict[str, dict[str, Snapshot]] = {}
-        self._dues: dict[str, Due] = {}
+        self.standing = Standing()
+        self.chains = Chains(ecs.clock)
+        self.locks = SnapshotLocks(ecs)
+        self.copies = SnapshotCopies(ecs)
+        self.policies = AutoSnapshotPolicies(ecs)
         self.missing_deletes_answer_404 = False
-        """The text says a missing id is ignored, the table has 404: both are seen as documented."""
+        """The text says a missing id is ignored, the table has 404: both are documented. The text wins by default,
+        since "ignored" is the answer that a careless program takes for "deleted"."""
+        self._failing: dict[str, int] = {}
 
     def find(self, id: str) -> Snapshot:
         snapshot = self.shelf.get(id)
@@ -88,8 +122,19 @@ class Snapshots:
             raise ApiError("InvalidSnapshotId.NotReady", f"The snapshot {id} is not ready.", 403)
         return snapshot
 
+    @property
+    def by_disk(self) -> Mapping[str, Mapping[str, Snapshot]]:
+        """Disks that have any, each with its snapshots by id, oldest first."""
+        return self.chains.by_disk
+
     def unfinished(self, disk_id: str) -> int:
-        return sum(1 for s in self.by_disk.get(disk_id, {}).values() if s.status == "progressing")
+        return self.chains.unfinished(disk_id)
+
+    def fail_next(self, disk_id: str, times: int = 1) -> None:
+        """The next snapshots (or copies) of this disk fail at their end, as silently as the cloud's."""
+        self._failing[disk_id] = self._failing.get(disk_id, 0) + times
+
+    # Coming -----------------------------------------------------------------------------------------------------
 
     def create(
         self,
@@ -99,6 +144,7 @@ class Snapshots:
         description: str | None = None,
         retention_days: int | None = None,
         tags: Mapping[str, str] | None = None,
+        resource_group: str = "",
         token: str | None = None,
     ) -> Snapshot:
         tags = dict(tags or {})
@@ -114,32 +160,19 @@ class Snapshots:
             check_tags(tags)
             disk = self._ecs.disks.find(disk_id)
             self.check_disk(disk)
-            return self.take(disk, name=name, description=description, retention_days=retention_days, tags=tags)
+            return self.take(
+                disk, name=name, description=description, retention_days=retention_days, tags=tags,
+                resource_group=resource_group,
+            )  # fmt: skip
 
-        fingerprint = (disk_id, name, description, retention_days, tuple(sorted(tags.items())))
+        fingerprint = (disk_id, name, description, retention_days, resource_group, tuple(sorted(tags.items())))
         snapshot: Snapshot = self._ecs.tokens.once("CreateSnapshot", token, fingerprint, make)
         return snapshot
 
-    def check_disk(self, disk: "Disk") -> None:
+    def check_disk(self, disk: "Disk", *, instance_locked_status: int = 403) -> None:
         """Whether a manual snapshot of this disk may begin now."""
-        if disk.state == "Available":
-            if disk.first_instance is None:
-                raise ApiError("IncorrectDiskStatus.NeverAttached", f"{disk.id} was never attached.", 403)
-        elif disk.state == "In_use":
-            instance = self._ecs.instances.get(disk.instance_id or "")
-            if instance is None or instance.state not in ("Running", "Stopped"):
-                raise ApiError(
-                    "IncorrectInstanceStatus", f"{disk.instance_id} is {instance.state if instance else 'gone'}."
-                )
-        else:
-            raise ApiError("IncorrectDiskStatus", f"{disk.id} is {disk.state}.", 403)
-        if len(self.by_disk.get(disk.id, ())) >= MANUAL_QUOTA:
-            raise ApiError("QuotaExceed.Snapshot", f"{disk.id} has {MANUAL_QUOTA} manual snapshots.", 403)
-        busy = self.unfinished(disk.id) if self._dues else 0
-        if busy and not disk.instant:
-            raise ApiError("IncorrectDiskStatus.CreatingSnapshot", f"{disk.id} is being snapshotted.", 403)
-        if busy >= CONCURRENT_INSTANT:
-            raise ApiError("QuotaExceed.ConcurrentSnapshotQuota", f"{disk.id}: {busy} snapshots are under way.", 403)
+        self.standing.check()
+        check_disk(self._ecs, disk, instance_locked_status=instance_locked_status)
 
     def take(
         self,
@@ -150,10 +183,13 @@ class Snapshots:
         retention_days: int | None = None,
         tags: Mapping[str, str] | None = None,
         group_id: str | None = None,
+        type: str = "user",
+        resource_group: str = "",
     ) -> Snapshot:
         """Capture the blocks now; the upload takes its time."""
         now = self._ecs.clock.now()
         changed = disk.volume.changed_bytes
+        full = disk.volume.used_bytes
         seconds = OVERHEAD_SECONDS + changed / MIB / MIB_PER_SECOND + self._ecs.chance.uniform(0, JITTER_SECONDS)
         dark = self._ecs.is_dark(disk.zone)
         snapshot = Snapshot(
@@ -169,54 +205,61 @@ class Snapshots:
             done_at=now + timedelta(seconds=seconds),
             layer=disk.volume.snapshot(),
             changed_bytes=changed,
+            full_bytes=full,
             # Assumption: what is taken of a dark zone can be used only when the zone is heard again.
             available=disk.instant and not dark,
             retention_days=retention_days,
             instance_id=disk.instance_id,
             group_id=group_id,
+            type=type,
+            resource_group=resource_group,
             tags=dict(tags or {}),
         )
-        self.shelf.add(snapshot)
-        self.by_disk.setdefault(disk.id, {})[snapshot.id] = snapshot
-        self._dues[snapshot.id] = self._ecs.clock.call_at(
-            snapshot.done_at, lambda: self._complete(snapshot), "snapshot completes"
-        )
-        self._plan_release(snapshot)
+        self.admit(snapshot)
         return snapshot
 
-    def _plan_release(self, snapshot: Snapshot) -> None:
-        if snapshot.retention_days is not None:
-            at = snapshot.created + timedelta(days=snapshot.retention_days)
-            self._ecs.clock.call_at(at, lambda: self._release(snapshot), "snapshot retention ends")
-
-    def _release(self, snapshot: Snapshot) -> None:
-        """The provider's retention deletes even the last point. One that is referred to stays (assumption)."""
-        assert snapshot.retention_days is not None
-        extended = snapshot.created + timedelta(days=snapshot.retention_days) > self._ecs.clock.now()
-        if extended or snapshot.id not in self.shelf or snapshot.images or snapshot.disks:
-            return
-        self._drop(snapshot)
+    def admit(self, snapshot: Snapshot) -> None:
+        """Put one that is under way on the shelf; it completes when its time has come."""
+        self.shelf.add(snapshot)
+        self.chains.add(snapshot)
+        snapshot.due = self._ecs.clock.call_at(snapshot.done_at, lambda: self._complete(snapshot), "snapshot completes")
+        self._plan_release(snapshot)
 
     def _complete(self, snapshot: Snapshot) -> None:
-        if self._ecs.is_dark(snapshot.zone):
+        if snapshot.due is None:
+            return
+        if snapshot.zone and self._ecs.is_dark(snapshot.zone):
             # The blocks cannot leave a dark zone: look again when it is heard.
             self._ecs.when_lit(snapshot.zone, lambda: self._complete(snapshot))
             return
-        if self._dues.pop(snapshot.id, None) is None:
-            return
+        snapshot.due = None
         now = self._ecs.clock.now()
-        snapshot.status, snapshot.available, snapshot.finished = "accomplished", True, now
+        failed = self._failing.pop(snapshot.disk_id, 0)
+        if failed > 1:
+            self._failing[snapshot.disk_id] = failed - 1
+        snapshot.status = "failed" if failed else "accomplished"
+        snapshot.available, snapshot.finished = not failed, now
+        self.chains.finished(snapshot)
+        if failed:  # it holds nothing; what it should have held is due again with the next one
+            snapshot.layer.delete()
+            self.chains.weigh(snapshot.disk_id)
         content = {
-            "result": "accomplished",
+            "result": snapshot.status,
             "snapshotId": snapshot.id,
             "snapshotName": snapshot.name,
-            "snapshotType": "user",
+            "snapshotType": snapshot.origin,
             "diskId": snapshot.disk_id,
             "startTime": iso(snapshot.created),
             "endTime": iso(now),
         }
-        self._ecs.publish("Snapshot:CreateSnapshotCompleted", "INFO", f"snapshot/{snapshot.id}", content)
+        level = "WARN" if failed else "INFO"
+        self._ecs.publish("Snapshot:CreateSnapshotCompleted", level, f"snapshot/{snapshot.id}", content)
+        self.locks.snapshot_finished(snapshot)
+        self.copies.ended(snapshot)
+        self.policies.snapshot_finished(snapshot)
         self._ecs.snapshot_completed(snapshot)
+
+    # Going ------------------------------------------------------------------------------------------------------
 
     def delete(self, id: str, *, force: bool = False) -> None:
         """Deleting one that is progressing cancels it. Force overrides only disks made of it, never images."""
@@ -225,26 +268,59 @@ class Snapshots:
             if self.missing_deletes_answer_404:
                 raise ApiError("InvalidSnapshotId.NotFound", f"The specified snapshot {id} does not exist.", 404)
             return
-        if snapshot.images:
-            raise ApiError("SnapshotCreatedImage", f"The image {min(snapshot.images)} was made of {id}.", 403)
-        if snapshot.disks and not force:
-            raise ApiError("SnapshotCreatedDisk", f"The disk {min(snapshot.disks)} was made of {id}.", 403)
-        self._drop(snapshot)
+        if self.locks.holds(id):
+            raise ApiError("InvalidOperation.SnapshotIsLocked", f"{id} is locked in compliance mode.", 403)
+        check_deletable(snapshot, force=force)
+        self.drop(snapshot)
 
-    def _drop(self, snapshot: Snapshot) -> None:
-        due = self._dues.pop(snapshot.id, None)
-        if due is not None:
-            due.cancel()
+    def drop(self, snapshot: Snapshot) -> None:
+        """Without any question."""
+        for due in (snapshot.due, snapshot.release):
+            if due is not None:
+                due.cancel()
+        snapshot.due = snapshot.release = None
         self.shelf.remove(snapshot)
-        siblings = self.by_disk[snapshot.disk_id]
-        del siblings[snapshot.id]
-        if not siblings:
-            del self.by_disk[snapshot.disk_id]
-        disk = self._ecs.disks.shelf.get(snapshot.disk_id)
-        if disk is not None:
-            disk.volume.forget(snapshot.layer)
         snapshot.layer.delete()
+        self.chains.remove(snapshot)
+        self.locks.snapshot_gone(snapshot)
+        self.copies.ended(snapshot)
         self._ecs.snapshot_gone(snapshot)
+
+    def disk_gone(self, disk: "Disk", *, with_automatic: bool) -> None:
+        """Manual snapshots outlive their disk; automatic ones go with it when it says so (DeleteAutoSnapshot)."""
+        self.policies.cancel_all(disk.id)
+        disk.volume.leave()
+        if with_automatic:
+            for snapshot in list(self.chains.of(disk.id)):
+                if snapshot.type == "auto" and not self.is_held(snapshot):
+                    self.drop(snapshot)
+        self.chains.weigh(disk.id)
+
+    def _plan_release(self, snapshot: Snapshot) -> None:
+        if snapshot.release is not None:
+            snapshot.release.cancel()
+            snapshot.release = None
+        if snapshot.retention_days is not None:
+            at = snapshot.created + timedelta(days=snapshot.retention_days)
+            snapshot.release = self._ecs.clock.call_at(at, lambda: self._release(snapshot), "snapshot retention ends")
+
+    def _release(self, snapshot: Snapshot) -> None:
+        """The provider's retention deletes even the last point. One that is referred to stays until it is not
+        (assumption)."""
+        if self.is_held(snapshot):
+            snapshot.release = self._ecs.clock.call_later(
+                LOOK_AGAIN, lambda: self._release(snapshot), "snapshot retention ended"
+            )
+            return
+        snapshot.release = None
+        self.drop(snapshot)
+
+    def is_held(self, snapshot: Snapshot) -> bool:
+        return bool(
+            snapshot.images or snapshot.disks or snapshot.copying or snapshot.is_shared or self.locks.holds(snapshot.id)
+        )
+
+    # Changing ---------------------------------------------------------------------------------------------------
 
     def modify(
         self, id: str, *, name: str | None = None, description: str | None = None, retention_days: int | None = None
@@ -257,6 +333,14 @@ class Snapshots:
         if description:
             check_description(description, ApiError("InvalidDescription.Malformed", "The text is not valid.", 404))
         check_retention(retention_days)
+        if snapshot.managed_by:
+            raise ApiError(
+                "InvalidOperation.ResourceManagedByCloudProduct", f"{id} belongs to {snapshot.managed_by}.", 403
+            )
+        if snapshot.status == "failed":  # assumption: which of the two codes is whose
+            raise ApiError("InvalidSnapshotId.NotReady", f"{id} is failed.")
+        if not snapshot.available:
+            raise ApiError("IncorrectDiskStatus.CreatingSnapshot", f"{id} is still being created.")
         if retention_days is not None:
             if snapshot.retention_days is None or retention_days < snapshot.retention_days:
                 raise ApiError(
@@ -267,9 +351,13 @@ class Snapshots:
             self._plan_release(snapshot)
         snapshot.name = snapshot.name if name is None else name
         snapshot.description = snapshot.description if description is None else description
+        snapshot.modified = self._ecs.clock.now()
 
-
-def check_retention(days: int | None) -> None:
-    low, high = RETENTION_DAYS
-    if days is not None and not low <= days <= high:
-        raise ApiError("InvalidRetentionDays.Malformed", f"RetentionDays is {low}-{high}, got {days}.")
+    def archive(self, id: str, retention_days: int | None) -> None:
+        """Irreversible. Without a retention it is kept for ever."""
+        snapshot = self.find(id)
+        self.standing.check_archive(snapshot, retention_days, self._ecs.clock.now())
+        snapshot.category = "archive"
+        snapshot.retention_days = retention_days
+        snapshot.modified = self._ecs.clock.now()
+        self._plan_release(snapshot)

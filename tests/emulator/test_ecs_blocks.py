@@ -57,7 +57,6 @@ def test_deleting_a_snapshot_hands_its_blocks_to_the_next() -> None:
     volume.write(BLOCK, b"b")
     second = volume.snapshot()
 
-    volume.forget(first)
     first.delete()
 
     assert second.bytes_owned == 2 * BLOCK
@@ -72,7 +71,6 @@ def test_after_the_newest_is_deleted_its_changes_are_due_again() -> None:
     volume.write(BLOCK, b"b")
     newest = volume.snapshot()
 
-    volume.forget(newest)
     newest.delete()
 
     assert volume.changed_bytes == BLOCK
@@ -118,7 +116,6 @@ def test_any_order_of_deletions_and_rollbacks_keeps_every_other_snapshot_whole(s
             layer, contents = kept[number % len(kept)]
             if what == "delete":
                 before = volume.read(0, volume.size)
-                volume.forget(layer)
                 layer.delete()
                 kept.remove((layer, contents))
                 assert volume.read(0, volume.size) == before

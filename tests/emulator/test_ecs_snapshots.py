@@ -97,7 +97,7 @@ def test_blocks_cannot_leave_a_dark_zone(stage: Stage) -> None:
 def test_the_manual_quota_counts_per_disk(stage: Stage) -> None:
     for _ in range(26):
         for _ in range(10):
-            if len(stage.ecs.snapshots.by_disk.get("d-data", ())) < 256:
+            if stage.ecs.snapshots.chains.count("d-data") < 256:
                 stage.snapshot()
         stage.advance(20)
 

@@ -1,17 +1,30 @@
 """CreateImage, DescribeImages, DescribeImageFromFamily, ModifyImageAttribute, DeleteImage."""
 
+from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from emulator.ecs.api import paging
-from emulator.ecs.images import STATES, Image
+from emulator.ecs.api.snapshots import ACCOUNT_CODES, DISK_CODES, TAG_CODES
+from emulator.ecs.api.windows import creation_window
+from emulator.ecs.image_sources import Wanted
+from emulator.ecs.images import STATES, Attributes, Image
 from emulator.ecs.rules import iso
-from emulator.ecs.shelf import carries
+from emulator.ecs.shelf import Shelf, carries
 from emulator.wire import params
 from emulator.wire.call import ApiError, Call, Operation
-from emulator.wire.declare import reads
+from emulator.wire.declare import raises, reads
 
 if TYPE_CHECKING:
     from emulator.ecs.model import Ecs
+
+FAMILY_LACKS = ("ResourceGroupId", "BootMode", "Usable", "ImageOwnerId", "IsPublic", "Features")
+MAPPING_LACKS = ("RemainTime", "Encrypted", "Progress")
+"""Fields that DescribeImages has and DescribeImageFromFamily has not."""
+
+OWNERS = ("system", "self", "others", "marketplace")
+BOOT_MODES = ("BIOS", "UEFI", "UEFI-Preferred")
+ARCHITECTURES = ("i386", "x86_64", "arm64")
 
 
 def operations(ecs: "Ecs") -> dict[str, Operation]:
@@ -25,11 +38,6 @@ def operations(ecs: "Ecs") -> dict[str, Operation]:
     }
 
 
-FAMILY_LACKS = ("ResourceGroupId", "BootMode", "Usable", "ImageOwnerId", "IsPublic")
-MAPPING_LACKS = ("RemainTime", "Encrypted", "Progress")
-"""Fields that DescribeImages has and DescribeImageFromFamily has not."""
-
-
 class ImagesApi:
     def __init__(self, ecs: "Ecs") -> None:
         self._ecs = ecs
@@ -37,68 +45,115 @@ class ImagesApi:
     @reads(
         "InstanceId", "SnapshotId", "DiskDeviceMapping.N.SnapshotId", "DiskDeviceMapping.N.Size",
         "DiskDeviceMapping.N.Device", "DiskDeviceMapping.N.DiskType", "ImageName", "ImageFamily", "ImageVersion",
-        "Description", "ClientToken", "DryRun", *paging.TAGS,
+        "Description", "Platform", "Architecture", "BootMode", "DetectionStrategy", "Features.ImdsSupport",
+        "ResourceGroupId", "ClientToken", "DryRun", *paging.TAGS,
+    )  # fmt: skip
+    @raises(
+        "InvalidImageName.Malformed", "InvalidImageName.Duplicated", "InvalidDescription.Malformed",
+        "InvalidDevice.Malformed", "InvalidDevice.InUse", "InvalidSize.ValueNotSupported", "OperationDenied",
+        "IdempotenceParamNotMatch", "IdempotentProcessing", "InvalidClientToken.Malformed",
+        "InvalidInstance.NotFoundSystemDisk", "InvalidImageFamily.Malformed", "DryRunOperation",
+        "InvalidSnapshotId.NotReady", "IncorrectInstanceStatus.NeedRestart", "QuotaExceed.Image",
+        "InvalidSystemSnapshot.Missing", "InvalidSnapshotId.NotFound", "InvalidInstanceId.NotFound", *DISK_CODES,
+        *ACCOUNT_CODES, *TAG_CODES,
     )  # fmt: skip
     def create(self, call: Call) -> dict[str, Any]:
-        """One source: InstanceId, else DiskDeviceMapping, else SnapshotId. Devices of mappings are given anew."""
-        paging.dry_run(call)
+        """Begins an image. One source: InstanceId, else DiskDeviceMapping, else SnapshotId.
+
+        Not modelled: DetectionStrategy's findings, quotas of families, encryption, secure boot.
+        """
         p = call.params
-        instance = p.get("InstanceId") or None
-        mapped = [entry["SnapshotId"] for entry in params.objects(p, "DiskDeviceMapping") if entry.get("SnapshotId")]
-        single = [p["SnapshotId"]] if p.get("SnapshotId") else []
+        if p.get("DetectionStrategy") not in (None, "", "Standard"):
+            raise params.invalid("DetectionStrategy", f"{p['DetectionStrategy']!r} is not Standard")
         image = self._ecs.images.create(
-            instance_id=instance,
-            snapshot_ids=() if instance else mapped or single,
-            name=p.get("ImageName"),
+            instance_id=p.get("InstanceId") or None,
+            disks=[_wanted(entry) for entry in params.objects(p, "DiskDeviceMapping")],
+            snapshot_id=p.get("SnapshotId") or None,
+            name=p.get("ImageName") or None,
             family=p.get("ImageFamily", ""),
             version=p.get("ImageVersion", ""),
-            description=p.get("Description"),
+            description=p.get("Description") or None,
+            attributes=_attributes(call, Attributes()),
+            resource_group=p.get("ResourceGroupId", ""),
             tags=paging.tags(call),
             token=p.get("ClientToken"),
+            dry_run=params.boolean(p, "DryRun", False),
         )
         return {"ImageId": image.id}
 
     @reads(
-        "ImageId", "ImageName", "ImageFamily", "SnapshotId", "Status", "ImageOwnerAlias", "Usage", "Usable",
-        *paging.TAGS, *paging.PAGING,
+        "ImageId", "ImageName", "ImageFamily", "SnapshotId", "Status", "ImageOwnerAlias", "ImageOwnerId", "Usage",
+        "Usable", "OSType", "Architecture", "ResourceGroupId", "IsPublic", "ShowExpired", "ActionType",
+        "Filter.N.Key", "Filter.N.Value", "PageNumber", "PageSize", "DryRun", *paging.TAGS,
     )  # fmt: skip
+    @raises("InvalidStatus", "InvalidFilterKey.NotFound", "InvalidFilterValue", "DryRunOperation")
     def describe(self, call: Call) -> dict[str, Any]:
-        """Only Available ones unless Status says otherwise."""
+        """Lists our images and those shared with us by page numbers: only Available ones unless Status says otherwise.
+
+        ImageName matches a part of the name (fuzzy search; assumption: as it is). Not modelled: community and
+        marketplace images (none exist), filters by network type and hot-plugging, InstanceType.
+        """
         p = call.params
-        states = _states(p.get("Status"), usable_given="Usable" in p)
-        image_id, name, family, snapshot = (
-            p.get("ImageId"),
-            p.get("ImageName"),
-            p.get("ImageFamily"),
-            p.get("SnapshotId"),
-        )
-        owner, usage = p.get("ImageOwnerAlias"), p.get("Usage")
+        usable = params.boolean(p, "Usable")
+        states = _states(p.get("Status"), usable_given=usable is not None)
+        owner = p.get("ImageOwnerAlias") or None
+        if owner is not None and owner not in OWNERS:
+            raise params.invalid("ImageOwnerAlias", f"{owner!r} is not one of {', '.join(OWNERS)}")
+        public = params.boolean(p, "IsPublic", False)
+        if public and owner != "others":
+            raise params.invalid("IsPublic", "true wants ImageOwnerAlias others")
+        since, until = creation_window(call)
+        usage, name, snapshot, account = p.get("Usage"), p.get("ImageName"), p.get("SnapshotId"), p.get("ImageOwnerId")
         tags = paging.tag_filter(call)
+        used = {instance.image_id for instance in self._ecs.instances.values()}
+        shelf, owners = self._shelf(owner, public=public)
+        wanted = {
+            "id": p.get("ImageId"), "family": p.get("ImageFamily"), "resource_group": p.get("ResourceGroupId"),
+        }  # fmt: skip
+        os, architecture = p.get("OSType"), p.get("Architecture")
 
         def matches(image: Image) -> bool:
             return (
                 (states is None or image.status in states)
-                and (not image_id or image.id == image_id)
-                and (not name or image.name == name)
-                and (not family or image.family == family)
-                and (not snapshot or any(m.snapshot and m.snapshot.id == snapshot for m in image.mappings))
-                and (owner in (None, "", "self"))
-                and (not usage or self._usage(image) == usage)
+                and all(not value or getattr(image, field) == value for field, value in wanted.items())
+                and (not name or name in image.name)
+                and (not snapshot or any(s.id == snapshot for s in image.snapshots))
+                and (not account or owners[image.id] == account)
+                and (not usage or usage == ("instance" if image.id in used else "none"))
+                and (usable is None or usable == _usable(image))
+                and (not os or image.attributes.os == os)
+                and (not architecture or image.attributes.architecture == architecture)
+                and (since is None or image.created >= since)
+                and (until is None or image.created <= until)
                 and (not tags or carries(image.tags, tags))
             )
 
-        items, fields = paging.numbered(call, self._ecs.images.shelf, matches, self._render, cap=100)
+        items, fields = paging.numbered(
+            call, shelf, matches, lambda image: self._render(image, owners[image.id], used), cap=100
+        )
         return {
             "Images": {"Image": items},
             "RegionId": self._ecs.region,
             **paging.only(fields, "PageNumber", "PageSize", "TotalCount"),
         }
 
-    def _usage(self, image: Image) -> str:
-        return "instance" if any(i.image_id == image.id for i in self._ecs.instances.values()) else "none"
+    def _shelf(self, alias: str | None, *, public: bool) -> tuple[Shelf[Image], dict[str, str]]:
+        """What the owner's alias shows, and who owns what."""
+        ours = self._ecs.images.shelf
+        shared = self._ecs.images.shares.all_with_us() if alias in (None, "others") and not public else []
+        if alias in (None, "self") and not shared:
+            return ours, dict.fromkeys(ours.by_id, self._ecs.account)
+        shelf: Shelf[Image] = Shelf()
+        owners: dict[str, str] = {}
+        for owner, image in [*shared, *((self._ecs.account, image) for image in (ours if alias is None else ()))]:
+            shelf.add(image)
+            owners[image.id] = owner
+        return shelf, owners
 
-    def _render(self, image: Image) -> dict[str, Any]:
+    def _render(self, image: Image, owner: str, used: "set[str]") -> dict[str, Any]:
         now = self._ecs.clock.now()
+        is_own = owner == self._ecs.account
+        about = image.attributes
         return {
             "ImageId": image.id,
             "ImageName": image.name,
@@ -107,21 +162,21 @@ class ImagesApi:
             "Description": image.description,
             "Status": image.status,
             "Progress": f"{image.progress(now)}%",
-            "Usable": image.status in ("Available", "Deprecated"),
-            "Usage": self._usage(image),
+            "Usable": _usable(image),
+            "Usage": "instance" if image.id in used else "none",
             "Size": image.system.size_gib,
             "CreationTime": iso(image.created),
-            "ImageOwnerAlias": "self",
-            "ImageOwnerId": int(self._ecs.account),
-            "IsSelfShared": "",
-            "IsCopied": False,
+            "ImageOwnerAlias": "self" if is_own else "others",
+            "ImageOwnerId": int(owner),
+            "IsSelfShared": str(bool(image.shared_with)) if is_own else "",
+            "IsCopied": image.is_copied,
             "IsPublic": False,
-            "Architecture": "x86_64",
-            "BootMode": "BIOS",
-            "OSType": "linux",
+            "Architecture": about.architecture,
+            "BootMode": about.boot_mode,
+            "OSType": about.os,
             "OSName": "",
-            "Platform": "Others Linux",
-            "ResourceGroupId": "",
+            "Platform": about.platform,
+            "ResourceGroupId": image.resource_group,
             "DiskDeviceMappings": {
                 "DiskDeviceMapping": [
                     {
@@ -130,23 +185,26 @@ class ImagesApi:
                         "Device": mapping.device,
                         "Type": mapping.kind,
                         "Progress": "100%" if mapping.snapshot is None else f"{mapping.snapshot.progress(now)}%",
-                        "RemainTime": 0,
-                        "Encrypted": False,
+                        "RemainTime": 0 if mapping.snapshot is None else _remaining(mapping.snapshot.done_at, now),
+                        "Encrypted": mapping.snapshot is not None and mapping.snapshot.encrypted,
                         "Format": "",
                     }
                     for mapping in image.mappings
                 ]
             },
+            "Features": {"ImdsSupport": about.imds},
             "Tags": paging.tag_list(image.tags),
         }
 
     @reads("ImageFamily")
+    @raises()
     def from_family(self, call: Call) -> dict[str, Any]:
         """The newest available image of the family; an empty object when there is none."""
         image = self._ecs.images.from_family(params.required(call.params, "ImageFamily"))
         if image is None:
             return {"Image": {}}
-        rendered = self._render(image)
+        used = {instance.image_id for instance in self._ecs.instances.values()}
+        rendered = self._render(image, self._ecs.account, used)
         for absent in FAMILY_LACKS:
             del rendered[absent]
         for mapping in rendered["DiskDeviceMappings"]["DiskDeviceMapping"]:
@@ -154,24 +212,81 @@ class ImagesApi:
                 del mapping[absent]
         return {"Image": rendered}
 
-    @reads("ImageId", "Status", "ImageFamily", "Description", "ImageName")
+    @reads("ImageId", "Status", "ImageFamily", "Description", "ImageName", "BootMode", "Features.ImdsSupport", "DryRun")
+    @raises(
+        "InvalidImageId.NotFound", "IncorrectImageStatus", "ImageUseShared", "InvalidImageName.Malformed",
+        "InvalidImageName.Duplicated", "InvalidImageFamily.Malformed", "InvalidDescription.Malformed",
+        "DryRunOperation",
+    )  # fmt: skip
     def modify(self, call: Call) -> dict[str, Any]:
+        """Changes what an image says of itself. A deprecated one leaves its family and can still be started by id.
+
+        Not modelled: LicenseType, NVMe support.
+        """
         p = call.params
+        image = self._ecs.images.find(params.required(p, "ImageId"))
+        attributes = _attributes(call, image.attributes)
+        paging.dry_run(call)
         self._ecs.images.modify(
-            params.required(p, "ImageId"),
-            status=p.get("Status"),
+            image.id,
+            status=p.get("Status") or None,
             family=p.get("ImageFamily"),
+            name=p.get("ImageName") or None,
             description=p.get("Description"),
+            attributes=attributes,
         )
         return {}
 
     @reads("ImageId", "Force", "DryRun")
+    @raises(
+        "ImageUsingByInstance", "ImageUseShared", "OperationDenied.ImageCopying", "InvalidImageId.NotFound",
+        "DryRunOperation",
+    )  # fmt: skip
     def delete(self, call: Call) -> dict[str, Any]:
-        paging.dry_run(call)
+        """Deletes an image, not its snapshots. A missing one is ignored unless a switch says 404.
+
+        Not modelled: import, export, community images.
+        """
         self._ecs.images.delete(
-            params.required(call.params, "ImageId"), force=params.boolean(call.params, "Force", False)
+            params.required(call.params, "ImageId"),
+            force=params.boolean(call.params, "Force", False),
+            dry_run=params.boolean(call.params, "DryRun", False),
         )
         return {}
+
+
+def _usable(image: Image) -> bool:
+    return image.status in ("Available", "Deprecated")
+
+
+def _remaining(done_at: datetime, now: datetime) -> int:
+    return max(0, round((done_at - now).total_seconds()))
+
+
+def _wanted(entry: dict[str, str]) -> Wanted:
+    return Wanted(
+        snapshot_id=entry.get("SnapshotId", ""),
+        size_gib=params.integer(entry, "Size"),
+        device=entry.get("Device", ""),
+        kind=entry.get("DiskType", ""),
+    )
+
+
+def _attributes(call: Call, now: Attributes) -> Attributes:
+    p = call.params
+    boot_mode = p.get("BootMode") or now.boot_mode
+    if boot_mode not in BOOT_MODES:
+        raise params.invalid("BootMode", f"{boot_mode!r} is not one of {', '.join(BOOT_MODES)}")
+    architecture = p.get("Architecture") or now.architecture
+    if architecture not in ARCHITECTURES:
+        raise params.invalid("Architecture", f"{architecture!r} is not one of {', '.join(ARCHITECTURES)}")
+    return replace(
+        now,
+        boot_mode=boot_mode,
+        architecture=architecture,
+        platform=p.get("Platform") or now.platform,
+        imds=p.get("Features.ImdsSupport") or now.imds,
+    )
 
 
 def _states(status: str | None, *, usable_given: bool) -> tuple[str, ...] | None:
