@@ -65,7 +65,7 @@ def test_an_image_of_snapshots_wants_them_complete(stage: Stage) -> None:
     assert stage.refusal("CreateImage", given) == (403, "InvalidSnapshotId.NotReady")
     stage.advance(30)
     assert stage.ask("CreateImage", given)["ImageId"]
-    assert stage.refusal("CreateImage", SnapshotId=data, ImageName="no-system") == (400, "OperationDenied")
+    assert stage.refusal("CreateImage", SnapshotId=data, ImageName="no-system") == (403, "OperationDenied")
 
 
 def test_names_are_unique_and_tokens_have_their_own_code_here(stage: Stage) -> None:

@@ -422,6 +422,7 @@ def test_a_rollback_needs_a_stopped_instance_and_a_snapshot_of_that_very_disk(st
     stage.advance(60)
     assert stage.refusal("ResetDisk", DiskId="d-data", SnapshotId=other) == (403, "InvalidParameter.Mismatch")
     stage.ask("ResetDisk", DiskId="d-data", SnapshotId=mine)
+    stage.advance(60)
 
     assert stage.ecs.disks.find("d-data").volume.read(0, 4) == b"oooo"
 
