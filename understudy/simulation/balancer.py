@@ -4,7 +4,7 @@ from emulator.cloud import Cloud
 from emulator.slb.model import Backend as Member
 from shared.domain.ids import InstanceId, LoadBalancerId
 from shared.ports.balancer import Backend, Health
-from understudy.simulation.refusals import in_our_words
+from understudy.simulation.call import called, read
 
 WORST_FIRST = (Health.ABNORMAL, Health.UNAVAILABLE, Health.NORMAL)
 
@@ -13,16 +13,21 @@ class InProcessBalancer:
     """Health is what the checks found; without a running server nobody checks, and every answer is UNAVAILABLE."""
 
     def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
         self._slb = cloud.slb
 
     def backends(self, balancer: LoadBalancerId) -> tuple[Backend, ...]:
-        with in_our_words(f"backends of {balancer}", changes=False):
+        def now() -> tuple[Backend, ...]:
             members = self._slb.get(balancer).backends.values()
-        return tuple(Backend(server=InstanceId(m.server), weight=m.weight) for m in members)
+            return tuple(Backend(server=InstanceId(m.server), weight=m.weight) for m in members)
+
+        return read(self._cloud, "slb", "DescribeLoadBalancerAttribute", balancer, now)
 
     def health(self, balancer: LoadBalancerId) -> dict[InstanceId, Health]:
-        with in_our_words(f"health of {balancer}", changes=False):
-            found = self._slb.get(balancer)
+        return read(self._cloud, "slb", "DescribeHealthStatus", balancer, lambda: self._health(balancer))
+
+    def _health(self, balancer: LoadBalancerId) -> dict[InstanceId, Health]:
+        found = self._slb.get(balancer)
         seen: dict[InstanceId, Health] = {}
         for listener in found.listeners.values():
             for server in map(InstanceId, found.backends):
@@ -31,17 +36,17 @@ class InProcessBalancer:
         return seen
 
     def attach(self, balancer: LoadBalancerId, server: InstanceId, *, weight: int) -> None:
-        with in_our_words(f"attach {server} to {balancer}", changes=True):
-            member = Member(server=server, weight=weight)
-            if server in self._slb.get(balancer).backends:
-                self._slb.set_weights(balancer, [member])
-            else:
-                self._slb.attach(balancer, [member])
+        standing = next((b.weight for b in self.backends(balancer) if b.server == server), None)
+        if standing is None:
+            with called(self._cloud, "slb", "AddBackendServers", changes=True, about=balancer):
+                self._slb.attach(balancer, [Member(server=server, weight=weight)])
+        elif standing != weight:
+            self.set_weight(balancer, server, weight=weight)
 
     def set_weight(self, balancer: LoadBalancerId, server: InstanceId, *, weight: int) -> None:
-        with in_our_words(f"set the weight of {server} in {balancer}", changes=True):
+        with called(self._cloud, "slb", "SetBackendServers", changes=True, about=balancer):
             self._slb.set_weights(balancer, [Member(server=server, weight=weight)])
 
     def detach(self, balancer: LoadBalancerId, server: InstanceId) -> None:
-        with in_our_words(f"detach {server} from {balancer}", changes=True):
+        with called(self._cloud, "slb", "RemoveBackendServers", changes=True, about=balancer):
             self._slb.detach(balancer, [server])

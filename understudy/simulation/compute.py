@@ -4,7 +4,7 @@ Refusals pass through the same table of cloud codes as the SDK's, so both doors 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from emulator.cloud import Cloud
@@ -16,8 +16,6 @@ from emulator.ecs import snapshots as snapshot_models
 from emulator.ecs.model import Ecs
 from emulator.ecs.shelf import Resource
 from emulator.ecs.tagging import Tagging
-from emulator.wire.call import ApiError
-from shared.adapters.cloud_errors import translate
 from shared.domain.errors import NotFound
 from shared.domain.ids import DiskId, ImageId, InstanceId, SnapshotGroupId, SnapshotId
 from shared.domain.inventory import (
@@ -33,6 +31,7 @@ from shared.domain.inventory import (
     SystemEvent,
 )
 from shared.ports.compute import InstanceRequest
+from understudy.simulation.call import called, read
 
 IMAGE_STATES = {
     "Waiting": ImageState.CREATING,
@@ -60,17 +59,6 @@ def _chosen(
             yield read(item)
 
 
-@contextmanager
-def refusals(action: str, *, changes: bool) -> Iterator[None]:
-    """The cloud's refusals in our words."""
-    try:
-        yield
-    except ApiError as error:
-        raise translate(
-            f"ecs {action}", code=error.code, status=error.status, message=error.message, changes=changes
-        ) from error
-
-
 class _InProcess:
     """Belongs to the thread that owns `cloud`."""
 
@@ -81,6 +69,16 @@ class _InProcess:
     def _ecs(self) -> Ecs:
         return self._cloud.ecs
 
+    def _changing(self, action: str) -> AbstractContextManager[object]:
+        return called(self._cloud, "ecs", action, changes=True)
+
+    def _listed(self, action: str, question: object, found: Callable[[], Iterator[V]]) -> Iterator[V]:
+        """One page here, however many there are on the wire."""
+        if not self._cloud.faults.on_calls:
+            yield from found()
+            return
+        yield from read(self._cloud, "ecs", action, question, lambda: tuple(found()))
+
 
 class InProcessInventory(_InProcess):
     """Implements `shared.ports.compute.Inventory`."""
@@ -88,7 +86,9 @@ class InProcessInventory(_InProcess):
     def instances(
         self, *, ids: Sequence[InstanceId] | None = None, tags: Mapping[str, str] | None = None
     ) -> Iterator[Instance]:
-        yield from _chosen(self._ecs.shelf.by_id, ids, tags, instance)
+        return self._listed(
+            "DescribeInstances", (ids, tags), lambda: _chosen(self._ecs.shelf.by_id, ids, tags, instance)
+        )
 
     def disks(
         self,
@@ -97,11 +97,17 @@ class InProcessInventory(_InProcess):
         instance: InstanceId | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> Iterator[Disk]:
-        for found in _chosen(self._ecs.disks.shelf.by_id, ids, tags, disk):
-            if instance is None or found.instance == instance:
-                yield found
+        def found() -> Iterator[Disk]:
+            for one in _chosen(self._ecs.disks.shelf.by_id, ids, tags, disk):
+                if instance is None or one.instance == instance:
+                    yield one
+
+        return self._listed("DescribeDisks", (ids, instance, tags), found)
 
     def system_events(self, instance: InstanceId) -> Iterator[SystemEvent]:
+        return self._listed("DescribeInstanceHistoryEvents", instance, lambda: self._events(instance))
+
+    def _events(self, instance: InstanceId) -> Iterator[SystemEvent]:
         for event in self._ecs.events.of(instance):
             yield SystemEvent(
                 id=event.id,
@@ -117,17 +123,18 @@ class InProcessSnapshots(_InProcess):
     """Implements `shared.ports.compute.Snapshots`."""
 
     def create(self, disk: DiskId, *, name: str, tags: Mapping[str, str], token: str) -> SnapshotId:
-        with refusals("CreateSnapshot", changes=True):
+        with self._changing("CreateSnapshot"):
             return SnapshotId(self._ecs.snapshots.create(disk, name=name, tags=tags, token=token).id)
 
     def create_group(self, instance: InstanceId, *, name: str, tags: Mapping[str, str], token: str) -> SnapshotGroupId:
-        with refusals("CreateSnapshotGroup", changes=True):
+        with self._changing("CreateSnapshotGroup"):
             return SnapshotGroupId(self._ecs.groups.create(instance_id=instance, name=name, tags=tags, token=token).id)
 
     def groups(
         self, *, ids: Sequence[SnapshotGroupId] | None = None, tags: Mapping[str, str] | None = None
     ) -> Iterator[SnapshotGroup]:
-        yield from _chosen(self._ecs.groups.shelf.by_id, ids, tags, snapshot_group)
+        shelf = self._ecs.groups.shelf.by_id
+        return self._listed("DescribeSnapshotGroups", (ids, tags), lambda: _chosen(shelf, ids, tags, snapshot_group))
 
     def list(
         self,
@@ -139,11 +146,15 @@ class InProcessSnapshots(_InProcess):
         now = self._cloud.clock.now()
         snapshots = self._ecs.snapshots
         source = snapshots.shelf.by_id if disk is None else snapshots.by_disk.get(disk, {})
-        yield from _chosen(source, ids, tags, lambda found: snapshot(found, found.progress(now)))
+        return self._listed(
+            "DescribeSnapshots",
+            (ids, disk, tags),
+            lambda: _chosen(source, ids, tags, lambda found: snapshot(found, found.progress(now))),
+        )
 
     def delete(self, snapshot: SnapshotId) -> None:
         try:
-            with refusals("DeleteSnapshot", changes=True):
+            with self._changing("DeleteSnapshot"):
                 self._ecs.snapshots.delete(snapshot)
         except NotFound:
             return
@@ -155,7 +166,7 @@ class InProcessImages(_InProcess):
     def create_from_instance(
         self, instance: InstanceId, *, name: str, family: str, tags: Mapping[str, str], token: str
     ) -> ImageId:
-        with refusals("CreateImage", changes=True):
+        with self._changing("CreateImage"):
             made = self._ecs.images.create(instance_id=instance, name=name, family=family, tags=tags, token=token)
             return ImageId(made.id)
 
@@ -166,9 +177,12 @@ class InProcessImages(_InProcess):
         family: str | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> Iterator[Image]:
-        for found in _chosen(self._ecs.images.shelf.by_id, ids, tags, image):
-            if family is None or found.family == family:
-                yield found
+        def found() -> Iterator[Image]:
+            for one in _chosen(self._ecs.images.shelf.by_id, ids, tags, image):
+                if family is None or one.family == family:
+                    yield one
+
+        return self._listed("DescribeImages", (ids, family, tags), found)
 
 
 class InProcessInstances(_InProcess):
@@ -198,19 +212,19 @@ class InProcessInstances(_InProcess):
             key_pair=request.key_pair,
             tags=tuple(sorted(request.tags.items())),
         )
-        with refusals("RunInstances", changes=True):
+        with self._changing("RunInstances"):
             return InstanceId(self._ecs.lifecycle.run(order, token=token)[0].id)
 
     def stop(self, instance: InstanceId, *, force: bool) -> None:
-        with refusals("StopInstance", changes=True):
+        with self._changing("StopInstance"):
             self._ecs.lifecycle.stop(self._ecs.find_instance(instance), force=force, mode="KeepCharging")
 
     def start(self, instance: InstanceId) -> None:
-        with refusals("StartInstance", changes=True):
+        with self._changing("StartInstance"):
             self._ecs.lifecycle.start(self._ecs.find_instance(instance))
 
     def tag(self, ids: Sequence[str], *, resource_type: str, tags: Mapping[str, str]) -> None:
-        with refusals("TagResources", changes=True):
+        with self._changing("TagResources"):
             if ids:
                 Tagging(self._ecs).tag(resource_type, ids, tags)
 

@@ -4,19 +4,29 @@ from emulator.cloud import Cloud
 from emulator.pvtz.model import ENABLE
 from shared.domain.errors import NotFound, Permanent
 from shared.ports.names import NameRecord
-from understudy.simulation.refusals import in_our_words
+from understudy.simulation.call import called, read
 
 
 class InProcessNames:
     def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
         self._pvtz = cloud.pvtz
 
     def records(self, *, zone: str, host: str, type: str) -> tuple[NameRecord, ...]:
-        named = [z for z in self._pvtz.zones.values() if z.name == zone.lower()]
+        named = read(self._cloud, "pvtz", "DescribeZones", zone, lambda: self._named(zone))
         if not named:
             raise NotFound(f"no private zone is called {zone}")
         if len(named) > 1:
             raise Permanent(f"{len(named)} private zones are called {zone}; keep one for the failover")
+        question = (named[0], host, type)
+        return read(
+            self._cloud, "pvtz", "DescribeZoneRecords", question, lambda: self._records(named[0], zone, host, type)
+        )
+
+    def _named(self, zone: str) -> tuple[str, ...]:
+        return tuple(z.id for z in self._pvtz.zones.values() if z.name == zone.lower())
+
+    def _records(self, zone_id: str, zone: str, host: str, type: str) -> tuple[NameRecord, ...]:
         return tuple(
             NameRecord(
                 record_id=str(record.id),
@@ -28,12 +38,12 @@ class InProcessNames:
                 enabled=record.status == ENABLE,
                 remark=record.remark,
             )
-            for record in self._pvtz.find_records(named[0].id, keyword=host)
+            for record in self._pvtz.find_records(zone_id, keyword=host)
             if record.type == type
         )
 
     def rebind(self, record: NameRecord, *, value: str) -> None:
-        with in_our_words(f"rebind {record.host}.{record.zone}", changes=True):
+        with called(self._cloud, "pvtz", "UpdateZoneRecord", changes=True, about=f"{record.host}.{record.zone}"):
             standing = self._pvtz.record(int(record.record_id))
             self._pvtz.update_record(
                 standing.id,
@@ -47,5 +57,5 @@ class InProcessNames:
             )
 
     def remark(self, record: NameRecord, *, text: str) -> None:
-        with in_our_words(f"remark {record.host}.{record.zone}", changes=True):
+        with called(self._cloud, "pvtz", "UpdateRecordRemark", changes=True, about=f"{record.host}.{record.zone}"):
             self._pvtz.set_remark(int(record.record_id), text)

@@ -5,8 +5,11 @@ Nothing is tried again here: a simulation wants to see each refusal.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from emulator.cloud import Cloud
+from emulator.faults.blow import Silence
+from emulator.faults.tablestore import disturbed
 from emulator.tablestore.conditions import Comparison, Composite, Filter
 from emulator.tablestore.errors import Dropped, OtsError
 from emulator.tablestore.model import KeyPairs
@@ -19,6 +22,7 @@ from shared.adapters.store_rows import check_conditions, checked, chunks, key_na
 from shared.domain.errors import OutcomeUnknown, Retryable
 from shared.ports.store import Absent, Anything, Condition, Key, Row, Write
 from shared.state.schema import TABLES
+from understudy.simulation.call import asked
 
 Schema = Mapping[str, tuple[str, ...]]
 
@@ -126,10 +130,19 @@ class InProcessStore:
     def _call(self, operation: str, table: str, *, writes: bool) -> Iterator[None]:
         what = f"Tablestore {operation} {table} ({self._instance}, in process)"
         try:
-            yield
+            if not self._cloud.faults.on_calls:
+                yield
+                return
+            call = replace(asked(self._cloud, "ots", operation), tables=tuple(table.split(",")))
+            with self._cloud.faults.gate(call) as blow:
+                if blow is None:
+                    yield
+                else:
+                    with disturbed(self._cloud.tablestore, self._instance, blow):
+                        yield
         except OtsError as error:
             raise service_error(what, error.status, error.code, error.message, writes=writes) from error
-        except Dropped as error:
+        except (Dropped, Silence) as error:
             if writes:
                 raise OutcomeUnknown(f"{what}: no answer; the write may have been applied, read back first") from error
             raise Retryable(f"{what}: no answer") from error
