@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from emulator.faults.codes import Refusal, refusal
 from emulator.faults.fault import Asked, Fault
@@ -23,6 +24,7 @@ class Blow:
     asked: Asked
     faults: tuple[Fault, ...]
     ending: Fault | None  # what keeps the true answer from the caller
+    old: Any = None  # the remembered answer that a stale read gets (Tablestore keeps its own past)
 
     def ends(self, stage: Stage) -> Fault | None:
         return self.ending if self.ending is not None and self.ending.about.stage is stage else None

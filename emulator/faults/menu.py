@@ -159,6 +159,7 @@ class Faults:
         """What this call has to suffer; None: nothing. Drawing it counts."""
         found: list[Fault] = []
         ending: Fault | None = None
+        old: Any = None
         out = self.outages.ending(asked)
         if out is not None:
             standing, ending = self._standing[out[0]], out[1]
@@ -169,14 +170,16 @@ class Faults:
             ends = fault.about.stage in ENDING
             if ends and ending is not None:
                 continue  # only one thing can end a call; the other fault waits for the next one
-            if fault.kind == "stale_read" and not self._has_something_stale(fault, asked):
-                continue
+            remembered = self._remembered(fault, asked) if fault.kind == "stale_read" else None
+            if fault.kind == "stale_read" and asked.service != "ots" and remembered is None:
+                continue  # only what was answered before can be answered again
             if not self._strikes(standing, asked):
                 continue
             found.append(fault)
+            old = remembered if remembered is not None else old
             if ends:
                 ending = fault
-        return Blow(asked, tuple(found), ending) if found else None
+        return Blow(asked, tuple(found), ending, old) if found else None
 
     def _matching(self, scope: Scope, asked: Asked) -> list[Standing]:
         now = self._cloud.clock.now()
@@ -255,18 +258,8 @@ class Faults:
             )
         )
 
-    def _has_something_stale(self, fault: Fault, asked: Asked) -> bool:
-        # Tablestore keeps its own past; here only what was answered before can be answered again.
-        return asked.service == "ots" or self.memory.recall(asked.question, self._past(fault)) is not None
-
-    def _past(self, fault: Fault) -> datetime:
-        return self._cloud.clock.now() - timedelta(seconds=fault.seconds or 0)
-
-    def stale(self, blow: Blow | None) -> Any:
-        """The remembered answer that this read gets, or None."""
-        if blow is None or blow.stale is None or blow.asked.service == "ots":
-            return None
-        return self.memory.recall(blow.asked.question, self._cloud.clock.now() - blow.stale)
+    def _remembered(self, fault: Fault, asked: Asked) -> Any:
+        return self.memory.recall(asked.question, self._cloud.clock.now() - timedelta(seconds=fault.seconds or 0))
 
     # In process -----------------------------------------------------------------------------------------------
 
@@ -280,9 +273,8 @@ class Faults:
 
     def read(self, blow: Blow | None, asked: Asked, answer: Callable[[], Any]) -> Any:
         """`answer()`, or what it was when a stale read strikes; remembered for later ones."""
-        old = self.stale(blow)
-        if old is not None:
-            return old
+        if blow is not None and blow.old is not None:
+            return blow.old
         fresh = answer()
         self.memory.add(asked.question, self._cloud.clock.now(), fresh)
         return fresh

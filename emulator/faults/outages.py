@@ -39,14 +39,19 @@ class Outages:
                 raise FaultError(f"fault zone_silence: zone {fault.zone!r} is none of {', '.join(known) or 'none'}")
 
     def begin(self, id: str, fault: Fault) -> None:
+        zones: tuple[str, ...] = ()
         if fault.kind == "zone_silence":
-            self._zones[id] = (fault.zone,)
+            zones = (fault.zone,)
         elif fault.kind == "region_outage":
             self._regions[id] = fault
-            self._zones[id] = self._zones_of(fault.region)
-        for zone in self._zones.get(id, ()):
+            zones = self._zones_of(fault.region)
+        ours = {zone for others in self._zones.values() for zone in others}
+        # What somebody else has darkened is his to light again.
+        self._zones[id] = tuple(z for z in zones if z in ours or not self._cloud.zones.is_dark(z))
+        for zone in zones:
             self._cloud.zones.set_dark(zone, True)
-        self._tell(id)
+        if id in self._regions:
+            self._tell()
 
     def end(self, id: str) -> None:
         zones = self._zones.pop(id, ())
@@ -56,13 +61,11 @@ class Outages:
             if zone not in still:
                 self._cloud.zones.set_dark(zone, False)
         if fault is not None:
-            for listener in list(self._listeners):
-                listener()
+            self._tell()
 
-    def _tell(self, id: str) -> None:
-        if id in self._regions:
-            for listener in list(self._listeners):
-                listener()
+    def _tell(self) -> None:
+        for listener in list(self._listeners):
+            listener()
 
     def is_out(self, region: str) -> bool:
         return any(fault.region == region for fault in self._regions.values())
