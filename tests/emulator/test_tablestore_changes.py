@@ -222,7 +222,7 @@ def test_an_auto_increment_value_is_never_given_out_again(way: str) -> None:
     if way == "dump":
         kept = [*first.tablestore.dump()]
     elif way == "last states":
-        kept = [change for change in journal if isinstance(change, TableChange)][-1:]
+        kept = [[change for change in journal if isinstance(change, TableChange)][-1]]
 
     second = Cloud()  # as early as the first one began
     second.tablestore.restore(kept)

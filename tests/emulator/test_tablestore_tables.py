@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import tablestore as sdk
 from tablestore.plainbuffer.plain_buffer_builder import PlainBufferBuilder
+from tablestore.plainbuffer.plain_buffer_coded_stream import PlainBufferCodedInputStream
+from tablestore.plainbuffer.plain_buffer_stream import PlainBufferInputStream
 from tablestore.protobuf import table_store_pb2 as pb2
 
 from emulator.testing import Local, mock_aliyun
@@ -23,6 +25,7 @@ from tests.emulator.ots_client import (
     pk,
     post,
     refusal,
+    refused,
     when,
 )
 
@@ -297,3 +300,49 @@ def test_capacity_units_are_four_kilobytes_of_names_and_values(local: Local, ins
     after = local.run(lambda: local.cloud.tablestore.table(instance, "t").meter.total)
     assert (after.read - before.read, after.write - before.write) == (1, 1)
     assert one.get_range("t", "FORWARD", LOW, HIGH, max_version=1)[0].read == 2
+
+
+# -- what the SDK cannot say
+
+
+def test_a_write_can_return_what_it_made_of_a_column(local: Local, instance: str, one: Any) -> None:
+    make_table(one, "t")
+    one.put_row("t", sdk.Row(pk("k", 1), [("n", 40), ("s", "x")]))
+    change = PlainBufferBuilder.serialize_for_update_row(pk("k", 1), {"INCREMENT": [("n", 2)]})
+    request = pb2.UpdateRowRequest(
+        table_name="t", row_change=bytes(change), condition=pb2.Condition(row_existence=pb2.IGNORE)
+    )
+    request.return_content.return_type = pb2.RT_AFTER_MODIFY
+    for names, shown in ((["n"], True), ([], False)):
+        request.return_content.return_column_names[:] = names
+        status, body = post(local, "UpdateRow", request.SerializeToString(), instance)
+        answer = pb2.UpdateRowResponse.FromString(body)
+        assert status == 200
+        assert bool(answer.row) is shown, "the SDK never names columns, so no value comes back to it"
+        if shown:
+            (row,) = PlainBufferCodedInputStream(PlainBufferInputStream(answer.row)).read_rows()
+            assert [(name, value) for name, value, _ in row.attribute_columns] == [("n", 42)]
+
+
+def test_a_batch_names_each_table_once_and_existing_ones_only(local: Local, instance: str, one: Any) -> None:
+    make_table(one, "t")
+    change = bytes(PlainBufferBuilder.serialize_for_put_row(pk("k", 1), [("n", 1)]))
+    for names, expected in ((("t", "t"), (400, "OTSParameterInvalid")), (("t", "no"), (404, "OTSObjectNotExist"))):
+        request = pb2.BatchWriteRowRequest()
+        for name in names:
+            part = request.tables.add(table_name=name)
+            part.rows.add(type=pb2.PUT, row_change=change, condition=pb2.Condition(row_existence=pb2.IGNORE))
+        assert refused(post(local, "BatchWriteRow", request.SerializeToString(), instance))[:2] == expected
+    assert one.get_row("t", pk("k", 1), max_version=1)[1] is None
+
+
+def test_a_row_larger_than_four_megabytes_is_refused(one: Any) -> None:
+    make_table(one, "t")
+    big = sdk.Row(pk("k", 1), [(f"s{n}", "x" * 1_500_000) for n in range(3)])
+    assert refusal(lambda: one.put_row("t", big))[:2] == (400, "OTSOutOfRowSizeLimit")
+
+
+def test_the_description_says_active_for_the_sdks_that_ask(local: Local, instance: str, one: Any) -> None:
+    make_table(one, "t")
+    body = post(local, "DescribeTable", pb2.DescribeTableRequest(table_name="t").SerializeToString(), instance)[1]
+    assert body.endswith(b"\x20\x01")
