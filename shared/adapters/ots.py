@@ -48,6 +48,7 @@ SET_UP_RAM_ACTIONS: Final = ("ots:ListTable", "ots:CreateTable", "ots:DescribeTa
 
 ATTEMPTS: Final = 4
 FIRST_PAUSE_SECONDS: Final = 0.05  # then doubled: 0.35 s in all, far below a lease
+TABLE_ATTEMPTS: Final = 7  # 1.5 to 3 s in all: an instance takes 10 table operations a second, and set-up makes more
 
 
 class _Provider:
@@ -72,6 +73,7 @@ class _Connection:
         credentials: "Callable[[], Credentials]",
         timeout: timedelta,
         region: str | None,
+        attempts: int = ATTEMPTS,
     ) -> None:
         if not endpoint.startswith(("http://", "https://")):
             raise BadInput(f"Tablestore endpoint {endpoint!r} must begin with http:// or https://")
@@ -91,6 +93,7 @@ class _Connection:
         self._pool = self.client.connection.pool
         self._pool.connection_pool_kw["retries"] = urllib3.Retry(0)
         self._clock = SystemClock()
+        self._attempts = attempts
 
     def call(self, operation: str, table: str, send: Callable[[Any], T], *, writes: bool) -> T:
         """One operation; `Busy` is tried again a few times."""
@@ -104,7 +107,7 @@ class _Connection:
 
     def patiently(self, attempt: Callable[[], T]) -> T:
         pause = FIRST_PAUSE_SECONDS
-        for _ in range(ATTEMPTS - 1):
+        for _ in range(self._attempts - 1):
             try:
                 return attempt()
             except Busy:
@@ -272,7 +275,12 @@ class OtsTables:
         region: str | None = None,
     ) -> None:
         self._connection = _Connection(
-            endpoint=endpoint, instance=instance, credentials=credentials, timeout=timeout, region=region
+            endpoint=endpoint,
+            instance=instance,
+            credentials=credentials,
+            timeout=timeout,
+            region=region,
+            attempts=TABLE_ATTEMPTS,
         )
 
     def create_tables(self, schema: Schema = TABLES) -> tuple[str, ...]:

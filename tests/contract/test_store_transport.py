@@ -249,6 +249,17 @@ def test_set_up_says_when_the_instance_can_hold_no_more_tables(local: Local) -> 
     tables.close()
 
 
+def test_set_up_makes_more_tables_than_a_second_takes(local: Local) -> None:
+    local.run(lambda: local.cloud.ots_instances.add("many"))
+    tables = OtsTables(**where(local, instance="many"))
+    local.run(lambda: local.cloud.clock.set_rate(10))
+    try:
+        assert len(tables.create_tables({f"t{n}": ("k",) for n in range(30)})) == 30
+    finally:
+        local.run(lambda: local.cloud.clock.set_rate(0))
+    tables.close()
+
+
 def test_set_up_is_patient_with_the_rate_of_table_operations(local: Local) -> None:
     local.run(lambda: local.cloud.ots_instances.add("slow"))
     tables = OtsTables(**where(local, instance="slow"))
