@@ -22,6 +22,11 @@ class Chance:
         finally:
             self._random = outer
 
+    def begin_anew(self, key: str) -> None:
+        """What all draw on begins anew, otherwise than it began for any other `key`: a world that is opened again must
+        not give out the same request ids as in its life before."""
+        self._random = self._common = random.Random(f"{self.seed}/{key}")
+
     def id(self, prefix: str) -> str:
         """A resource id of the cloud's form, e.g. `s-bp1` and 17 letters or digits."""
         return f"{prefix}-bp1" + "".join(self._random.choices(string.ascii_lowercase + string.digits, k=17))

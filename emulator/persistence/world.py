@@ -13,6 +13,7 @@ from emulator.persistence.journal import Journal, build
 from emulator.persistence.rows import keep_rows
 
 ORIGIN: Final = "origin"
+LIVES: Final = "lives"
 START: Final = datetime(2026, 3, 2, tzinfo=UTC)
 
 
@@ -60,11 +61,15 @@ def _opened(file: WorldFile, given: Origin, furnish: Callable[[Cloud], None]) ->
         build(cloud, account=cloud.account)
         if origin.seed is not None:
             seed.load_text(origin.seed, cloud, where=origin.seed_name, settings=origin.settings)
-    if recorded is None:
-        file.tell(ORIGIN, origin.pack())
-        file.commit()
     journal.replay()
     keep_rows(cloud.tablestore, journal)
+    life = (file.about(LIVES) or 0) + 1
+    if life > 1:
+        cloud.chance.begin_anew(f"life {life}")
+    else:
+        file.tell(ORIGIN, origin.pack())
+    file.tell(LIVES, life)
+    file.commit()
     return cloud
 
 
