@@ -10,7 +10,8 @@ from ipaddress import AddressValueError, IPv4Address
 from typing import TYPE_CHECKING
 
 from emulator.ecs import naming, types
-from emulator.ecs.disks import CATEGORIES, DATA_DISKS_AT_MOST, LEVELS, size_range
+from emulator.ecs.blocks import GIB, Volume
+from emulator.ecs.disks import CATEGORIES, DATA_DISKS_AT_MOST, LEVELS, check_age, size_range
 from emulator.ecs.instances import DataDisk, Instance, Order
 from emulator.ecs.rules import check_description, check_name, check_tags, iso
 from emulator.ecs.stock import Stock
@@ -125,11 +126,7 @@ class Buying:
         ecs = self._ecs
         if self.in_arrears:
             raise ApiError("InvalidAccountStatus.NotEnoughBalance", "The account has not enough balance.", 403)
-        image = ecs.images.shelf.get(order.image_id)
-        if image is None:
-            raise ApiError("InvalidImageId.NotFound", f"The image {order.image_id} does not exist.", 404)
-        if image.status not in ("Available", "Deprecated"):
-            raise ApiError("IncorrectImageStatus", f"{image.id} is {image.status}.", 400)
+        image = ecs.images.startable(order.image_id)
         self._check_type(order)
         vswitch = ecs.network.vswitch(order.vswitch_id)
         if order.zone is not None and order.zone not in ecs.zones:
@@ -218,7 +215,7 @@ class Buying:
         if disk.snapshot_id is not None:
             if self._ecs.snapshots.shelf.get(disk.snapshot_id) is None:
                 raise ApiError("InvalidSnapshotId.NotFound", f"The snapshot {disk.snapshot_id} does not exist.")
-            self._ecs.snapshots.usable(disk.snapshot_id)
+            check_age(self._ecs.snapshots.usable(disk.snapshot_id))
             return
         if disk.size_gib is None:
             raise ApiError("MissingParameter", "DataDisk.N.Size or DataDisk.N.SnapshotId is mandatory.")
@@ -268,6 +265,7 @@ class Buying:
     def _furnish(self, instance: Instance, image: "Image", order: Order) -> None:
         """The image's disks, then the order's own. Tags of the order also go to the disks."""
         disks = self._ecs.disks
+        owner = self._ecs.images.shares.owner_of(image)
         size = order.system_size_gib or default_system_gib(image)
         system = disks.add(
             kind="system",
@@ -279,15 +277,18 @@ class Buying:
             tags=dict(order.tags),
             image_id=image.id,
         )
-        system.description = order.system_description
+        system.image_owner, system.description = owner, order.system_description
         system.performance_level = order.system_performance_level or system.performance_level
         disks.hang(system, instance, "/dev/vda")
         ordered_devices = {disk.device for disk in order.data_disks if disk.device}
         for mapped in image.mappings:
             if mapped.kind == "data" and _guest_device(mapped) not in ordered_devices:
+                ours = mapped.snapshot if owner == self._ecs.account else None
+                theirs = mapped.snapshot if ours is None else None  # their snapshots do not hear of our disks
+                volume = Volume.of(theirs.layer, mapped.size_gib * GIB) if theirs is not None else None
                 disk = disks.add(
                     kind="data", category=order.system_category, size_gib=mapped.size_gib, zone=instance.zone,
-                    tags=dict(order.tags), snapshot=mapped.snapshot,
+                    tags=dict(order.tags), snapshot=ours, volume=volume,
                 )  # fmt: skip
                 disks.hang(disk, instance, _guest_device(mapped))
         for wanted in order.data_disks:

@@ -5,7 +5,7 @@ ResetDisk the shown state is not documented: `shown_while_resetting` None leaves
 test with). How long it takes is an assumption as well.
 
 Sources: ECS API ResetDisk, ResetDisks, ReInitDisk, ReplaceSystemDisk.
-Not modelled: encryption, replacing the system disk by another disk (DiskId), shared images that were deleted.
+Not modelled: encryption, replacing the system disk by another disk (DiskId).
 """
 
 from collections.abc import Callable, Sequence
@@ -56,7 +56,7 @@ class Contents:
             raise ApiError("IncorrectDiskStatus", f"{disk_id} is {disk.state}.", 403)
         if disk.instance_id is not None:
             self._check_stopped(self._ecs.find_instance(disk.instance_id), "reset")
-        if snapshot.disk_id != disk.id:
+        if snapshot.disk_id != disk.id or snapshot.is_copy:  # not even a copy that came back to where the disk is
             raise ApiError("InvalidParameter.Mismatch", f"{snapshot_id} was taken of {snapshot.disk_id}.", 403)
         if not snapshot.available:
             raise ApiError("InvalidSnapshotId.NotReady", f"{snapshot_id} is not ready.", 403)
@@ -136,7 +136,9 @@ class Contents:
                 raise ApiError("InvalidSourceSnapshot", f"{disk.source_snapshot}, of which it was made, is gone.", 403)
             return Volume.of(snapshot.layer, disk.size_gib * GIB)
         if disk.bootable:
-            image = self._ecs.images.shelf.get(disk.image_id)
+            image = self._ecs.images.visible(disk.image_id)
+            if image is None and disk.image_owner not in ("", self._ecs.account):
+                raise ApiError("SharedImageDeleted", f"The image {disk.image_id} is no longer shared.", 403)
             if image is None:
                 raise ApiError("InvalidImageId.NotFound", f"The image {disk.image_id} does not exist.", 404)
             return image.system_volume(disk.size_gib)
@@ -178,7 +180,7 @@ class Contents:
         return self._exchange(instance, old, image, size)
 
     def _image(self, image_id: str) -> "Image":
-        image = self._ecs.images.shelf.get(image_id)
+        image = self._ecs.images.visible(image_id)
         if image is None:
             raise ApiError("InvalidImageId.NotFound", f"The image {image_id} does not exist.", 404)
         if image.status not in ("Available", "Deprecated"):
@@ -193,6 +195,7 @@ class Contents:
             delete_with_instance=old.delete_with_instance, image_id=image.id,
         )  # fmt: skip
         fresh.performance_level = old.performance_level
+        fresh.image_owner = self._ecs.images.shares.owner_of(image)
         disks.take_off(old, instance)
         disks.drop(old)
         disks.hang(fresh, instance, "/dev/vda")

@@ -58,6 +58,7 @@ class Disk:
     delete_with_instance: bool = True
     description: str = ""
     image_id: str = ""
+    image_owner: str = ""  # account; another one's image may be gone or no longer shared
     source_snapshot: str | None = None
     attached: datetime | None = None
     detached: datetime | None = None

@@ -22,6 +22,10 @@ class Tagging:
             "snapshot": ecs.snapshots.shelf,
             "image": ecs.images.shelf,
             "snapshotgroup": ecs.groups.shelf,
+            "snapshotpolicy": ecs.snapshots.policies.shelf,
+            "securitygroup": ecs.security_groups.shelf,
+            "eni": ecs.interfaces.shelf,
+            "command": ecs.assistant.commands,
         }
 
     def shelf(self, resource_type: str) -> Shelf[Any]:

@@ -34,7 +34,7 @@ CODES = (
     "InvalidImageId.NotFound", "IncorrectImageStatus", "UnexpectedImageFamily.ImageIdSupplied",
     "InvalidImageFamily.MissingAvailableImage", "InvalidInstanceType.ValueNotSupported", "InstanceType.Offline",
     "InvalidVSwitchId.NotFound", "InvalidZoneId.NotFound", "InvalidParameter.Mismatch",
-    "InvalidSecurityGroupId.NotFound", "InvalidSecurityGroupId", "SecurityGroupInstanceLimitExceed",
+    "InvalidSecurityGroupId.NotFound",
     "InvalidInstanceName.Malformed", "InvalidDescription.Malformed", "InvalidHostName.Malformed",
     "InvalidKeyPairName.NotFound", "InvalidRamRole.NotFound", "InvalidPassword.Malformed", "InvalidTagKey.Malformed",
     "InvalidTagValue.Malformed", "QuotaExceed.Tags", "Duplicate.TagKey", "InvalidUserData.SizeExceeded",
@@ -46,7 +46,6 @@ CODES = (
     "InvalidPrivateIpAddress.Duplicated", "QuotaExceeded.PrivateIpAddress", "OperationDenied.NoStock",
     "QuotaExceed.ElasticQuota", "Throttling.Resource", "InvalidAccountStatus.NotEnoughBalance", "DryRunOperation",
     "IdempotentParameterMismatch", "IdempotentProcessing", "InvalidClientToken.ValueNotSupported",
-    "InvalidUser.PassRoleForbidden",
 )  # fmt: skip
 
 

@@ -62,7 +62,7 @@ class ContentsApi:
     @raises(
         "InvalidDiskId.NotFound", "InvalidInstanceId.NotFound", "InvalidImageId.NotFound", "IncorrectDiskStatus",
         "IncorrectInstanceStatus", "InstanceLockedForSecurity", "DiskCreatingSnapshot", "InvalidSourceSnapshot",
-        "InvalidPassword.Malformed",
+        "SharedImageDeleted", "InvalidPassword.Malformed",
     )  # fmt: skip
     def reinit(self, call: Call) -> dict[str, Any]:
         """Makes a disk again as it was when it was new: of its image, of its snapshot, or empty."""

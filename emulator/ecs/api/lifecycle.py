@@ -22,7 +22,7 @@ STOP = (
 )  # fmt: skip
 DELETE = (
     "InvalidInstanceId.NotFound", "IncorrectInstanceStatus", "IncorrectInstanceStatus.Initializing",
-    "InvalidOperation.DeletionProtection", "DependencyViolation.SLBConfiguring", "InvalidOperation.EniLinked",
+    "InvalidOperation.DeletionProtection",
 )  # fmt: skip
 TOKEN = ("IdempotentParameterMismatch", "IdempotentProcessing", "InvalidClientToken.Malformed")
 

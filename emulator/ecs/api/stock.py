@@ -31,7 +31,7 @@ class StockApi:
         "DestinationResource", "ZoneId", "InstanceType", "InstanceChargeType", "SpotStrategy", "IoOptimized",
         "SystemDiskCategory", "DataDiskCategory", "NetworkCategory", "ResourceType", "Cores", "Memory",
     )  # fmt: skip
-    @raises("InvalidZoneId.NotFound", "Invalid.InstanceChargeType", "Invalid.ResourceType")
+    @raises("InvalidZoneId.NotFound")
     def available(self, call: Call) -> dict[str, Any]:
         """Tells by zone what is in stock: instance types with their real state, disks with their sizes.
 
