@@ -27,6 +27,7 @@ from emulator.ess.group import (
     ScalingGroup,
     chosen_for_removal,
 )
+from emulator.ess.refresh import Refreshes
 from emulator.ess.rule import ScalingRule, wanted
 from emulator.ess.scaling import Scaling
 from emulator.ess.will import Will
@@ -49,6 +50,7 @@ class AutoScaling:
         self.group_of: dict[str, ScalingGroup] = {}
         self.scaling = Scaling(realm, self.configurations, self.group_of, self._activity_ended)
         self.will = Will(self)
+        self.refreshes = Refreshes(self)
         self._listening = False
 
     # Finding --------------------------------------------------------------------------------------------------
@@ -271,6 +273,7 @@ class AutoScaling:
         return activity
 
     def _activity_ended(self, group: ScalingGroup, activity: Activity) -> None:
+        self.refreshes.activity_ended(group, activity)  # before the size is put right by itself
         self.will.activity_ended(group, activity)
 
     def _instance_changed(self, instance: Instance, old: str, new: str) -> None:

@@ -9,6 +9,7 @@ from emulator.ess.api.answers import VERSION
 from emulator.ess.api.configurations import Configurations
 from emulator.ess.api.groups import Groups
 from emulator.ess.api.instances import Instances
+from emulator.ess.api.refreshes import RefreshesApi
 from emulator.ess.api.sizes import Sizes
 from emulator.wire.call import Operation
 
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def operations(realm: "Realm") -> dict[tuple[str, str], Operation]:
-    """Every public method of the four is an action, under the action's own name."""
+    """Every public method of these is an action, under the action's own name."""
     return {
         (VERSION, name): getattr(api, name)
-        for kind in (Groups, Configurations, Instances, Sizes)
+        for kind in (Groups, Configurations, Instances, Sizes, RefreshesApi)
         for api in (kind(realm.ess),)
         for name in vars(kind)
         if name[0].isupper()

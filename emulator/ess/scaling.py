@@ -76,9 +76,17 @@ class Scaling:
     # Growing --------------------------------------------------------------------------------------------------
 
     def scale_out(
-        self, group: ScalingGroup, count: int, *, cause: str, trigger: Trigger, parallel: bool = False
+        self,
+        group: ScalingGroup,
+        count: int,
+        *,
+        cause: str,
+        trigger: Trigger,
+        parallel: bool = False,
+        refresh_id: str = "",
     ) -> Activity:
         activity = self._begin(group, SCALE_OUT, cause, f"Add {count} ECS instances", trigger, count, parallel=parallel)
+        activity.refresh_id = refresh_id
         self.launching.begin(group, activity)
         return activity
 
