@@ -131,8 +131,9 @@ def _servers(realm: "Realm", params: Mapping[str, str]) -> Iterator[str]:
         except ValueError:
             continue  # the operation refuses it in its own words
         for server in listed if isinstance(listed, list) else ():
-            if isinstance(server, dict) and server.get("ServerId"):
-                yield arn("ecs", realm.region, realm.account, f"instance/{server['ServerId']}")
+            named = server.get("ServerId") if isinstance(server, dict) else server  # removing takes bare ids as well
+            if named:
+                yield arn("ecs", realm.region, realm.account, f"instance/{named}")
 
 
 def _bound(realm: "Realm", params: Mapping[str, str]) -> Iterator[str]:

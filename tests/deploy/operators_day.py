@@ -1,0 +1,178 @@
+"""What the demo's evening does not call for: an operator's commands, images, retention, and every failure destination;
+through Function Compute, so that each function has the keys of its own role and nothing else."""
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from deploy.bootstrap import POLICIES, entries
+from emulator.tablestore.errors import OtsError
+from emulator.testing import Local, mock_aliyun
+from shared.adapters.credentials import Credentials
+from shared.adapters.functions import FcFunctions
+from shared.adapters.ots import OtsStore, OtsTables
+from shared.adapters.sdk import Endpoint
+from shared.config import policy_file
+from shared.state.controls import Controls
+from shared.state.decisions import Decisions
+from shared.state.points import Points
+from shared.state.policies import Policies
+from shared.state.slots import Slots
+from shared.usecases.apply_policy import ApplyPolicy
+from tests.usecases.backup_world import SEED, A, M, a_policy
+
+ROOT = Path(__file__).resolve().parents[2]
+EVENTS = ROOT / "events"
+QUIET = {  # no timers: what runs is what the day calls for
+    "UNDERSTUDY_SCHEDULE_TICK": "0 0 0 1 1 *",
+    "UNDERSTUDY_BACKUP_TICK": "@every 10000m",
+    "UNDERSTUDY_RECOVER_TICK": "@every 10000m",
+    "UNDERSTUDY_PRUNE_TICK": "0 0 0 1 1 *",
+}
+
+ROLES = tuple((f"understudy-{entry}", (POLICIES / f"{entry}.json",)) for entry in entries())
+CALLED_ASYNCHRONOUSLY = {
+    "schedule": "timer-schedule.json",
+    "backup": "timer-backup.json",
+    "prune": "timer-prune.json",
+    "recover": "timer-recover.json",
+    "alarm": "eventbridge-disk-stalled.json",
+    "watch-hz-h": "timer-watch.json",
+    "command": "invoke-command-pause.json",
+}
+
+
+class Day:
+    """One local cloud with all functions of `s.yaml` on it, called as triggers and operators call them."""
+
+    def __init__(self, local: Local) -> None:
+        self.local = local
+        self._endpoint = Endpoint("cn-hangzhou", local.url)
+        self.functions = FcFunctions(endpoint=self._endpoint, credentials=self._key)
+        self.store = OtsStore(endpoint=local.url, instance=local.ots_instance, credentials=self._key)
+
+    def _key(self) -> Credentials:
+        return Credentials(*self.local.access_key)
+
+    def now(self) -> datetime:
+        return self.local.run(self.local.cloud.clock.now)
+
+    def monotonic(self) -> float:
+        raise AssertionError("nothing here measures real time")
+
+    def sleep(self, duration: timedelta) -> None:
+        raise AssertionError("nothing here sleeps")
+
+    def prepare(self) -> None:
+        OtsTables(endpoint=self.local.url, instance=self.local.ots_instance, credentials=self._key).create_tables()
+        fc = self.local.cloud.fc
+        assert fc is not None
+        for watch in ("understudy-watch-hz-h", "understudy-watch-hz-i"):  # they loop in real time
+            self.local.run(partial(fc.enable, watch, "every-minute", False))
+        ApplyPolicy(
+            policies=Policies(self.store),
+            controls=Controls(self.store),
+            slots=Slots(self.store),
+            decisions=Decisions(self.store),
+            clock=self,
+        ).run(replace(a_policy(), pairs=policy_file.load(ROOT / "understudy.yaml").pairs), by="test")
+
+    def call(self, function: str, event: str | dict[str, Any]) -> Any:
+        """And wait for the answer; what it queued for later runs when time goes on."""
+        payload = (EVENTS / event).read_bytes() if isinstance(event, str) else json.dumps(event).encode()
+        return json.loads(self.functions.invoke(function, payload) or b"null")
+
+    def command(self, name: str, **arguments: Any) -> Any:
+        answer = self.call("command", {"command": name, "by": "an operator", **arguments})
+        assert "refused" not in answer, answer
+        return answer
+
+    def wait(self, **duration: float) -> None:
+        self.local.advance(timedelta(**duration).total_seconds())
+
+    def exercised(self) -> list[dict[str, Any]]:
+        def told() -> list[dict[str, Any]]:
+            return [
+                {"principal": who, "action": action, "resource": what, "allowed": n.allowed, "denied": n.denied}
+                for (who, action, what), n in self.local.cloud.ram.exercised.items()
+            ]
+
+        return self.local.run(told)
+
+
+def play(workdir: Path) -> list[dict[str, Any]]:
+    """What each role was allowed and denied in the course of the day."""
+    seed = workdir / "small.yaml"
+    seed.write_text(SEED)
+    environment = {
+        "UNDERSTUDY_ENDPOINT": "{url}",
+        "UNDERSTUDY_OTS_ENDPOINT": "{url}",
+        "UNDERSTUDY_CLOCK": "{url}/_emulator/clock",
+    }
+    with mock_aliyun(
+        seed=seed, ram_roles=ROLES, ram_vars={"zone": "*"}, fc=ROOT / "s.yaml", fc_vars=QUIET, fc_env=environment,
+        fc_code=(ROOT / "functions", ROOT), fc_workdir=workdir / "fc", fc_key_lifetime=timedelta(hours=400),
+    ) as local:  # fmt: skip
+        day = Day(local)
+        day.prepare()
+        _backups_images_and_retention(day)
+        _commands(day)
+        _events(day)
+        _every_failure_destination(day)
+        return day.exercised()
+
+
+def _backups_images_and_retention(day: Day) -> None:
+    for _ in range(7):
+        day.wait(hours=1)
+        day.call("schedule", "timer-schedule.json")
+        day.wait(minutes=5)
+    day.command("image", instance=M, family="app")
+    day.command("back_up", protection="applications")
+    day.wait(minutes=20)
+    day.command("prune")
+    day.command("prune", apply=True)
+    day.wait(minutes=1)
+    day.call("backup", "timer-backup.json")
+
+
+def _commands(day: Day) -> None:
+    point = next(one for one in Points(day.store).all() if one.subject == A)
+    day.command("pin", instance=A, point=point.id)
+    day.command("unpin", instance=A, point=point.id)
+    day.command("pause", scope="backups", because="maintenance")
+    assert "paused" in day.call("schedule", "timer-schedule.json")
+    day.command("resume", scope="backups")
+    asked = day.command("back_up", protection="masters")["operation"]
+    day.command("acknowledge", subject=asked)
+    _status(day)  # while something is under way
+    day.wait(minutes=20)
+
+
+def _events(day: Day) -> None:
+    for event in ("eventbridge-disk-stalled.json", "eventbridge-snapshot-completed.json"):
+        day.call("alarm", event)
+    day.wait(minutes=1)
+
+
+def _status(day: Day) -> None:
+    assert day.call("status", "http-status.json")["statusCode"] == 200
+
+
+def _every_failure_destination(day: Day) -> None:
+    """Reads of the state store time out until every retry is spent; what then comes after needs no reads."""
+
+    def silent(operation: str, table: str, moment: str) -> None:
+        if operation in ("GetRow", "GetRange"):
+            raise OtsError(503, "OTSServerUnavailable", "Server is not available.")
+
+    tablestore = day.local.cloud.tablestore
+    day.local.run(lambda: tablestore.faults.append(silent))
+    for function, event in CALLED_ASYNCHRONOUSLY.items():
+        day.functions.invoke_async(function, (EVENTS / event).read_bytes())
+    day.wait(minutes=30)
+    day.local.run(lambda: tablestore.faults.remove(silent))
+    day.wait(minutes=30)

@@ -1,0 +1,107 @@
+"""The deployed policies by running: the demo's story and an operator's day, each function with its own role's keys.
+
+A permission that is missing shows as a denial; one that is not needed shows as never asked for, unless it stands below
+with the reason why no run asks for it. So no line of `deploy/ram` can be taken away or added unnoticed.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from deploy.bootstrap import Account, entries, policy
+from emulator.ram.policy import fits
+from tests.demo.evening import evening
+from tests.deploy import operators_day
+
+pytestmark = pytest.mark.timeout(300)
+
+DEMO = Account(id="1000000000000001", region="cn-hangzhou", ots_instance="understudy", private_zone="*")
+Permission = tuple[str, str, str]  # entry, action, what of (kind or table, function)
+
+CREATED_WITH_TAGS = "creating with tags may be judged as tagging as well (not verified, not modelled)"
+ALREADY_OPEN = "opening an operation that exists: two triggers at once, or a crash between its two writes"
+NO_POLICY = "while no policy is active, to say so"
+LEFT_OVER = "sweeps up the pointer that a crash left behind"
+NEVER_ASKED: dict[Permission, str] = {
+    ("alarm", "ots:DeleteRow", "open_operations"): LEFT_OVER,
+    ("command", "ots:DeleteRow", "open_operations"): LEFT_OVER,
+    ("schedule", "ots:DeleteRow", "open_operations"): LEFT_OVER,
+    ("prune", "ots:DeleteRow", "open_operations"): LEFT_OVER,
+    ("schedule", "ots:GetRow", "operations"): ALREADY_OPEN,
+    ("recover", "ots:PutRow", "operations"): "what the net finds by itself, when no alarm came",
+    ("recover", "ots:PutRow", "open_operations"): "what the net finds by itself, when no alarm came",
+    ("backup", "ecs:CreateImage", "snapshot"): "the documentation lists it, which the local cloud does not ask for",
+    ("backup", "ecs:CreateSnapshotGroup", "disk"): "asked for when single disks are named; not verified without",
+    ("backup", "ecs:TagResources", "image"): CREATED_WITH_TAGS,
+    ("backup", "ecs:TagResources", "snapshotgroup"): CREATED_WITH_TAGS,
+    ("backup", "ots:GetRow", "slots"): "a write of slots whose answer was lost is read back",
+    ("backup", "ots:GetRange", "slots"): "a write of slots whose answer was lost is read back",
+    ("prune", "ots:BatchWriteRow", "points"): "points that prune finds in the cloud only, and writes down",
+    ("prune", "ots:GetRow", "operations"): "an operation that is open while prune runs: its points are left alone",
+    ("prune", "ots:GetRow", "controls"): NO_POLICY,
+    ("schedule", "ots:GetRow", "controls"): NO_POLICY,
+    ("recover", "ecs:StopInstance", "instance"): "fencing one that still runs; the demo's host is down",
+    ("watch", "ots:DeleteRow", "controls"): "an order to switch over that was carried out",
+    ("watch", "pvtz:DescribeZoneRecord", "zone"): "an update of the name whose answer was lost is read back",
+    ("watch", "fc:InvokeFunction", "understudy-deadletter"): "watch loops in real time: not made to fail here",
+}
+
+
+def permissions() -> set[Permission]:
+    return {
+        (entry, action, _what(resource))
+        for entry in entries()
+        for statement in json.loads(policy(entry, DEMO))["Statement"]
+        for action in statement["Action"]
+        for resource in statement["Resource"]
+    }
+
+
+def _what(resource: str) -> str:
+    """The last part that matters: the table, the function, or the kind of an ECS resource."""
+    kind, _, name = resource.split(":", 4)[4].partition("/")
+    return (
+        name.rpartition("/")[2]
+        if kind in ("instance", "functions") and "/table/" in resource
+        else (name if kind == "functions" else kind)
+    )
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What policies were asked in both runs, which go on side by side."""
+    with evening(tmp_path_factory.mktemp("evening"), "--acts", "123", "--hours", "4") as run:
+        day = operators_day.play(tmp_path_factory.mktemp("day"))
+        assert run.end() == 0, run.said
+        report = json.loads((run.report / "demo.json").read_text())
+    return [*report["permissions"], *day]
+
+
+def test_no_role_is_denied_anything_in_the_whole_story(asked: list[dict[str, Any]]) -> None:
+    assert [one for one in asked if one["denied"]] == []
+
+
+def test_every_role_and_the_agent_took_part(asked: list[dict[str, Any]]) -> None:
+    assert {one["principal"].removeprefix("understudy-") for one in asked} == set(entries())
+
+
+def test_every_permission_is_used_or_has_a_reason(asked: list[dict[str, Any]]) -> None:
+    unused = permissions() - _used(asked)
+    assert unused - NEVER_ASKED.keys() == set(), (
+        "deploy/ram allows what no run needs: take it away, or say here why not"
+    )
+    assert NEVER_ASKED.keys() - unused == set(), "used after all, or not in deploy/ram any more: take the reason away"
+
+
+def _used(asked: Iterable[dict[str, Any]]) -> set[Permission]:
+    found = set()
+    for entry in entries():
+        mine = [one for one in asked if one["principal"] == f"understudy-{entry}" and one["allowed"]]
+        for statement in json.loads(policy(entry, DEMO))["Statement"]:
+            for action in statement["Action"]:
+                for resource in statement["Resource"]:
+                    if any(one["action"] == action and fits(one["resource"], resource) for one in mine):
+                        found.add((entry, action, _what(resource)))
+    return found
