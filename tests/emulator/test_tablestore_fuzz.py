@@ -4,7 +4,7 @@ import http.client
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from threading import Event, Thread
 from typing import Any
@@ -549,3 +549,12 @@ def test_clients_that_leave_in_the_middle_are_forgotten(local: Local, healthy: N
     for cut in range(1, len(whole), 37):
         with connected(local) as raw:
             raw.sendall(whole[:cut])
+
+
+def test_clients_that_stall_within_their_headers_keep_nobody_waiting(local: Local, healthy: None) -> None:
+    whole = head(local, GOOD_PUT)
+    with ExitStack() as stalled:
+        for cut in range(1, len(whole), 29):
+            stalled.enter_context(connected(local)).sendall(whole[:cut])
+        for _ in range(5):
+            assert post(local, "PutRow", GOOD_PUT)[0] == 200
