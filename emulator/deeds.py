@@ -7,6 +7,8 @@ again when it is opened. Raise ApiError.
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from emulator.ecs.assistant import Answer
+
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
     from emulator.keys import Key
@@ -39,3 +41,16 @@ def enable_key(cloud: "Cloud", *, key: str, enabled: bool) -> None:
     """An unknown key stays unknown: the operator's own keys are given anew at each start."""
     if cloud.keys.find(key) is not None:
         cloud.keys.enable(key, enabled)
+
+
+def silence_agent(cloud: "Cloud", *, account: str, region: str, instance: str, silent: bool) -> None:
+    """A guest hangs, or goes on: its Cloud Assistant takes no commands meanwhile."""
+    cloud.realm(account, region).ecs.assistant.silence(instance, silent)
+
+
+def answer_command(
+    cloud: "Cloud", *, account: str, region: str, invocation: str, instance: str, exit_code: int, output: str
+) -> None:
+    """A guest has run a command of Cloud Assistant's."""
+    answer = Answer(exit_code=exit_code, output=output, seconds=0)
+    cloud.realm(account, region).ecs.assistant.answer(invocation, instance, answer)

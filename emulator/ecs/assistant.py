@@ -3,12 +3,13 @@
 An answer of RunCommand means accepted. Per instance the errand is `Pending`, then `Running`, then `Success` (exit code
 0) or `Failed`; `Timeout` when it runs too long; `Aborted` when it could not be handed over within a minute: because the
 instance is not Running, or because its agent is silent (its zone is dark, its guest is frozen, or `silence()` was
-called). Results are kept for four weeks.
+called; a restart heals that). Results are kept for four weeks.
 
 What a command does is told by `behave`: a pattern or a test of the errand, and its answer. A command that no behaviour
-fits ends after a second with exit code 0 and no output. Only where the seed says `guest: {assistant: true}`, and a
-guest of that image really runs, is the text run by `/bin/sh -c` on this machine, with the guest's environment and
-nothing else: as the user who started the emulator, in a directory of its own, whatever Username and WorkingDir say.
+fits ends after a second with exit code 0 and no output. Only where the seed says `guest: {assistant: true}` of an
+image is the text really run: by `/bin/sh -c` on this machine, beside the guest's process and with its environment and
+nothing else, as the user who started the emulator, in a directory of its own, whatever Username and WorkingDir say.
+Without a server (in-process) nobody runs it, and it times out unless `answer` is called.
 
 Assumptions: an errand is handed over within two seconds; one that is cut short by its instance ends as `Error`; one in
 a zone that goes dark meanwhile reads `Running` until the zone is heard again; the output's beginning is kept, its end
@@ -173,14 +174,9 @@ class Assistant:
         self._ecs = ecs
         self.commands: Shelf[Command] = Shelf()
         self.invocations: Shelf[Invocation] = Shelf()
-        self.really: Callable[[Instance, Errand, Callable[[Answer], None]], Callable[[], None] | None] | None = None
-        """Set by whoever runs real guests: starts the errand and returns how to kill it, or None when that guest takes
-        no commands; tells the answer later."""
-        self.hears: Callable[[str], bool] = lambda _: True
-        """Set by whoever runs real guests: whether an instance's guest is not frozen."""
+        self._runners: list[tuple[Callable[[Errand], None], Callable[[str, str], None]]] = []
         self._behaviours: list[tuple[Callable[[Errand], bool], Behaviour]] = []
         self._silent: set[str] = set()
-        self._killers: dict[tuple[str, str], Callable[[], None]] = {}
         self._dark_since: dict[str, datetime] = {}
         self._under_way: dict[str, list[tuple[Invocation, Result]]] = {}  # by instance
         ecs.on_instance(self._instance_changed)
@@ -194,12 +190,24 @@ class Assistant:
         behaviour = answer if callable(answer) else lambda _: answer
         self._behaviours.append((fits, behaviour))
 
+    def on_errand(self, begin: Callable[[Errand], None], end: Callable[[str, str], None]) -> None:
+        """For whoever runs real guests: `begin(errand)` for one that a guest really does, whose end it tells by
+        `answer`; `end(invocation, instance)` when it is over or must be, however it came to that."""
+        self._runners.append((begin, end))
+
+    def answer(self, invocation_id: str, instance_id: str, answer: Answer) -> None:
+        """A guest has done its errand. One that is over already stays as it is."""
+        invocation = self.invocations.get(invocation_id)
+        result = None if invocation is None else invocation.results.get(instance_id)
+        if invocation is not None and result is not None and result.status == RUNNING:
+            self._answered(invocation, result, result.turn, answer)
+
     def silence(self, instance_id: str, silent: bool = True) -> None:
         """A guest that hangs: its agent neither takes commands nor says anything."""
         (self._silent.add if silent else self._silent.discard)(instance_id)
 
     def is_silent(self, instance: "Instance") -> bool:
-        return instance.id in self._silent or self._ecs.is_dark(instance.zone) or not self.hears(instance.id)
+        return instance.id in self._silent or self._ecs.is_dark(instance.zone)
 
     def last_heard(self, instance: "Instance") -> datetime | None:
         """None: its machine is off. While its zone is dark: when that began."""
@@ -210,7 +218,7 @@ class Assistant:
     def is_there(self, instance: "Instance") -> bool:
         """`CloudAssistantStatus`: a darkness shorter than two minutes has not been noticed yet."""
         heard = self.last_heard(instance)
-        if heard is None or instance.id in self._silent or not self.hears(instance.id):
+        if heard is None or instance.id in self._silent:
             return False
         return heard > self._ecs.clock.now() - UNHEARD
 
@@ -354,12 +362,10 @@ class Assistant:
         )
         self._after(result, invocation.timeout, lambda: self._time_out(invocation, result))
         behaviour = next((answer for fits, answer in reversed(self._behaviours) if fits(errand)), None)
-        if behaviour is None and self.really is not None:
-            turn = result.turn
-            kill = self.really(instance, errand, lambda answer: self._answered(invocation, result, turn, answer))
-            if kill is not None:
-                self._killers[invocation.id, instance.id] = kill
-                return
+        if behaviour is None and (instance.guest or {}).get("assistant"):
+            for begin, _ in self._runners:
+                begin(errand)
+            return
         answer = DONE if behaviour is None else behaviour(errand)
         if answer.seconds <= invocation.timeout:
             turn = result.turn
@@ -407,8 +413,9 @@ class Assistant:
         self._end(invocation, result, TIMEOUT, "ExecutionTimeout")
 
     def _instance_changed(self, instance: "Instance", _: str, new: str) -> None:
-        """A machine that goes off takes its errands with it."""
+        """A machine that goes off takes its errands with it; its next boot hears again."""
         if new == "Running":
+            self._silent.discard(instance.id)
             return
         for invocation, result in self._under_way.pop(instance.id, []):
             self._kill(invocation, result)
@@ -422,12 +429,10 @@ class Assistant:
             self._dark_since.pop(zone, None)
 
     def _kill(self, invocation: Invocation, result: Result) -> None:
-        kill = self._killers.pop((invocation.id, result.instance_id), None)
-        if kill is not None:
-            kill()
+        for _, end in self._runners:
+            end(invocation.id, result.instance_id)
 
     def _end(self, invocation: Invocation, result: Result, status: str, why: str = "") -> None:
-        self._killers.pop((invocation.id, result.instance_id), None)
         if (invocation, result) in (rest := self._under_way.get(result.instance_id, [])):
             rest.remove((invocation, result))
         result.finished, result.error_code = self._ecs.clock.now(), why

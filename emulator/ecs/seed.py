@@ -26,7 +26,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     ),
     "system_disk": ("id", "size_gib", "category", "used_gib", "tags"),
     "data_disks": ("id", "size_gib", "category", "used_gib", "tags", "device"),
-    "guest": ("command", "ports", "env"),
+    "guest": ("command", "ports", "env", "assistant"),
 }  # fmt: skip
 
 
@@ -107,6 +107,7 @@ def _image(entry: Mapping[str, Any], realm: "Realm") -> None:
             "command": [str(part) for part in guest["command"]],
             "ports": [int(port) for port in guest.get("ports") or ()],
             "env": {str(name): str(value) for name, value in (guest.get("env") or {}).items()},
+            **({"assistant": True} if guest.get("assistant") else {}),
         }
     realm.ecs.images.shelf.add(
         Image(

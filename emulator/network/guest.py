@@ -8,18 +8,21 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from emulator.network.nic import Nic
+from emulator.network.gateway import door_of
+from emulator.network.nic import Filter, Nic
 from emulator.network.processes import Group, Warden
 
 if TYPE_CHECKING:
-    from emulator.cloud import Cloud
     from emulator.ecs.instances import Instance
+    from emulator.ecs.model import Ecs
 
 log = logging.getLogger(__name__)
 
 BOOT_SECONDS: Final = 20.0
 """Real time within which the first port must accept; afterwards emulated time no longer waits for the guest."""
 BURIAL_STEPS: Final = 100
+LOOK_SECONDS: Final = 0.5
+"""Real time within which a new address must have found the guest's ports; later it finds them all the same."""
 PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -27,10 +30,21 @@ class Guest:
     """`instance.guest` is `{"command": [...], "ports": [...], "env": {...}}`; "{python}" stands for this Python."""
 
     def __init__(
-        self, cloud: "Cloud", instance: "Instance", *, log_path: Path, warden: Warden, changed: Callable[[], None]
+        self,
+        ecs: "Ecs",
+        instance: "Instance",
+        *,
+        log_path: Path,
+        warden: Warden,
+        changed: Callable[[], None],
+        filter_at: Callable[[str], Filter] = lambda _: lambda _port, _source: True,
     ) -> None:
+        """`filter_at(address)` is what the security groups say at one of its addresses."""
         assert instance.guest is not None
+        cloud = ecs.cloud
+        self.ecs = ecs
         self._cloud = cloud
+        self._filter_at = filter_at
         self._warden = warden
         self._changed = changed
         self.instance = instance
@@ -38,7 +52,12 @@ class Guest:
         self.log_path = log_path
         self.command = [part.replace("{python}", sys.executable) for part in instance.guest["command"]]
         self.ports = [int(port) for port in instance.guest.get("ports", ())]
-        self.nic = Nic(instance.private_ip, self.ports, dark=cloud.zones.is_dark(instance.zone), changed=self._changed)
+        self.nic = Nic(
+            instance.private_ip, self.ports, dark=self._is_dark, changed=self._changed,
+            admits=filter_at(instance.private_ip),
+        )  # fmt: skip
+        self.more: dict[str, Nic] = {}
+        """Secondary addresses and those of further interfaces: they lead to the same ports."""
         self.group: Group | None = None
         self.off = False
         self._end: asyncio.Task[None] | None = None
@@ -46,7 +65,8 @@ class Guest:
     def environment(self) -> dict[str, str]:
         """Only this: a machine in the cloud inherits nothing from whoever runs the emulator."""
         assert self.instance.guest is not None
-        gateway = self._cloud.ecs.vswitches[self.instance.vswitch_id].gateway
+        gateway = self.ecs.vswitches[self.instance.vswitch_id].gateway
+        port = door_of(self._cloud, self.ecs.region)
         given: Mapping[str, str] = self.instance.guest.get("env", {})
         return {
             "PATH": PATH,
@@ -58,7 +78,7 @@ class Guest:
             "GUEST_BIND": self.nic.guest_address,
             "GUEST_PORTS": ",".join(map(str, self.ports)),
             "GUEST_DISK_URL": f"{self._cloud.url}/_guest/{self.token}/disks",
-            "GUEST_GATEWAY": f"http://{gateway}:{self._cloud.port}" if gateway else self._cloud.url,
+            "GUEST_GATEWAY": f"http://{gateway or self._cloud.host}:{port}",
             **{name: str(value) for name, value in given.items()},
         }
 
@@ -90,6 +110,33 @@ class Guest:
         finally:
             ready.cancel()
 
+    @property
+    def _is_dark(self) -> bool:
+        return self._cloud.zones.is_dark(self.instance.zone)
+
+    @property
+    def nics(self) -> list[Nic]:
+        return [self.nic, *self.more.values()]
+
+    async def answer_at(self, addresses: Sequence[str]) -> None:
+        """Exactly these addresses besides the first one; returns when they serve what that serves. Raises
+        AddressMissing."""
+        for address in [one for one in self.more if one not in addresses]:
+            await self.more.pop(address).close()
+        for address in addresses:
+            if address not in self.more and address != self.nic.address:
+                nic = Nic(
+                    address, self.ports, dark=self._is_dark, changed=self._changed,
+                    admits=self._filter_at(address), guest_address=self.nic.guest_address,
+                )  # fmt: skip
+                self.more[address] = nic
+                if self.off:
+                    nic.power_off()
+                elif served := [asyncio.ensure_future(nic.served(port)) for port in self.nic.open_ports]:
+                    _, late = await asyncio.wait(served, timeout=LOOK_SECONDS)
+                    for one in late:
+                        one.cancel()
+
     def shut_down(self) -> None:
         """Ask politely; the address goes on answering until the machine is off."""
         if self.group is not None:
@@ -98,7 +145,8 @@ class Guest:
     def cut(self) -> None:
         """The machine stops dead, and a boot under way with it. The address is silent first: nobody hears it die."""
         self.off = True
-        self.nic.power_off()
+        for nic in self.nics:
+            nic.power_off()
         if self.group is not None:
             self.group.signal(signal.SIGKILL)
 
@@ -116,12 +164,14 @@ class Guest:
             if self.group is None or not set(pids) & {seen.pid for seen in self.group.members()}:
                 break
             await asyncio.sleep(0.01)
-        await self.nic.notice()
+        for nic in self.nics:
+            await nic.notice()
 
     async def vanish(self) -> None:
         """Off, and nothing holds the address any more."""
         await self.power_off()
-        await self.nic.close()
+        for nic in self.nics:
+            await nic.close()
 
     def describe(self) -> dict[str, Any]:
         members = self.group.members() if self.group is not None else []
@@ -129,6 +179,7 @@ class Guest:
             "instance": self.instance.id,
             "zone": self.instance.zone,
             "address": self.nic.address,
+            "more_addresses": list(self.more),
             "bind": self.nic.guest_address,
             "ports": self.ports,
             "open_ports": self.nic.open_ports,
@@ -146,5 +197,6 @@ class Guest:
         code = await group.leader_ended()
         if not self.off:
             log.warning("guest.ended %s: exit code %d; its output is in %s", self.instance.id, code, self.log_path)
-            self.nic.look()
+            for nic in self.nics:
+                nic.look()
         self._changed()

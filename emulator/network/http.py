@@ -25,6 +25,7 @@ from emulator.wire.call import ApiError
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
     from emulator.ecs.disks import Disk
+    from emulator.network.guest import Guest
     from emulator.network.hypervisor import Hypervisor
 
 LARGEST_IO: Final = 8 * 1024 * 1024
@@ -96,10 +97,9 @@ class _DiskDoor:
         self._check(offset, request.content_length, volume.size)
         body = await request.content.read(-1)
         # While the body came in the disk may have been detached or the machine stopped: look again, then write at once.
-        disk = self._disk(request)
+        ecs, disk = self._guest(request).ecs, self._disk(request)
         self._check(offset, len(body), disk.volume.size)
-        cloud = self._cloud  # guests run at home only
-        cloud.do(deeds.write_disk, account=cloud.account, region=cloud.region, disk=disk.id, offset=offset, body=body)
+        self._cloud.do(deeds.write_disk, account=ecs.account, region=ecs.region, disk=disk.id, offset=offset, body=body)
         return web.json_response({"written": len(body), "size": disk.volume.size})
 
     def _check(self, offset: int, length: int, size: int) -> None:
@@ -108,8 +108,11 @@ class _DiskDoor:
         if offset + length > size:
             raise ApiError("InvalidOffset", f"{offset} + {length} is beyond the disk's {size} bytes.", 416)
 
+    def _guest(self, request: web.Request) -> "Guest":
+        return _hypervisor(self._cloud).by_token(request.match_info["token"])
+
     def _disks(self, request: web.Request) -> "list[Disk]":
-        return list(_hypervisor(self._cloud).by_token(request.match_info["token"]).disks())
+        return list(self._guest(request).instance.disks())
 
     def _disk(self, request: web.Request) -> "Disk":
         device = request.match_info["device"]
@@ -143,7 +146,8 @@ class _GuestAdmin:
         if not isinstance(refusing, bool):
             raise ApiError("InvalidParameter", 'give {"refuse": true} or {"refuse": false}')
         guest = _hypervisor(self._cloud).guest(request.match_info["instance"])
-        guest.nic.refuse(refusing)
+        for nic in guest.nics:
+            nic.refuse(refusing)
         return web.json_response({"instance": guest.instance.id, "refuse": refusing})
 
     async def log(self, request: web.Request) -> web.Response:

@@ -3,13 +3,14 @@
 Each port the guest serves is listened to on the private address and carried to the guest's own bind address. The
 address is silent while the instance's zone is dark or its machine is down (off, failed, stopped): nobody is there to
 refuse. It refuses where the machine is up and the process is not: a guest port that nobody listens on is closed here
-too, and looked at again until somebody does.
+too, and looked at again until somebody does. What the instance's security groups do not let in meets silence as well.
 """
 
 import asyncio
 import logging
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 from ipaddress import IPv4Address
 from typing import Final
 
@@ -19,6 +20,10 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_SECONDS: Final = 0.05  # real time, for ports that are closed
 ACCEPT_SECONDS: Final = 0.5
+
+
+Filter = Callable[[int, str | None], bool]
+"""`(port, address of the client or None)` -> whether it gets in. None: anybody who cannot be told."""
 
 
 def bind_address(private: str) -> str:
@@ -35,15 +40,21 @@ class Nic:
         *,
         dark: bool,
         changed: Callable[[], None] = lambda: None,
+        admits: Filter = lambda _port, _source: True,
+        guest_address: str | None = None,
     ) -> None:
+        """`guest_address` is where the guest listens, if that does not follow from this address: a secondary one."""
         self.address = address
-        self.guest_address = bind_address(address)
+        self.guest_address = guest_address or bind_address(address)
+        self._admits = admits
         self._changed = changed
         self._dark = dark
         self._powered = True
         self._refusing = False
         self._closed = False
-        self._ports = {number: Port((address, number), self._reach(number)) for number in ports}
+        self._ports = {
+            number: Port((address, number), self._reach(number), admits=partial(admits, number)) for number in ports
+        }
         self._served = {number: asyncio.Event() for number in ports}
         self._looks: dict[int, asyncio.Task[None]] = {}
         self._settle()
@@ -55,6 +66,14 @@ class Nic:
     @property
     def open_ports(self) -> list[int]:
         return [number for number, port in self._ports.items() if port.is_open]
+
+    def is_shut_off(self, number: int) -> bool:
+        """Whether the security groups let nobody in who is not known by address."""
+        return not self._admits(number, None)
+
+    def settle(self) -> None:
+        """The security groups may have changed."""
+        self._settle()
 
     def set_dark(self, dark: bool) -> None:
         self._dark = dark
@@ -86,7 +105,7 @@ class Nic:
     async def notice(self) -> None:
         """Close at once what the guest no longer serves: a process has just died."""
         for number, port in self._ports.items():
-            if port.is_open and not self.is_silent and not await self.serves(number):
+            if port.is_open and not self._is_mute(number) and not await self.serves(number):
                 port.shut()
         self.look()
 
@@ -117,7 +136,7 @@ class Nic:
                     port.open()
                     self._changed()
                 return
-            if port.is_open and not self.is_silent:
+            if port.is_open and not self._is_mute(number):
                 port.shut()
                 self._changed()
             await asyncio.sleep(LOOK_EVERY_SECONDS)
@@ -146,11 +165,14 @@ class Nic:
 
         return reach
 
+    def _is_mute(self, number: int) -> bool:
+        return self.is_silent or self.is_shut_off(number)
+
     def _settle(self) -> None:
         if self._closed:
             return
-        for port in self._ports.values():
-            if self.is_silent:
+        for number, port in self._ports.items():
+            if self._is_mute(number):
                 port.silence()
                 port.open()  # silence needs a listener: without one the kernel would refuse
             else:

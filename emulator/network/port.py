@@ -53,9 +53,12 @@ def dial(target: tuple[str, int], *, source: str | None = None) -> Dial:
 
 
 class Port:
-    def __init__(self, listen: tuple[str, int], reach: Dial) -> None:
+    def __init__(self, listen: tuple[str, int], reach: Dial, *, admits: Callable[[str], bool] = lambda _: True) -> None:
+        """`admits(address)` says whether a client is let through. One that is not gets no answer: it is connected,
+        since a listener cannot know who asks before it accepts, and then hears nothing."""
         self.listen = listen
         self._reach = reach
+        self._admits = admits
         self._socket: socket.socket | None = None
         self._fillers: list[socket.socket] = []
         self._audible = asyncio.Event()
@@ -165,7 +168,9 @@ class Port:
 
     def _start_carrying(self, client: socket.socket) -> None:
         client.setblocking(False)
-        task = asyncio.get_running_loop().create_task(self._carry(client))
+        task = asyncio.get_running_loop().create_task(
+            self._carry(client) if self._lets_in(client) else self._ignore(client)
+        )
         self._carried.add(task)
 
         def end(done: asyncio.Task[None]) -> None:
@@ -173,6 +178,17 @@ class Port:
             client.close()  # a task that was cancelled before its first step has closed nothing
 
         task.add_done_callback(end)
+
+    def _lets_in(self, client: socket.socket) -> bool:
+        try:
+            return self._admits(client.getpeername()[0])
+        except OSError:
+            return True  # gone already
+
+    async def _ignore(self, client: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while await asyncio.get_running_loop().sock_recv(client, CHUNK):
+                pass
 
     async def _carry(self, client: socket.socket) -> None:
         ends = [client]

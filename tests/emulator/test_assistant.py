@@ -233,9 +233,9 @@ def test_runcommand_keeps_its_command_only_when_asked(stage: Guests) -> None:
 
 def test_what_waits_is_cancelled_and_what_runs_is_terminated(stage: Guests) -> None:
     stage.ecs.assistant.behave("slow", Answer(seconds=50))
-    stage.ecs.assistant.silence("i-old")
     stage.ask("StartInstance", InstanceId="i-old")
     stage.advance(60)
+    stage.ecs.assistant.silence("i-old")
     sent = stage.send("slow", "i-app", "i-old")
     stage.advance(5)
     stage.ask("StopInvocation", InvokeId=sent)
