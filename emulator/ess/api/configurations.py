@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from emulator.ess.model import AutoScaling
 
 CONTENT: Final = (
-    "ScalingConfigurationName", "ImageId", "ImageFamily", "InstanceType", "InstanceTypes.N", "SecurityGroupId",
+    "ScalingConfigurationName", "ImageId", "ImageFamily", "InstanceTypes.N", "SecurityGroupId",
     "SecurityGroupIds.N", "SystemDisk.Category", "SystemDisk.Size", "DataDisks.N.SnapshotId", "DataDisks.N.Category",
     "DataDisks.N.Size", "DataDisks.N.Device", "DataDisks.N.DiskName", "DataDisks.N.DeleteWithInstance",
     "InstanceName", "HostName", "KeyPairName", "UserData", "Tags", "LoadBalancerWeight",
@@ -31,7 +31,7 @@ class Configurations:
         self._ess = ess
         self._realm = ess.realm
 
-    @reads("ScalingGroupId", "ClientToken", *CONTENT)
+    @reads("ScalingGroupId", "InstanceType", "ClientToken", *CONTENT)
     @raises(
         "InvalidScalingGroupId.NotFound", "QuotaExceeded.ScalingConfiguration", "InvalidImageId.NotFound",
         "InvalidSecurityGroupId.NotFound", "InvalidUserData.Base64FormatInvalid", *TOKEN_ERRORS,
