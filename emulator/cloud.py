@@ -116,8 +116,9 @@ class Cloud:
         """Raises ApiError InvalidRegionId.NotFound."""
         if region not in self.regions:
             raise ApiError("InvalidRegionId.NotFound", f"The region {region} is not one of {list(self.regions)}.", 404)
+        owner = self.account_named(account)  # a new one may build its realms at once
         if (account, region) not in self._realms:
-            self._realms[account, region] = Realm(self.account_named(account), region)
+            self._realms[account, region] = Realm(owner, region)
         return self._realms[account, region]
 
     @property
