@@ -77,11 +77,11 @@ vswitches:
 security_groups: [{id: sg-1}]
 images: [{id: m-1, name: base, family: app, system_disk_gib: 20}]
 instances:
-  - {id: i-app-h1, name: app-h1, image: m-1, vswitch: vsw-h, address: 10.0.1.11, type: t, state: Running,
+  - {id: i-app-h1, name: app-h1, image: m-1, vswitch: vsw-h, address: 10.0.1.11, type: ecs.g7.large, state: Running,
      tags: {role: app}, system_disk: {id: d-app-h1, size_gib: 20, category: cloud_essd}}
-  - {id: i-master-h, name: master-h, image: m-1, vswitch: vsw-h, address: 10.0.1.21, type: t, state: Running,
+  - {id: i-master-h, name: master-h, image: m-1, vswitch: vsw-h, address: 10.0.1.21, type: ecs.g7.large, state: Running,
      tags: {role: master}, system_disk: {id: d-master-h, size_gib: 20, category: cloud_essd}}
-  - {id: i-master-i, name: master-i, image: m-1, vswitch: vsw-i, address: 10.0.2.21, type: t, state: Running,
+  - {id: i-master-i, name: master-i, image: m-1, vswitch: vsw-i, address: 10.0.2.21, type: ecs.g7.large, state: Running,
      tags: {role: master}, system_disk: {id: d-master-i, size_gib: 20, category: cloud_essd}}
 """
 

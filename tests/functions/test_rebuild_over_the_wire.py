@@ -70,10 +70,10 @@ images:
     system_disk_gib: 20
     guest: {command: ["{python}", -I, "${guest}"], ports: [8080]}
 instances:
-  - {id: i-app-h1, name: app-h1, image: m-app, vswitch: vsw-h, address: "127.${net}.1.11", type: t, state: Running,
+  - {id: i-app-h1, name: app-h1, image: m-app, vswitch: vsw-h, address: "127.${net}.1.11", type: ecs.g7.large,
      tags: {role: app}, system_disk: {id: d-1-sys, size_gib: 20, category: cloud_essd},
      data_disks: [{id: d-1-data, size_gib: 1, category: cloud_essd}]}
-  - {id: i-app-h2, name: app-h2, image: m-app, vswitch: vsw-h, address: "127.${net}.1.12", type: t, state: Running,
+  - {id: i-app-h2, name: app-h2, image: m-app, vswitch: vsw-h, address: "127.${net}.1.12", type: ecs.g7.large,
      tags: {role: app}, system_disk: {id: d-2-sys, size_gib: 20, category: cloud_essd},
      data_disks: [{id: d-2-data, size_gib: 1, category: cloud_essd}]}
 load_balancers:
