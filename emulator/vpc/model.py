@@ -77,7 +77,7 @@ class Vpc:
         self.realm = realm
         self._clock = realm.clock
         self._chance = realm.chance
-        self.tokens = Tokens()
+        self.tokens = Tokens(realm.clock)
         self.eips: Shelf[Eip] = Shelf()
         self.quota = QUOTA
         """How many EIPs the account may have here: adjustable."""
@@ -106,6 +106,10 @@ class Vpc:
             (e for e in self._at(interface.id) if e.private_address == address and e.status in (IN_USE, UNASSOCIATING)),
             None,
         )
+
+    def is_bound(self, instance_id: str) -> bool:
+        """Also one that is on its way there."""
+        return bool(self._at(instance_id))
 
     def _at(self, instance_id: str) -> list[Eip]:
         return [eip for eip in self.eips if eip.instance_id == instance_id]
@@ -209,8 +213,10 @@ class Vpc:
     def _to_instance(self, target: Target) -> tuple[str, str]:
         instance = self._instance(target.instance_id)
         self._expect_settled(instance)
-        if getattr(instance, "public_ip", ""):
+        if instance.public_ip or instance.loses_public_ip:
             raise ApiError("EIP_CAN_NOT_ASSOCIATE_WITH_PUBLIC_IP", f"{instance.id} has a static public address.")
+        if instance.bandwidth_out > 0:
+            raise ApiError("InvalidStatus.InstanceHasBandWidth", f"{instance.id} was bought with public bandwidth.")
         return instance.private_ip, instance.vpc_id
 
     def _instance(self, id: str) -> "Instance":

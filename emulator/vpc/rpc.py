@@ -73,7 +73,8 @@ class VpcApi:
     @raises(
         *BIND_CODES, "InvalidInstanId.NotFound", "InvalidParameter.Mismatch", "InvalidAssociation.Duplicated",
         "EIP_CAN_NOT_ASSOCIATE_WITH_PUBLIC_IP", "TaskConflict", "InvalidInstanceType.ValueNotSupported",
-        "InvalidStatus.EniStatusNotSupport", "OperationDenied", "Forbidden.FinancialLocked",
+        "InvalidStatus.EniStatusNotSupport", "InvalidStatus.InstanceHasBandWidth", "OperationDenied",
+        "Forbidden.FinancialLocked",
     )  # fmt: skip
     def associate(self, call: Call) -> dict[str, Any]:
         """Asynchronous: Associating, then InUse. Not modelled: Nat, HaVip, IpAddress."""

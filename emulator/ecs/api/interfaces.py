@@ -142,13 +142,7 @@ class InterfacesApi:
         }
 
     def _render(self, interface: Interface) -> dict[str, Any]:
-        vpc = self._ecs.realm.vpc
-        public = [
-            {"AllocationId": eip.id, "PublicIpAddress": eip.address}
-            if (eip := vpc.eip_at(interface, address)) is not None
-            else {}
-            for address in interface.addresses
-        ]
+        public = [self._public(interface, address) for address in interface.addresses]
         attached = interface.instance_id if interface.status == "InUse" else ""
         index = self._ecs.interfaces.of(attached).index(interface) if attached else 0
         return {
@@ -166,6 +160,11 @@ class InterfacesApi:
                 ]
             },
         }
+
+    def _public(self, interface: Interface, address: str) -> dict[str, Any]:
+        realm = self._ecs.realm
+        eip = realm.vpc.eip_at(interface, address) if realm.built("vpc") else None
+        return {} if eip is None else {"AllocationId": eip.id, "PublicIpAddress": eip.address}
 
     @reads("NetworkInterfaceId", "NetworkInterfaceName", "Description", "SecurityGroupId.N", "DeleteOnRelease")
     @raises("InvalidEniId.NotFound", "InvalidSecurityGroupId.NotFound", "InvalidOperation.VpcMismatch")

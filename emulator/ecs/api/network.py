@@ -1,8 +1,9 @@
-"""DescribeVpcs, DescribeVSwitches (ECS's own, old forms), ModifyInstanceVpcAttribute."""
+"""DescribeVpcs, DescribeVSwitches (ECS's own, old forms), ModifyInstanceVpcAttribute, AllocatePublicIpAddress."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from emulator.ecs import operation_locks
 from emulator.ecs.rules import iso
 from emulator.wire import params
 from emulator.wire.call import ApiError, Call, Operation
@@ -20,6 +21,7 @@ def operations(ecs: "Ecs") -> dict[str, Operation]:
         "DescribeVpcs": api.vpcs,
         "DescribeVSwitches": api.vswitches,
         "ModifyInstanceVpcAttribute": api.move,
+        "AllocatePublicIpAddress": api.allocate,
         "AssociateEipAddress": api.no_eip,
         "UnassociateEipAddress": api.no_eip,
     }
@@ -101,6 +103,28 @@ class NetworkApi:
             groups=params.list_of(p, "SecurityGroupId"),
         )
         return {}
+
+    @reads("InstanceId")
+    @raises(
+        "InvalidInstanceId.NotFound", "InstanceLockedForSecurity", "IncorrectInstanceStatus", "AllocatedAlready",
+        "AllocateIpInvalidInstanceBandwidth", "OperationDenied",
+    )  # fmt: skip
+    def allocate(self, call: Call) -> dict[str, Any]:
+        """A static public address, where the instance was bought with outgoing bandwidth. It cannot be moved. Not
+        modelled: choosing it (IpAddress, VlanId), the restart that some instances need, conversion to an EIP."""
+        ecs = self._ecs
+        instance = ecs.find_instance(params.required(call.params, "InstanceId"))
+        operation_locks.check(instance, "modify")
+        if instance.state not in ("Running", "Stopped"):
+            raise ApiError("IncorrectInstanceStatus", f"{instance.id} is {instance.state}.", 403)
+        if instance.public_ip or instance.loses_public_ip:
+            raise ApiError("AllocatedAlready", f"{instance.id} has a static public address.", 403)
+        if ecs.realm.built("vpc") and ecs.realm.vpc.is_bound(instance.id):
+            raise ApiError("OperationDenied", f"{instance.id} has an EIP.")
+        if instance.bandwidth_out <= 0:
+            raise ApiError("AllocateIpInvalidInstanceBandwidth", f"{instance.id} has no outgoing bandwidth.")
+        instance.public_ip = ecs.public_addresses.take()
+        return {"IpAddress": instance.public_ip}
 
     @reads("AllocationId", "InstanceId", "InstanceType")
     @raises()
