@@ -84,13 +84,13 @@ WORDS: Final[Mapping[str, tuple[str, ...]]] = {
 RECIPES: Final = """
 CreateSnapshot DiskId SnapshotName | DeleteSnapshot SnapshotId Force | CreateSnapshotGroup InstanceId Name
 DeleteSnapshotGroup SnapshotGroupId | CopySnapshot SnapshotId DestinationRegionId DestinationSnapshotName
-ModifySnapshotAttribute SnapshotId SnapshotName | LockSnapshot SnapshotId LockMode LockDuration
+ModifySnapshotAttribute SnapshotId SnapshotName | LockSnapshot SnapshotId LockMode=flexible LockDuration CoolOffPeriod
 RunInstances ImageId InstanceType VSwitchId SecurityGroupId Amount ClientToken | DeleteInstance InstanceId Force
 RunInstances ImageId InstanceType VSwitchId SecurityGroupId | StartInstance InstanceId | RebootInstance InstanceId
 StopInstance InstanceId | StopInstance InstanceId ForceStop StoppedMode
 ModifyInstanceAttribute InstanceId InstanceName | CreateDisk ZoneId Size DiskCategory
 CreateDisk ZoneId DiskCategory SnapshotId | AttachDisk DiskId InstanceId
-DetachDisk DiskId InstanceId | DeleteDisk DiskId | ResetDisk DiskId SnapshotId | ResizeDisk DiskId NewSize Type
+DetachDisk DiskId InstanceId | DeleteDisk DiskId | ResetDisk DiskId SnapshotId | ResizeDisk DiskId NewSize Type=online
 CreateImage InstanceId ImageName | CreateImage SnapshotId ImageName ImageFamily | DeleteImage ImageId Force
 ModifyImageSharePermission ImageId AddAccount.N | CopyImage ImageId DestinationRegionId DestinationImageName
 TagResources ResourceType=instance ResourceId.N=InstanceId Tag.N.Key Tag.N.Value
@@ -104,10 +104,10 @@ ApplyAutoSnapshotPolicy regionId autoSnapshotPolicyId=AutoSnapshotPolicyId diskI
 CreateSimulatedSystemEvents EventType InstanceId.N NotBefore | AddZone ZoneName
 RunCommand Type=RunShellScript CommandContent InstanceId.N
 AddZoneRecord ZoneId=z-a Rr Type Value Ttl | UpdateZoneRecord RecordId Rr Type Value | DeleteZoneRecord RecordId
-SetZoneRecordStatus RecordId Status | SetBackendServers LoadBalancerId BackendServers
-AddBackendServers LoadBalancerId BackendServers | SetLoadBalancerStatus LoadBalancerId LoadBalancerStatus
+SetZoneRecordStatus RecordId Status | SetBackendServers LoadBalancerId=lb-a BackendServers
+AddBackendServers LoadBalancerId=lb-a BackendServers | SetLoadBalancerStatus LoadBalancerId=lb-a LoadBalancerStatus
 CreateScalingGroup MinSize MaxSize DesiredCapacity VSwitchId
-EnableScalingGroup ScalingGroupId ActiveScalingConfigurationId
+EnableScalingGroup ScalingGroupId ActiveScalingConfigurationId=ScalingConfigurationId
 CreateScalingConfiguration ScalingGroupId ImageId InstanceType SecurityGroupId
 ScaleWithAdjustment ScalingGroupId AdjustmentType AdjustmentValue | SetInstanceHealth InstanceId HealthStatus
 ModifyScalingGroup ScalingGroupId DesiredCapacity | EnterStandby ScalingGroupId InstanceIds.N
@@ -158,6 +158,7 @@ class Wanderer:
         if asked is None:
             return
         version, action, operation, params = asked
+        params = {"RegionId": region, **params}
         caller = Caller(account=account, access_key="testid", role=None)
         call = Call(version=version, action=action, region=region, params=params, caller=caller)
         try:
@@ -169,7 +170,7 @@ class Wanderer:
 
     def _sensible(self, realm: Realm) -> Asked | None:
         action, *names = self.chance.choice([recipe.split() for recipe in RECIPES if recipe.strip()])
-        found = next((key for key in sorted(realm.operations) if key[1] == action), None)
+        found = next((key for key in sorted(realm.operations, reverse=True) if key[1] == action), None)
         if found is None:
             return None
         params = {}
@@ -201,7 +202,7 @@ class Wanderer:
         singular = last.removesuffix("s")
         known = WORDS.get(name) or WORDS.get(last) or self.seen.get(last) or self.seen.get(singular)
         if known:
-            return self.chance.choice(known)
+            return self.chance.choice(known[-4:])  # of ids the newest: they probably stand
         return f"{last.lower()}-{self.chance.randrange(9)}" if last.endswith("Name") else None
 
     def _learn(self, name: str, answer: Any) -> None:
@@ -213,5 +214,5 @@ class Wanderer:
                 self._learn(name, part)
         elif isinstance(answer, str | int) and not isinstance(answer, bool) and answer != "":
             known = self.seen.setdefault(name, [])
-            if str(answer) not in known and len(known) < 40:
+            if str(answer) not in known[-4:]:
                 known.append(str(answer))
