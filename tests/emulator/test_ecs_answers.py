@@ -31,7 +31,9 @@ def answers() -> dict[str, dict[str, Any]]:
     stage = Stage()
     snapshot = stage.snapshot(SnapshotName="one", RetentionDays=9, **{"Tag.1.Key": "k", "Tag.1.Value": "v"})
     group = stage.ask("CreateSnapshotGroup", {"InstanceId": "i-app", "Name": "grp", "Tag.1.Key": "k"})
-    image = stage.ask("CreateImage", {"InstanceId": "i-app", "ImageName": "img", "ImageFamily": "fam", "Tag.1.Key": "k"})
+    image = stage.ask(
+        "CreateImage", {"InstanceId": "i-app", "ImageName": "img", "ImageFamily": "fam", "Tag.1.Key": "k"}
+    )
     disk = stage.ask("CreateDisk", ZoneId="cn-hangzhou-h", Size=20, DiskCategory="cloud_essd")
     run = stage.ask("RunInstances", RUN)
     tag = {"ResourceType": "disk", "ResourceId.1": "d-sys", "Tag.1.Key": "k"}

@@ -53,7 +53,7 @@ def automatic(stage: TwoRegions, disk: str = "d-data") -> list[dict[str, object]
         ),
         pytest.param({"TargetCopyRegions": f'["{HERE}"]'}, (403, "InvalidParameter.TargetCopyRegions"), id="to here"),
         pytest.param(
-            {"TargetCopyRegions": f'["{THERE}", "cn-beijing"]'}, (403, "InvalidParameter.TargetCopyRegions"), id="to two"
+            {"TargetCopyRegions": f'["{THERE}", "cn-beijing"]'}, (403, "InvalidParameter.TargetCopyRegions"), id="two"
         ),
         pytest.param(
             {"CopiedSnapshotsRetentionDays": 0},

@@ -1,5 +1,5 @@
-"""The traps of the real cloud about snapshots, images and copies, each sprung. The numbers are the rows of the facts most
-often got wrong."""
+"""The traps of the real cloud about snapshots, images and copies, each sprung. The numbers are the rows of the facts
+that are most often got wrong."""
 
 from datetime import timedelta
 
@@ -111,7 +111,7 @@ def test_trap_9_deleting_a_progressing_snapshot_cancels_it(stage: TwoRegions) ->
     stage.advance(60)
 
     assert stage.show(made) is None
-    assert stage.told() == []
+    assert "Snapshot:CreateSnapshotCompleted" not in stage.told()
 
 
 def test_trap_10_a_rollback_takes_only_snapshots_of_that_very_disk(stage: TwoRegions) -> None:
