@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -104,14 +104,16 @@ async def _slowly(cloud: "Cloud", request: web.Request, seconds: float, *, real:
 async def _freeze(cloud: "Cloud", blow: Blow, fault: Fault) -> None:
     """Suspend whoever asks. Before the effect, the call stands still with its caller."""
     seconds = timedelta(seconds=fault.seconds or 0)
+    # On the calendar before the caller's own thaw, or the caller would hold the time that must pass to answer it.
+    over = _Moment(cloud, seconds)
     suspended = False
     if fault.instance is not None:
         suspended = _freeze_guest(cloud, fault.instance, seconds)
     elif cloud.fc is not None:
         suspended = cloud.fc.freeze_caller(blow.asked.access_key, seconds)
-    if suspended and fault.moment == "after":
-        return  # the answer waits in its socket
-    await _until(cloud, cloud.clock.now() + seconds)
+    if not suspended or fault.moment == "before":
+        await over.reached()  # after the effect, the answer of a suspended caller waits in its socket
+    over.cancel()
 
 
 def _freeze_guest(cloud: "Cloud", instance: str, seconds: timedelta) -> bool:
@@ -131,17 +133,22 @@ def _freeze_guest(cloud: "Cloud", instance: str, seconds: timedelta) -> bool:
     return True
 
 
-async def _until(cloud: "Cloud", moment: datetime) -> None:
-    """Wait for an emulated moment: somebody else moves the clock, or it flows. The caller may leave meanwhile; its
+class _Moment:
+    """An emulated moment to wait for: somebody else moves the clock, or it flows. The caller may leave meanwhile; its
     request is on its way all the same."""
-    reached = asyncio.Event()
-    due = cloud.clock.call_at(moment, reached.set, "a frozen call goes on")
-    try:
-        while not reached.is_set() and not cloud.faults.closing.is_set():
+
+    def __init__(self, cloud: "Cloud", after: timedelta) -> None:
+        self._cloud = cloud
+        self._reached = asyncio.Event()
+        self._due = cloud.clock.call_later(after, self._reached.set, "a frozen call goes on")
+
+    async def reached(self) -> None:
+        while not self._reached.is_set() and not self._cloud.faults.closing.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(reached.wait(), LOOK_EVERY_SECONDS)
-    finally:
-        due.cancel()
+                await asyncio.wait_for(self._reached.wait(), LOOK_EVERY_SECONDS)
+
+    def cancel(self) -> None:
+        self._due.cancel()
 
 
 def _there(request: web.Request) -> bool:
