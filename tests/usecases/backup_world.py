@@ -271,9 +271,11 @@ class World:
     def fail_snapshot(self, id_: str) -> None:
         """It will never be whole, as the cloud would tell."""
         snapshots = self.cloud.ecs.snapshots
-        snapshots._dues.pop(id_).cancel()
-        snapshots.find(id_).status = "failed"
-        snapshots.find(id_).available = False
+        found = snapshots.find(id_)
+        assert found.due is not None
+        found.due.cancel()
+        found.due, found.status, found.available = None, "failed", False
+        snapshots.chains.finished(found)
 
     def _every(
         self, interval: timedelta, until: datetime, run: Callable[[], Any], first: timedelta | None = None

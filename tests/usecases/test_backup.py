@@ -140,8 +140,9 @@ def test_a_snapshot_that_was_usable_and_then_fails_saved_nothing_and_its_slot_sa
 
 
 def never_complete(world: World) -> None:
-    for due in world.cloud.ecs.snapshots._dues.values():
-        due.cancel()
+    for snapshot in world.cloud.ecs.snapshots.shelf:
+        if snapshot.due is not None:
+            snapshot.due.cancel()
 
 
 def test_a_pause_also_stops_the_snapshots_of_an_operation_that_is_open_already() -> None:

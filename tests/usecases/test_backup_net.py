@@ -151,8 +151,9 @@ def an_alarm(world: World) -> Alarm:
 
 
 def never_complete(world: World) -> None:
-    for due in world.cloud.ecs.snapshots._dues.values():
-        due.cancel()
+    for snapshot in world.cloud.ecs.snapshots.shelf:
+        if snapshot.due is not None:
+            snapshot.due.cancel()
 
 
 def test_a_backup_that_does_not_complete_is_a_decision_and_stays_on_status_until_acknowledged() -> None:

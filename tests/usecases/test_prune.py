@@ -292,10 +292,9 @@ def hold_uploads(world: World, *, until_points: int, uploads: set[str]) -> None:
         world.run_for(seconds=2, prune=False)
         world.invoke(world.schedule)
         world.invoke(world.backup)
-        for due in list(world.cloud.ecs.snapshots._dues):
-            found = world.cloud.ecs.snapshots.find(due)
+        for found in world.cloud.ecs.snapshots.shelf:
             if found.available and found.status == "progressing":
-                uploads.add(due)
+                uploads.add(found.id)
         usable = [point for point in world.points() if point.subject in (A, B) and point.usable]
         if len(usable) == 2 * until_points:
             break
