@@ -224,6 +224,19 @@ class Snapshots:
         self.chains.add(snapshot)
         snapshot.due = self._ecs.clock.call_at(snapshot.done_at, lambda: self._complete(snapshot), "snapshot completes")
         self._plan_release(snapshot)
+        self._tell("CreateSnapshotInitiated", snapshot, {"startTime": iso(snapshot.created)})
+
+    def _tell(self, name: str, snapshot: Snapshot, more: Mapping[str, str]) -> None:
+        """Always INFO, also of a failure. What Initiated and SnapshotDeleted hold is not documented (assumption: what
+        names the snapshot)."""
+        content = {
+            "snapshotId": snapshot.id,
+            "snapshotName": snapshot.name,
+            "snapshotType": snapshot.origin,
+            "diskId": snapshot.disk_id,
+            **more,
+        }
+        self._ecs.publish(f"Snapshot:{name}", "INFO", f"snapshot/{snapshot.id}", content)
 
     def _complete(self, snapshot: Snapshot) -> None:
         if snapshot.due is None:
@@ -243,17 +256,8 @@ class Snapshots:
         if failed:  # it holds nothing; what it should have held is due again with the next one
             snapshot.layer.delete()
             self.chains.weigh(snapshot.disk_id)
-        content = {
-            "result": snapshot.status,
-            "snapshotId": snapshot.id,
-            "snapshotName": snapshot.name,
-            "snapshotType": snapshot.origin,
-            "diskId": snapshot.disk_id,
-            "startTime": iso(snapshot.created),
-            "endTime": iso(now),
-        }
-        level = "WARN" if failed else "INFO"
-        self._ecs.publish("Snapshot:CreateSnapshotCompleted", level, f"snapshot/{snapshot.id}", content)
+        times = {"startTime": iso(snapshot.created), "endTime": iso(now)}
+        self._tell("CreateSnapshotCompleted", snapshot, {"result": snapshot.status, **times})
         self.locks.snapshot_finished(snapshot)
         self.copies.ended(snapshot)
         self.policies.snapshot_finished(snapshot)
@@ -285,6 +289,7 @@ class Snapshots:
         self.locks.snapshot_gone(snapshot)
         self.copies.ended(snapshot)
         self._ecs.snapshot_gone(snapshot)
+        self._tell("SnapshotDeleted", snapshot, {})
 
     def disk_gone(self, disk: "Disk", *, with_automatic: bool) -> None:
         """Manual snapshots outlive their disk; automatic ones go with it when it says so (DeleteAutoSnapshot)."""

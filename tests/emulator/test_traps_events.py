@@ -177,6 +177,43 @@ def test_a_form_of_the_subscription_holds_its_objects_as_json_texts() -> None:
     assert fields["time"].isdigit()
 
 
+def test_a_snapshot_that_failed_is_told_as_completed_and_only_its_result_says_so() -> None:
+    stage = Stage()
+    stage.hook(shape="raw", filter={"name": "Snapshot:*"})
+    snapshots = stage.cloud.ecs.snapshots
+    snapshots.fail_next("d-one")
+
+    made = snapshots.create("d-one", name="dr-1")
+    stage.advance(7200)
+    snapshots.delete(made.id)
+    stage.advance(1)
+
+    told = [json.loads(body) for body in stage.sent]
+    assert [one["name"] for one in told] == [
+        "Snapshot:CreateSnapshotInitiated",
+        "Snapshot:CreateSnapshotCompleted",
+        "Snapshot:SnapshotDeleted",
+    ]
+    assert (told[1]["level"], told[1]["content"]["result"]) == ("INFO", "failed")
+    assert "status" not in told[1]["content"]
+
+
+def test_a_stalled_disk_has_no_status_and_is_over_when_it_has_a_finish_time() -> None:
+    stage = Stage()
+    stage.hook(shape="raw", filter={"name": "Disk:Stalled*"})
+    ecs = stage.cloud.ecs
+
+    ecs.events.trouble(ecs.disks.find("d-one"), "Stalled")
+    stage.advance(60)
+    ecs.events.over("d-one")
+    stage.advance(1)
+
+    begun, over = [json.loads(body)["content"] for body in stage.sent]
+    assert "eventStatus" not in begun | over
+    assert "executeFinishTime" not in begun
+    assert "executeFinishTime" in over
+
+
 # Threshold alarms -----------------------------------------------------------------------------------------------------
 
 
