@@ -54,3 +54,8 @@ def answer_command(
     """A guest has run a command of Cloud Assistant's."""
     answer = Answer(exit_code=exit_code, output=output, seconds=0)
     cloud.realm(account, region).ecs.assistant.answer(invocation, instance, answer)
+
+
+def set_health(cloud: "Cloud", *, balancer: str, port: int, server: str, health: str) -> None:
+    """What the probes of a balancer's listener came to think of a member."""
+    cloud.slb.balancers[balancer].health[port, server] = health

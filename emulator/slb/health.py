@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from emulator import deeds
 from emulator.clock import Due
 from emulator.slb.model import ABNORMAL, NORMAL, Balancer, Check, Listener
 
@@ -117,12 +118,17 @@ class HealthChecks:
         watch.answers = watch.answers + 1 if answered else 0
         watch.failures = 0 if answered else watch.failures + 1
         if watch.answers >= listener.check.healthy:
-            balancer.health[listener.port, server] = NORMAL
+            self._found(balancer, listener, server, NORMAL)
             return True
         if watch.failures >= listener.check.unhealthy:
-            balancer.health[listener.port, server] = ABNORMAL
+            self._found(balancer, listener, server, ABNORMAL)
             return True
         return False
+
+    def _found(self, balancer: Balancer, listener: Listener, server: str, health: str) -> None:
+        """Alarms look at it, so a change is the world's business; that it is still so is not."""
+        if balancer.health.get((listener.port, server)) != health:
+            self._cloud.do(deeds.set_health, balancer=balancer.id, port=listener.port, server=server, health=health)
 
     async def _probe(self, listener: Listener, server: str) -> bool:
         address = self._cloud.slb.address_of(server)
