@@ -79,6 +79,7 @@ class Guest:
             "GUEST_PORTS": ",".join(map(str, self.ports)),
             "GUEST_DISK_URL": f"{self._cloud.url}/_guest/{self.token}/disks",
             "GUEST_GATEWAY": f"http://{gateway or self._cloud.host}:{port}",
+            "GUEST_METADATA": f"http://{gateway or self._cloud.host}:{port}/_guest/{self.token}/",
             **{name: str(value) for name, value in given.items()},
         }
 

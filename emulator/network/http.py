@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from emulator import deeds
+from emulator.network import metadata
 from emulator.wire.call import ApiError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def routes(cloud: "Cloud") -> list[web.RouteDef]:
         web.get("/_guest/{token}/disks", _refusals(door.listing)),
         web.get("/_guest/{token}/disks/{device}", _refusals(door.read), allow_head=False),
         web.put("/_guest/{token}/disks/{device}", _refusals(door.write)),
+        *metadata.routes(cloud),
     ]
 
 

@@ -67,7 +67,7 @@ def evaluate(
         if not statement.concerns(action, resource):
             continue
         conditional = conditional or bool(statement.conditions)
-        if not statement.holds(context or {}):
+        if not statement.holds({} if context is None else context):
             continue
         if not statement.allows:
             because = f"{statement.origin or 'a statement'} denies {action} on {resource}"

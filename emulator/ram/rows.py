@@ -52,14 +52,17 @@ DescribeAvailableResource      *
 DescribeCloudAssistantStatus   instance/*
 DescribeCommands               command/*
 DescribeDisks                  disk/*
+DescribeDisksFullStatus        disk/*
 DescribeEipAddresses           vpc:eip/*
 DescribeImageFromFamily        image/*
 DescribeImageSharePermission   image/ImageId
 DescribeImages                 image/*
 DescribeInstanceAttribute      instance/InstanceId
 DescribeInstanceHistoryEvents  instance/*
+DescribeInstanceMaintenanceAttributes instance/*
 DescribeInstanceRamRole        instance/*
 DescribeInstanceStatus         instance/*
+DescribeInstanceTypes          *
 DescribeInstances              instance/*
 DescribeInstancesFullStatus    instance/*
 DescribeInvocationResults      instance/*
@@ -78,6 +81,7 @@ DescribeSnapshots              snapshot/*
 DescribeSnapshotsUsage         snapshot/*
 DescribeTaskAttribute          *
 DescribeTasks                  *
+DescribeUserData               instance/InstanceId
 DescribeVSwitches              vpc:vswitch/*
 DescribeVpcs                   vpc:vpc/*
 DescribeZones                  *
@@ -94,6 +98,7 @@ ModifyDiskAttribute            disk/DiskId disk/DiskIds.N?
 ModifyImageAttribute           image/ImageId
 ModifyImageSharePermission     image/ImageId
 ModifyInstanceAttribute        instance/InstanceId
+ModifyInstanceAutoReleaseTime  instance/InstanceId
 ModifyInstanceMaintenanceAttributes instance/InstanceId.N
 ModifyInstanceVpcAttribute     instance/InstanceId vpc:vswitch/VSwitchId
 ModifyNetworkInterfaceAttribute eni/NetworkInterfaceId
@@ -232,6 +237,7 @@ ESS: Final = """
 AttachInstances                scalinggroup/ScalingGroupId
 AttachLoadBalancers            scalinggroup/ScalingGroupId
 AttachVServerGroups            scalinggroup/ScalingGroupId
+CancelInstanceRefresh          scalinggroup/ScalingGroupId
 CompleteLifecycleAction        *
 CreateAlarm                    *
 CreateLifecycleHook            scalinggroup/ScalingGroupId
@@ -244,6 +250,7 @@ DeleteLifecycleHook            *
 DeleteScalingConfiguration     *
 DeleteScalingGroup             scalinggroup/ScalingGroupId
 DeleteScalingRule              *
+DescribeInstanceRefreshes      scalinggroup/ScalingGroupId
 DescribeLifecycleActions       *
 DescribeLifecycleHooks         *
 DescribeRegions                *

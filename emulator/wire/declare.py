@@ -35,6 +35,7 @@ GATEWAY_CODES: Final = frozenset(
         "InvalidSecurityToken.Expired",
         "Forbidden.AccessKeyDisabled",
         "Forbidden.RAM",
+        "InvalidUser.PassRoleForbidden",  # of whatever hands a role on
         "InternalError",
         "ServiceUnavailable",
     ]

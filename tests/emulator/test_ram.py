@@ -1,0 +1,423 @@
+"""Permissions: how policies decide, what calls touch, and how each service refuses."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tablestore as sdk
+from alibabacloud_ecs20140526 import models
+from alibabacloud_ecs20140526.client import Client
+from alibabacloud_slb20140515 import models as slb_models
+from alibabacloud_slb20140515.client import Client as Slb
+from alibabacloud_tea_openapi.exceptions import ClientException
+from alibabacloud_tea_openapi.models import Config
+
+from emulator.cloud import Cloud
+from emulator.keys import Key
+from emulator.ram.policy import PolicyError, evaluate, parse
+from emulator.ram.resources import has_row, resources
+from emulator.ram.tables import tables
+from emulator.seed import SeedError, load_text
+from emulator.server import Options, build_cloud
+from emulator.testing import Local, mock_aliyun
+from emulator.wire.services import VERSIONS
+
+ACCOUNT = "1000000000000001"
+
+
+def policy(*statements: dict[str, Any]) -> dict[str, Any]:
+    return {"Version": "1", "Statement": list(statements)}
+
+
+def allow(action: str | list[str], resource: str | list[str] = "*", **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
+
+
+def deny(action: str | list[str], resource: str | list[str] = "*", **more: Any) -> dict[str, Any]:
+    return {"Effect": "Deny", "Action": action, "Resource": resource, **more}
+
+
+# How a policy decides ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("document", "where"),
+    [
+        ("{", "not JSON"),
+        ({"Version": "2012-10-17", "Statement": [allow("*")]}, "Version"),
+        ({"Version": "1", "Statement": []}, "not an empty one"),
+        (policy({"Effect": "Maybe", "Action": "*", "Resource": "*"}), "Effect"),
+        (policy({"Effect": "Allow", "Action": "*", "NotAction": "*", "Resource": "*"}), "either Action or NotAction"),
+        (policy({"Effect": "Allow", "Action": "ecs:*"}), "either Resource or NotResource"),
+        (policy(allow("DescribeDisks")), "service:Action"),
+        (policy(allow("*", Condition={"StringResembles": {"acs:SourceIp": "1"}})), "StringResembles"),
+        (policy(allow("*", Sidd="x")), "unknown keys"),
+    ],
+)
+def test_what_is_no_policy_is_refused_with_the_place(document: Any, where: str) -> None:
+    with pytest.raises(PolicyError, match=where):
+        parse(document, "p")
+
+
+CASES = [
+    ("nothing is allowed unless said so", [], False),
+    ("an action by name", [allow("ecs:DeleteSnapshot")], True),
+    ("whatever its case", [allow("ECS:deletesnapshot")], True),
+    ("by a pattern", [allow("ecs:Delete*")], True),
+    ("by a question mark", [allow("ecs:DeleteSnapsho?")], True),
+    ("another action", [allow("ecs:Describe*")], False),
+    ("another resource", [allow("ecs:*", "acs:ecs:*:*:snapshot/s-2")], False),
+    ("this resource", [allow("ecs:*", "acs:ecs:*:*:snapshot/s-1")], True),
+    ("one resource of several", [allow("ecs:*", ["acs:ecs:*:*:disk/*", "acs:ecs:*:*:snapshot/*"])], True),
+    ("another region", [allow("ecs:*", "acs:ecs:cn-shanghai:*:*")], False),
+    ("brackets mean themselves", [allow("ecs:*", "acs:ecs:*:*:snapshot/[s]-1")], False),
+    ("all but", [{"Effect": "Allow", "NotAction": "ram:*", "Resource": "*"}], True),
+    ("all but this", [{"Effect": "Allow", "NotAction": "ecs:*", "Resource": "*"}], False),
+    ("all resources but this", [{"Effect": "Allow", "Action": "*", "NotResource": "acs:ecs:*:*:snapshot/*"}], False),
+    ("a denial outweighs", [allow("*"), deny("ecs:DeleteSnapshot")], False),
+    ("wherever it stands", [deny("ecs:DeleteSnapshot"), allow("*")], False),
+    ("a denial of something else does not", [allow("*"), deny("ecs:DeleteDisk")], True),
+]
+
+
+@pytest.mark.parametrize(("statements", "allowed"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
+def test_a_decision(statements: list[dict[str, Any]], allowed: bool) -> None:
+    parsed = parse(policy(*statements)) if statements else ()
+    resource = f"acs:ecs:cn-hangzhou:{ACCOUNT}:snapshot/s-1"
+    assert evaluate(parsed, "ecs:DeleteSnapshot", resource).allowed is allowed
+
+
+CONDITIONS = [
+    ({"IpAddress": {"acs:SourceIp": ["10.0.0.0/8", "127.0.0.1"]}}, True),
+    ({"NotIpAddress": {"acs:SourceIp": "127.0.0.0/8"}}, False),
+    ({"IpAddress": {"acs:SourceIp": "nonsense"}}, False),
+    ({"DateLessThan": {"acs:CurrentTime": "2026-03-02T12:00:00+08:00"}}, True),
+    ({"DateGreaterThan": {"acs:CurrentTime": "2026-03-03T00:00:00Z"}}, False),
+    ({"Bool": {"acs:SecureTransport": False}}, True),
+    ({"Bool": {"acs:SecureTransport": "true"}}, False),
+    ({"StringEquals": {"ecs:tag/role": ["db", "app"]}}, True),
+    ({"StringNotEquals": {"ecs:tag/role": ["db", "app"]}}, False),
+    ({"StringLike": {"ecs:tag/role": "a*"}}, True),
+    ({"StringEqualsIgnoreCase": {"ecs:tag/role": "APP"}}, True),
+    ({"StringEquals": {"ecs:tag/none": "x"}}, False),
+    ({"StringNotEquals": {"ecs:tag/none": "x"}}, True),
+    ({"NumericLessThan": {"n": "10"}}, True),
+    ({"NumericGreaterThanEquals": {"n": 8}}, False),
+    ({"StringEquals": {"ecs:tag/role": "app"}, "Bool": {"acs:SecureTransport": "true"}}, False),
+]
+
+
+@pytest.mark.parametrize(("condition", "met"), CONDITIONS, ids=[json.dumps(c) for c, _ in CONDITIONS])
+def test_a_condition(condition: dict[str, Any], met: bool) -> None:
+    context = {
+        "acs:SourceIp": "127.0.0.1",
+        "acs:CurrentTime": "2026-03-02T00:00:00Z",
+        "acs:SecureTransport": "false",
+        "ecs:tag/role": "app",
+        "n": "7",
+    }
+    decision = evaluate(parse(policy(allow("*", Condition=condition))), "ecs:StopInstance", "*", context)
+    assert (decision.allowed, decision.conditional) == (met, True)
+
+
+# What a call touches ----------------------------------------------------------------------------------------------
+
+
+def test_every_modelled_operation_has_a_row() -> None:
+    missing = [
+        f"{VERSIONS[version]}:{action}"
+        for version, action in Cloud().home.operations
+        if not has_row(VERSIONS[version], action)
+    ]
+    assert missing == [], "add them to emulator/ram/rows.py"
+
+
+TOUCHES = [
+    ("ecs", "DescribeInstances", {}, ["ecs:instance/*"]),
+    ("ecs", "StopInstance", {"InstanceId": "i-1"}, ["ecs:instance/i-1"]),
+    ("ecs", "CreateSnapshot", {"DiskId": "d-1"}, ["ecs:disk/d-1", "ecs:snapshot/*"]),
+    (
+        "ecs",
+        "RunInstances",
+        {"ImageId": "m-1", "SecurityGroupIds.1": "sg-1", "VSwitchId": "vsw-1", "DataDisk.2.SnapshotId": "s-2",
+         "DataDisk.1.Size": "20"},
+        ["ecs:instance/*", "ecs:image/m-1", "ecs:securitygroup/sg-1", "vpc:vswitch/vsw-1", "ecs:snapshot/s-2"],
+    ),
+    (
+        "ecs",
+        "TagResources",
+        {"ResourceType": "snapshot", "ResourceId.1": "s-1", "ResourceId.2": "s-2"},
+        ["ecs:snapshot/s-1", "ecs:snapshot/s-2"],
+    ),
+    (
+        "slb",
+        "AddBackendServers",
+        {"LoadBalancerId": "lb-1", "BackendServers": '[{"ServerId":"i-1"}]'},
+        ["slb:loadbalancer/lb-1", "ecs:instance/i-1"],
+    ),
+    (
+        "slb",
+        "RemoveBackendServers",
+        {"LoadBalancerId": "lb-1", "BackendServers": '["i-1"]'},
+        ["slb:loadbalancer/lb-1", "ecs:instance/i-1"],
+    ),
+    ("sts", "GetCallerIdentity", {}, []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("service", "action", "params", "touched"), TOUCHES, ids=[t[1] for t in TOUCHES])
+def test_what_a_call_touches(service: str, action: str, params: dict[str, str], touched: list[str]) -> None:
+    wanted = [f"acs:{s}:cn-hangzhou:{ACCOUNT}:{rest}" for s, rest in (text.split(":") for text in touched)]
+    assert list(resources(Cloud().home, service, action, params)) == wanted
+
+
+def test_a_record_is_judged_by_its_zone_and_names_have_no_region() -> None:
+    cloud = Cloud()
+    zone = cloud.pvtz.add_zone("corp.example", id="z-1")
+    record = cloud.pvtz.add_record(zone.id, rr="www", type="A", value="10.0.0.1")
+    assert resources(cloud.home, "pvtz", "UpdateZoneRecord", {"RecordId": str(record.id)}) == (
+        f"acs:pvtz:*:{ACCOUNT}:zone/z-1",
+    )
+
+
+def test_a_batch_touches_each_of_its_tables() -> None:
+    from tablestore.protobuf import table_store_pb2 as pb2
+
+    batch = pb2.BatchWriteRowRequest()
+    for name in ("a", "b"):
+        batch.tables.add(table_name=name)
+    assert list(tables("BatchWriteRow", batch.SerializeToString())) == ["a", "b"]
+
+
+# Whom it is asked of ----------------------------------------------------------------------------------------------
+
+
+def key_of(cloud: Cloud, role: str) -> Key:
+    return cloud.keys.issue(role)
+
+
+def may(cloud: Cloud, key: Key, action: str, resource: str = "acs:ecs:cn-hangzhou:1:instance/i-1") -> bool:
+    return cloud.ram.decide(key, action, lambda: (resource,))[0].allowed
+
+
+def test_while_nobody_is_declared_everything_is_allowed_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    cloud = Cloud()
+    key = key_of(cloud, "somebody")
+    with caplog.at_level("INFO", logger="emulator.ram.model"):
+        assert may(cloud, key, "ecs:StopInstance")
+        assert may(cloud, key, "ecs:StopInstance")
+    assert len([r for r in caplog.records if "not enforced" in r.getMessage()]) == 1
+
+
+def test_with_the_first_role_declared_the_unknown_are_denied() -> None:
+    cloud = Cloud()
+    known, unknown = key_of(cloud, "known"), key_of(cloud, "unknown")
+    cloud.ram.role("known", policy(allow("ecs:*")))
+    assert may(cloud, known, "ecs:StopInstance")
+    assert not may(cloud, unknown, "ecs:StopInstance")
+    assert may(cloud, cloud.keys.add("root", "s"), "ecs:StopInstance")
+    assert may(cloud, cloud.keys.issue("unknown", account="2000000000000002"), "ecs:StopInstance"), "another account"
+
+
+def test_a_changed_policy_holds_at_once() -> None:
+    cloud = Cloud()
+    key = key_of(cloud, "r")
+    cloud.ram.role("r", policy(allow("ecs:*")))
+    assert may(cloud, key, "ecs:StopInstance")
+    cloud.ram.role("r", policy(allow("ecs:Describe*")))
+    assert not may(cloud, key, "ecs:StopInstance")
+
+
+def test_a_session_policy_only_takes_away() -> None:
+    cloud = Cloud()
+    cloud.ram.role("r", policy(allow("ecs:*")))
+    session = json.dumps(policy(allow(["ecs:Describe*", "slb:*"])))
+    key = cloud.keys.issue("r", policy=session)
+    assert may(cloud, key, "ecs:DescribeDisks")
+    assert not may(cloud, key, "ecs:StopInstance")
+    assert not may(cloud, key, "slb:SetBackendServers")
+    decision, _ = cloud.ram.decide(key, "ecs:StopInstance", lambda: ("*",))
+    assert decision.policy_type == "SessionPolicy"
+
+
+def test_what_a_condition_says_of_a_tag_follows_the_tag() -> None:
+    cloud = Cloud()
+    load_text(SEED, cloud, where="seed", settings={})
+    cloud.ram.role("r", policy(allow("ecs:*", Condition={"StringEquals": {"ecs:tag/mine": "yes"}})))
+    key, resource = key_of(cloud, "r"), f"acs:ecs:cn-hangzhou:{ACCOUNT}:instance/i-a"
+    assert not may(cloud, key, "ecs:StopInstance", resource)
+    cloud.ecs.instances["i-a"].tags["mine"] = "yes"
+    assert may(cloud, key, "ecs:StopInstance", resource)
+    assert not may(cloud, key, "ecs:StopInstance", resource + "-none")
+
+
+def test_a_destination_is_called_in_the_role_of_its_source() -> None:
+    cloud = Cloud()
+    target = f"acs:fc:cn-hangzhou:{ACCOUNT}:functions/deadletter"
+    assert cloud.ram.may_invoke(None, target), "nothing is enforced yet"
+    cloud.ram.role("worker", policy(allow("fc:InvokeFunction", target)))
+    assert cloud.ram.may_invoke("worker", target)
+    assert not cloud.ram.may_invoke("worker", target + "2")
+    assert not cloud.ram.may_invoke("stranger", target)
+
+
+# Over the wire ----------------------------------------------------------------------------------------------------
+
+SEED = """
+zones: [cn-hangzhou-h]
+vswitches: [{id: vsw-h, zone: cn-hangzhou-h, cidr: 10.0.1.0/24}]
+security_groups: [{id: sg-a}]
+images: [{id: m-a, name: a, system_disk_gib: 20}]
+instances:
+  - {id: i-a, name: a, image: m-a, vswitch: vsw-h, address: 10.0.1.11, type: t, state: Running,
+     system_disk: {id: d-a, size_gib: 20, category: cloud_essd}}
+load_balancers: [{id: lb-a, name: a, address: 127.0.0.1, listeners: [], backends: []}]
+ram:
+  fill: {ots: understudy}
+  users:
+    - name: reader
+      access_keys: [{id: READER, secret: s}]
+      policies:
+        - Version: "1"
+          Statement:
+            - {Effect: Allow, Action: "ecs:DescribeDisks", Resource: "acs:ecs:@region@:@account@:disk/*"}
+            - {Effect: Allow, Action: ["ots:GetRow", "ots:BatchWriteRow"],
+               Resource: "acs:ots:@region@:@account@:instance/@ots@/table/open"}
+            - {Effect: Allow, Action: "slb:AddBackendServers", Resource: "acs:slb:*:*:loadbalancer/*"}
+            - {Effect: Allow, Action: "ecs:RunInstances", Resource: "*"}
+  roles:
+    - {name: machines, trust: {services: [ecs.aliyuncs.com]}, policies: []}
+"""
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
+    seed = tmp_path_factory.mktemp("ram") / "seed.yaml"
+    seed.write_text(SEED)
+    with mock_aliyun(seed=seed) as running:
+        yield running
+
+
+def config(local: Local, key: str = "READER") -> Config:
+    return Config(access_key_id=key, access_key_secret="s", endpoint=local.host, protocol="http")
+
+
+def test_a_denied_call_is_told_who_wanted_what(local: Local) -> None:
+    with pytest.raises(ClientException) as caught:
+        Client(config(local)).delete_disk(models.DeleteDiskRequest(disk_id="d-a"))
+    assert (caught.value.status_code, caught.value.code) == (403, "Forbidden.RAM")
+    detail = caught.value.access_denied_detail
+    assert detail["AuthAction"] == "ecs:DeleteDisk"
+    assert (detail["AuthPrincipalType"], detail["NoPermissionType"]) == ("SubUser", "ImplicitDeny")
+    assert detail["AuthPrincipalOwnerId"] == ACCOUNT
+
+
+def test_an_instance_list_is_empty_without_permission_and_other_lists_are_refused(local: Local) -> None:
+    ecs = Client(config(local))
+    found = ecs.describe_instances(models.DescribeInstancesRequest(region_id="cn-hangzhou")).body
+    assert (found.instances.instance, found.total_count) == ([], 0)
+    with pytest.raises(ClientException) as caught:
+        ecs.describe_snapshots(models.DescribeSnapshotsRequest(region_id="cn-hangzhou"))
+    assert caught.value.code == "Forbidden.RAM"
+    disks = ecs.describe_disks(models.DescribeDisksRequest(region_id="cn-hangzhou")).body.disks.disk
+    assert [disk.disk_id for disk in disks] == ["d-a"]
+
+
+def test_a_server_is_added_only_by_who_may_touch_it(local: Local) -> None:
+    request = slb_models.AddBackendServersRequest(
+        region_id="cn-hangzhou", load_balancer_id="lb-a", backend_servers='[{"ServerId":"i-a","Weight":"100"}]'
+    )
+    with pytest.raises(ClientException) as caught:
+        Slb(config(local)).add_backend_servers(request)
+    assert caught.value.code == "Forbidden.RAM"
+
+
+def test_only_who_may_pass_a_role_gives_it_to_a_machine(local: Local) -> None:
+    request = models.RunInstancesRequest(
+        region_id="cn-hangzhou", image_id="m-a", instance_type="t", v_switch_id="vsw-h", security_group_id="sg-a",
+        ram_role_name="machines", dry_run=True,
+    )  # fmt: skip
+    with pytest.raises(ClientException) as caught:
+        Client(config(local)).run_instances(request)
+    assert (caught.value.status_code, caught.value.code) == (403, "InvalidUser.PassRoleForbidden")
+
+
+def test_tablestore_is_open_table_by_table(local: Local) -> None:
+    root = sdk.OTSClient(local.url, *local.access_key, local.ots_instance)
+    reader = sdk.OTSClient(local.url, "READER", "s", local.ots_instance)
+    for name in ("open", "shut"):
+        meta = sdk.TableMeta(name, [("k", "STRING")])
+        root.create_table(meta, sdk.TableOptions(), sdk.ReservedThroughput(sdk.CapacityUnit(0, 0)))
+    assert reader.get_row("open", [("k", "x")], max_version=1)[1] is None
+
+    def batch(*names: str) -> sdk.BatchWriteRowRequest:
+        request = sdk.BatchWriteRowRequest()
+        for name in names:
+            item = sdk.PutRowItem(sdk.Row([("k", "x")], [("v", 1)]), sdk.Condition("IGNORE"))
+            request.add(sdk.TableInBatchWriteRowItem(name, [item]))
+        return request
+
+    reader.batch_write_row(batch("open"))
+    attempts: list[Callable[[], object]] = [
+        lambda: reader.get_row("shut", [("k", "x")], max_version=1),
+        lambda: reader.put_row("open", sdk.Row([("k", "x")], [])),
+        lambda: reader.batch_write_row(batch("open", "shut")),
+        lambda: reader.list_table(),
+    ]
+    for refused in attempts:
+        with pytest.raises(sdk.OTSServiceError) as caught:
+            refused()
+        assert (caught.value.http_status, caught.value.code) == (403, "OTSNoPermissionAccess")
+    for client in (root, reader):
+        client.connection.pool.clear()
+
+
+def test_a_disabled_key_opens_nothing(local: Local) -> None:
+    local.run(lambda: local.cloud.keys.enable("READER", False))
+    try:
+        with pytest.raises(ClientException) as caught:
+            Client(config(local)).describe_disks(models.DescribeDisksRequest(region_id="cn-hangzhou"))
+        assert (caught.value.status_code, caught.value.code) == (403, "Forbidden.AccessKeyDisabled")
+    finally:
+        local.run(lambda: local.cloud.keys.enable("READER", True))
+
+
+# Declaring them ---------------------------------------------------------------------------------------------------
+
+
+def test_roles_of_the_command_line_are_filled_or_refused(tmp_path: Path) -> None:
+    file = tmp_path / "p.json"
+    file.write_text(json.dumps(policy(allow("ots:GetRow", "acs:ots:@region@:@account@:instance/@ots@/table/@table@"))))
+    with pytest.raises(SeedError, match="@table@"):
+        build_cloud(Options(ram_roles=(("r", (file,)),)))
+    cloud = build_cloud(Options(ram_roles=(("r", (file,)),), ram_vars={"table": "t"}))
+    resource = f"acs:ots:cn-hangzhou:{ACCOUNT}:instance/understudy/table/t"
+    assert may(cloud, key_of(cloud, "r"), "ots:GetRow", resource)
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ("ram: {rolls: []}", "rolls"),
+        ("ram: {roles: [{name: r, polices: []}]}", "polices"),
+        ("ram: {roles: [{name: r, policies: [{file: nowhere.json}]}]}", "nowhere.json"),
+        ("ram: {roles: [{name: r, policies: [{Version: '1'}]}]}", "Statement"),
+    ],
+)
+def test_a_wrong_section_is_refused_with_the_place(section: str, words: str, tmp_path: Path) -> None:
+    seed = tmp_path / "seed.yaml"
+    seed.write_text(section)
+    with pytest.raises(SeedError, match=words):
+        build_cloud(Options(seed=seed))
+
+
+def test_keys_can_be_kept_and_brought_back() -> None:
+    before, after = Cloud(), Cloud()
+    issued = before.keys.issue("r", session="s", policy="{}")
+    before.keys.add("A", "B", user="u")
+    before.keys.enable("A", False)
+    after.keys.restore(json.loads(json.dumps(before.keys.dump())))
+    assert after.keys.find(issued.id) == issued
+    assert after.keys.find("A") == before.keys.find("A")
