@@ -63,6 +63,8 @@ class SystemEvents:
     def __init__(self, ecs: "Ecs") -> None:
         self._ecs = ecs
         self.all: list[SystemEvent] = []
+        self._by_id: dict[str, SystemEvent] = {}
+        self._by_instance: dict[str, list[SystemEvent]] = {}
         self.stale_names = False
         """A documented trap: the name of a later notification may go on carrying the first status."""
 
@@ -88,12 +90,17 @@ class SystemEvents:
             simulated=simulated,
             real=real,
         )
-        self.all.append(event)
+        self._keep(event)
         self.move(event, status)
         return event
 
     def find(self, id: str) -> SystemEvent | None:
-        return next((event for event in self.of() if event.id == id), None)
+        return self._by_id.get(id)
+
+    def _keep(self, event: SystemEvent) -> None:
+        self.all.append(event)
+        self._by_id[event.id] = event
+        self._by_instance.setdefault(event.instance_id, []).append(event)
 
     def move(self, event: SystemEvent, status: str) -> None:
         """Change its status and tell the bus: one notification per change."""
@@ -135,11 +142,8 @@ class SystemEvents:
     def of(self, instance_id: str | None = None) -> list[SystemEvent]:
         """Of the last 30 days, newest first."""
         since = self._ecs.clock.now() - KEPT
-        return [
-            event
-            for event in reversed(self.all)
-            if event.published >= since and (instance_id is None or event.instance_id == instance_id)
-        ]
+        events = self.all if instance_id is None else self._by_instance.get(instance_id, [])
+        return [event for event in reversed(events) if event.published >= since]
 
     # Disks ----------------------------------------------------------------------------------------------------
 
@@ -154,7 +158,7 @@ class SystemEvents:
             not_before=now, first_status="Executing", disk_id=disk.id,
             device=disk.device.replace("/dev/vd", "/dev/xvd"),
         )  # fmt: skip
-        self.all.append(event)
+        self._keep(event)
         self.move(event, "Executing")
         return event
 

@@ -9,6 +9,7 @@ from emulator.ecs.api import paging
 from emulator.ecs.api.buying import USER_DATA_CODES, user_data
 from emulator.ecs.buying import USER_DATA_BYTES
 from emulator.ecs.instances import Instance
+from emulator.ecs.interfaces import Interface
 from emulator.ecs.rules import check_description, check_name, check_password, iso_minutes, moment
 from emulator.ecs.shelf import carries
 from emulator.wire import params
@@ -98,9 +99,12 @@ class InstancesApi:
                 and (not tags or carries(i.tags, tags))
             )
 
-        items, fields = paging.listed(
-            call, self._ecs.shelf, matches, self._render, cap=100, ids=[] if nothing else ids
-        )  # fmt: skip
+        secondary = self._secondary_interfaces()
+
+        def render(i: Instance) -> dict[str, Any]:
+            return self._render(i, secondary.get(i.id, []))
+
+        items, fields = paging.listed(call, self._ecs.shelf, matches, render, cap=100, ids=[] if nothing else ids)
         return {"Instances": {"Instance": items}, **fields}
 
     def _creation(self, call: Call) -> tuple[Any, Any]:
@@ -164,7 +168,15 @@ class InstancesApi:
             "CreditSpecification": "",
         }
 
-    def _render(self, i: Instance) -> dict[str, Any]:
+    def _secondary_interfaces(self) -> dict[str, list[Interface]]:
+        """Looked up once a call: the shelf holds every instance's own as well."""
+        found: dict[str, list[Interface]] = {}
+        for interface in self._ecs.interfaces.shelf:
+            if interface.machine is None and interface.status == "InUse":
+                found.setdefault(interface.instance_id, []).append(interface)
+        return found
+
+    def _render(self, i: Instance, secondary: list[Interface]) -> dict[str, Any]:
         return {
             **self._common(i),
             "StartTime": iso_minutes(i.started) if i.started else "",
@@ -176,7 +188,7 @@ class InstancesApi:
             "Recyclable": "Recycling" in i.locks,
             "DeviceAvailable": True,
             "EipAddress": self._eip(i),
-            "NetworkInterfaces": {"NetworkInterface": self._interfaces(i)},
+            "NetworkInterfaces": {"NetworkInterface": self._interfaces(i, secondary)},
             "OperationLocks": {"LockReason": [{"LockReason": reason, "LockMsg": ""} for reason in i.locks]},
             "OSType": "linux",
             "Tags": paging.tag_list(i.tags),
@@ -184,7 +196,7 @@ class InstancesApi:
             "KeyPairName": i.key_pair,
         }
 
-    def _interfaces(self, i: Instance) -> list[dict[str, Any]]:
+    def _interfaces(self, i: Instance, secondary: list[Interface]) -> list[dict[str, Any]]:
         return [
             {
                 "NetworkInterfaceId": interface.id,
@@ -198,8 +210,7 @@ class InstancesApi:
                     ]
                 },
             }
-            for interface in self._ecs.interfaces.of(i.id)
-            if interface.status == "InUse"
+            for interface in (self._ecs.interfaces.primary(i), *secondary)
         ]
 
     @reads("ZoneId", "InstanceId.N", "ClusterId", "PageNumber", "PageSize")
