@@ -9,6 +9,7 @@ POST /_emulator/ecs/instances/ID/plan     maintenance: {"type": t, "in_seconds":
 POST /_emulator/ecs/events/ID/cancel      the platform calls its maintenance off: {}
 POST /_emulator/ecs/disks/ID/trouble      {"type": "Stalled" | "ErrorDetected" | null}: null ends it
 
+What concerns snapshots and images is listed in `storage_switches`.
 Each takes `region` and `account` too; without them it is the home realm. How many are left is `/_emulator/stock`.
 """
 
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from emulator.admin import read_object, refuse
-from emulator.ecs import operation_locks
+from emulator.ecs import operation_locks, storage_switches
 from emulator.ecs.events import DISK_TYPES, TYPE_CODES
 from emulator.wire.call import ApiError
 
@@ -32,26 +33,22 @@ MAINTENANCE: Final = tuple(kind for kind in TYPE_CODES if kind.startswith("Syste
 
 
 def admin_routes(cloud: "Cloud") -> list[web.RouteDef]:
-    def route(path: str, act: Act) -> web.RouteDef:
-        return web.post(f"/_emulator/ecs/{path}", _handler(cloud, act))
-
-    return [
-        route("shortage", shortage),
-        route("settings", settings),
-        route("instances/{id}/crash", crash),
-        route("instances/{id}/lock", lock),
-        route("instances/{id}/plan", plan),
-        route("events/{id}/cancel", cancel),
-        route("disks/{id}/trouble", trouble),
-    ]
+    return [web.post(f"/_emulator/ecs/{path}", _handler(cloud, path)) for path in ACTS]
 
 
-def _handler(cloud: "Cloud", act: Act) -> Callable[[web.Request], Awaitable[web.Response]]:
+def perform(cloud: "Cloud", *, path: str, account: str, region: str, id: str, given: dict[str, Any]) -> dict[str, Any]:
+    """One of ACTS, as a deed: a world that is kept keeps what its operator did."""
+    return ACTS[path](cloud.realm(account, region).ecs, id, given)
+
+
+def _handler(cloud: "Cloud", path: str) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
         body = await read_object(request)
         try:
-            realm = cloud.realm(body.pop("account", None) or cloud.account, body.pop("region", None) or cloud.region)
-            return web.json_response(act(realm.ecs, request.match_info.get("id", ""), body))
+            account, region = (body.pop(name, None) or getattr(cloud, name) for name in ("account", "region"))
+            named = request.match_info.get("id", "")
+            done = cloud.do(perform, path=path, account=account, region=region, id=named, given=body)
+            return web.json_response(done)
         except ApiError as error:
             return refuse(str(error), error.status)
         except ValueError as error:
@@ -134,3 +131,17 @@ def trouble(ecs: "Ecs", id: str, body: dict[str, Any]) -> dict[str, Any]:
         case {"type": str(kind)} if kind in DISK_TYPES:
             return {"disk": id, "trouble": kind, "event": ecs.events.trouble(disk, kind).id}
     raise ValueError(f'give {{"type": {" or ".join(DISK_TYPES)} or null}}')
+
+
+ACTS: Final[dict[str, Act]] = {
+    "shortage": shortage,
+    "settings": settings,
+    "instances/{id}/crash": crash,
+    "instances/{id}/lock": lock,
+    "instances/{id}/plan": plan,
+    "events/{id}/cancel": cancel,
+    "disks/{id}/trouble": trouble,
+    "disks/{id}/failing": storage_switches.failing,
+    "snapshots/{id}/owner": storage_switches.owner,
+    "storage": storage_switches.storage,
+}
