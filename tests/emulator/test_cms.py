@@ -205,6 +205,26 @@ def test_an_event_rule_sends_the_raw_event_to_its_webhook(local: Local, cms: Cli
     cms.delete_event_rules(m.DeleteEventRulesRequest(rule_names=["dr-failures"]))
 
 
+def test_event_rules_are_listed_switched_and_stripped_of_targets(cms: Client) -> None:
+    pattern = m.PutEventRuleRequestEventPattern(product="ECS", event_type_list=["Exception"], name_list=["x"])
+    cms.put_event_rule(m.PutEventRuleRequest(rule_name="dr-one", event_pattern=[pattern], silence_time=60))
+    target = m.PutEventRuleTargetsRequestMnsParameters(id="q", region="cn-hangzhou", queue="events")
+    cms.put_event_rule_targets(m.PutEventRuleTargetsRequest(rule_name="dr-one", mns_parameters=[target]))
+
+    cms.disable_event_rules(m.DisableEventRulesRequest(rule_names=["dr-one"]))
+    (off,) = cms.describe_event_rule_list(m.DescribeEventRuleListRequest(name_prefix="dr-")).body.event_rules.event_rule
+    cms.enable_event_rules(m.EnableEventRulesRequest(rule_names=["dr-one"]))
+    one = cms.describe_event_rule_attribute(m.DescribeEventRuleAttributeRequest(rule_name="dr-one")).body.result
+    cms.delete_event_rule_targets(m.DeleteEventRuleTargetsRequest(rule_name="dr-one", ids=["q"]))
+    left = cms.describe_event_rule_target_list(m.DescribeEventRuleTargetListRequest(rule_name="dr-one")).body
+
+    assert (off.name, off.state, off.silence_time) == ("dr-one", "DISABLED", 60)
+    assert off.event_pattern.event_pattern[0].name_list.name_list == ["x"]
+    assert (one.state, one.event_pattern.event_type_list.event_type_list) == ("ENABLED", ["Exception"])
+    assert left.mns_parameters.mns_parameter == []
+    cms.delete_event_rules(m.DeleteEventRulesRequest(rule_names=["dr-one"]))
+
+
 def test_recent_events_are_listed_and_counted(local: Local, cms: Client) -> None:
     local.run(lambda: local.cloud.ecs.fail("i-two", recovers=True))
     request = m.DescribeSystemEventAttributeRequest(product="ecs", name="Instance:SystemFailure.Reboot:Executing")

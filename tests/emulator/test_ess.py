@@ -209,6 +209,78 @@ def test_an_instance_refresh_replaces_members_one_after_another(local: Local, es
     assert fewest == 1, "half of them served all the time"
 
 
+def test_processes_protection_health_and_balancers_are_switched_by_the_sdk(
+    local: Local, ess: Client, group: str
+) -> None:
+    ess.attach_instances(m.AttachInstancesRequest(scaling_group_id=group, instance_ids=["i-free"]))
+    local.advance(30)
+
+    ess.suspend_processes(m.SuspendProcessesRequest(scaling_group_id=group, processes=["HealthCheck", "ScaleIn"]))
+    suspended = described(ess, group).suspended_processes
+    ess.resume_processes(m.ResumeProcessesRequest(scaling_group_id=group, processes=["HealthCheck", "ScaleIn"]))
+    ess.set_instances_protection(
+        m.SetInstancesProtectionRequest(scaling_group_id=group, instance_ids=["i-free"], protected_from_scale_in=True)
+    )
+    protected = described(ess, group).protected_capacity
+    ess.set_instances_protection(
+        m.SetInstancesProtectionRequest(scaling_group_id=group, instance_ids=["i-free"], protected_from_scale_in=False)
+    )
+    ess.detach_load_balancers(
+        m.DetachLoadBalancersRequest(scaling_group_id=group, load_balancers=["lb-a"], force_detach=True)
+    )
+    outside = local.run(lambda: "i-free" in local.cloud.slb.get("lb-a").backends)
+    ess.attach_load_balancers(
+        m.AttachLoadBalancersRequest(scaling_group_id=group, load_balancers=["lb-a"], force_attach=True)
+    )
+    weight = local.run(lambda: local.cloud.slb.get("lb-a").backends["i-free"].weight)
+    ess.set_instance_health(m.SetInstanceHealthRequest(instance_id="i-free", health_status="Unhealthy"))
+    local.advance(120)
+
+    assert suspended == ["HealthCheck", "ScaleIn"]
+    assert protected == 1
+    assert (outside, weight) == (False, 50)
+    assert members(ess, group) == []
+    assert "i-free" in local.cloud.ecs.instances, "attached, so only let go"
+
+
+def test_a_refresh_can_be_called_off(local: Local, ess: Client, group: str) -> None:
+    ess.scale_with_adjustment(
+        m.ScaleWithAdjustmentRequest(scaling_group_id=group, adjustment_type="TotalCapacity", adjustment_value=2)
+    )
+    local.advance(120)
+    started = ess.start_instance_refresh(
+        m.StartInstanceRefreshRequest(region_id=REGION, scaling_group_id=group, skip_matching=False)
+    ).body
+
+    ess.cancel_instance_refresh(
+        m.CancelInstanceRefreshRequest(
+            region_id=REGION, scaling_group_id=group, instance_refresh_task_id=started.instance_refresh_task_id
+        )
+    )
+    local.advance(600)
+    (told,) = ess.describe_instance_refreshes(
+        m.DescribeInstanceRefreshesRequest(region_id=REGION, scaling_group_id=group)
+    ).body.instance_refresh_tasks
+
+    assert (told.status, told.finished_update_capacity) == ("Cancelled", 0)
+    assert len(members(ess, group)) == 1, "what was under way ran to its end"
+
+
+def test_a_configuration_in_use_stays_and_another_goes(ess: Client, group: str) -> None:
+    active = described(ess, group).active_scaling_configuration_id
+    other = ess.create_scaling_configuration(
+        m.CreateScalingConfigurationRequest(
+            scaling_group_id=group, image_family="app", instance_types=["ecs.g7.large"], security_group_ids=["sg-a"]
+        )
+    ).body.scaling_configuration_id
+
+    ess.delete_scaling_configuration(m.DeleteScalingConfigurationRequest(scaling_configuration_id=other))
+    with pytest.raises(ClientException) as refused:
+        ess.delete_scaling_configuration(m.DeleteScalingConfigurationRequest(scaling_configuration_id=active))
+
+    assert code(refused) == (400, "IncorrectScalingGroupStatus")
+
+
 # What is refused ------------------------------------------------------------------------------------------------------
 
 
