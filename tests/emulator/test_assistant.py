@@ -1,13 +1,20 @@
 """Cloud Assistant: an accepted command is not a command that ran, and one that ran is not one that succeeded."""
 
 from base64 import b64decode, b64encode
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from alibabacloud_ecs20140526 import models as ecs
+from alibabacloud_ecs20140526.client import Client
+from alibabacloud_tea_openapi.models import Config
 
 from emulator.ecs.assistant import Answer, Errand
-from tests.emulator.ecs_stage import Stage
+from emulator.testing import Local, mock_aliyun
+from tests.emulator.ecs_stage import WORLD, Stage
+
+HERE = "cn-hangzhou"
 
 
 class Guests(Stage):
@@ -286,3 +293,64 @@ def test_output_beyond_24_kib_is_dropped_and_counted(stage: Guests) -> None:
     stage.advance(5)
     shown = stage.result(sent, ContentEncoding="PlainText")
     assert (len(shown["Output"]), shown["Dropped"]) == (24_576, 30_000 - 24_576)
+
+
+# Over HTTP ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
+    seed = tmp_path_factory.mktemp("assistant") / "seed.yaml"
+    seed.write_text(WORLD.replace("guest: {command: [run], ports: [80]}", "used_gib: 0"))
+    with mock_aliyun(seed=seed, regions=(HERE,)) as cloud:
+        yield cloud
+
+
+def test_the_sdk_runs_a_command_and_reads_its_result(local: Local) -> None:
+    key, secret = local.access_key[:2]
+    sdk = Client(
+        Config(endpoint=local.host, protocol="http", region_id=HERE, access_key_id=key, access_key_secret=secret)
+    )
+    local.run(lambda: local.cloud.ecs.assistant.behave("date", Answer(output="Mon")))
+    sent = sdk.run_command(
+        ecs.RunCommandRequest(
+            region_id=HERE,
+            type="RunShellScript",
+            command_content=b64encode(b"date").decode(),
+            content_encoding="Base64",
+            instance_id=["i-app", "i-old"],
+            keep_command=True,
+            name="date",
+            timeout=30,
+            tag=[ecs.RunCommandRequestTag(key="for", value="test")],
+        )
+    ).body
+    local.advance(5)
+
+    request = ecs.DescribeInvocationResultsRequest(region_id=HERE, invoke_id=sent.invoke_id, max_results=50)
+    found = sdk.describe_invocation_results(request).body.invocation.invocation_results.invocation_result
+    by_instance = {one.instance_id: one for one in found}
+    good, bad = by_instance["i-app"], by_instance["i-old"]
+    assert (good.invocation_status, good.exit_code, b64decode(good.output)) == ("Success", 0, b"Mon")
+    assert (bad.invocation_status, bad.error_code) == ("Aborted", "InstanceNotRunning")
+    assert bad.error_info == "the instance is not running when create task"
+    overview = ecs.DescribeInvocationsRequest(region_id=HERE, invoke_id=sent.invoke_id, include_output=True)
+    [one] = sdk.describe_invocations(overview).body.invocations.invocation
+    assert (one.invocation_status, one.command_id, one.timeout) == ("PartialFailed", sent.command_id, 30)
+    assert len(one.invoke_instances.invoke_instance) == 2
+
+    again = sdk.invoke_command(
+        ecs.InvokeCommandRequest(region_id=HERE, command_id=sent.command_id, instance_id=["i-app"])
+    ).body.invoke_id
+    sdk.stop_invocation(ecs.StopInvocationRequest(region_id=HERE, invoke_id=again, instance_id=["i-app"]))
+    stopped = ecs.DescribeInvocationResultsRequest(region_id=HERE, invoke_id=again)
+    [cancelled] = sdk.describe_invocation_results(stopped).body.invocation.invocation_results.invocation_result
+    assert (cancelled.invocation_status, cancelled.invoke_record_status) == ("Cancelled", "Stopped")
+    [stored] = sdk.describe_commands(ecs.DescribeCommandsRequest(region_id=HERE)).body.commands.command
+    assert (stored.name, stored.invoke_times) == ("date", 2)
+    sdk.delete_command(ecs.DeleteCommandRequest(region_id=HERE, command_id=stored.command_id))
+    status = sdk.describe_cloud_assistant_status(
+        ecs.DescribeCloudAssistantStatusRequest(region_id=HERE, instance_id=["i-app"])
+    ).body
+    [agent] = status.instance_cloud_assistant_status_set.instance_cloud_assistant_status
+    assert (agent.cloud_assistant_status, agent.invocation_count) == ("true", 2)
