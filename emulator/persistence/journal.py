@@ -35,7 +35,7 @@ class Journal:
         self.on_failure: Callable[[], None] = lambda: None
         self._cloud = cloud
         self._count = 0
-        self._told = (cloud.clock.now(), 0)  # the time that stands in the file, and the entries run until then
+        self._told = (cloud.clock.now(), 0, 0)  # what stands in the file: the time, entries run, commands
         self._heart: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
 
@@ -94,10 +94,10 @@ class Journal:
 
     def keep_time(self) -> None:
         """Note what time it is (versions of rows must never see an earlier one), and commit."""
-        now, ran = self.course.moment(), self.course.ran
-        if (now, ran) != self._told:
-            self._told = now, ran
-            self.guarded(lambda: self.file.tell(CLOCK, [now.isoformat(), ran]))
+        now, ran, count = stand = self.course.moment(), self.course.ran, self._count
+        if stand != self._told:
+            self._told = stand
+            self.guarded(lambda: self.file.tell(CLOCK, [now.isoformat(), ran, count]))
         self.guarded(self.file.commit)
 
     def guarded(self, write: Callable[[], None]) -> None:
@@ -155,26 +155,33 @@ class Journal:
         told = self.file.about(CLOCK)
         if told is None:
             return
-        at, ran = datetime.fromisoformat(told[0]), told[1]
+        at, ran, count = datetime.fromisoformat(told[0]), told[1], told[2]
+        if count != self._count:
+            raise DataError(f"{self.file.directory}: {count} commands were recorded, {self._count} are there; restore it")
         if not self.course.run_until(ran, before=at):
             raise self._otherwise(f"the calendar up to {at.isoformat()}", f"{ran} entries", str(self.course.ran))
         self._cloud.clock.forget(lambda due: not due.inside and due.at <= at)
         self._cloud.clock.put(at)
-        self._told = (at, ran)
+        self._told = (at, ran, count)
 
     def _again(self, written: Written) -> None:
         at = datetime.fromisoformat(written.at)
-        command = unpack(written.what, written.body)
+        try:
+            command = unpack(written.what, written.body)
+        except ValueError as error:
+            raise DataError(
+                f"{self.file.directory}: command {written.number} cannot be read back ({error}); restore the directory"
+            ) from error
         name = f"command {written.number} ({command}, at {written.at})"
         if not self.course.run_until(written.ran, before=at):
             raise self._otherwise(f"the calendar before {name}", f"{written.ran} entries", str(self.course.ran))
         if written.number != self._count + 1:
             raise DataError(f"{self.file.directory}: the journal has a hole before {name}; restore the directory")
         with self.course.step(f"command {written.number}", at):
-            _, error, digest = outcome(lambda: perform(command, self._cloud))
+            _, failure, digest = outcome(lambda: perform(command, self._cloud))
         self._count = written.number
         if digest != written.outcome:
-            raise self._otherwise(name, written.outcome, digest if error is None else f"{digest} ({error})")
+            raise self._otherwise(name, written.outcome, digest if failure is None else f"{digest} ({failure})")
 
     def _otherwise(self, what: str, then: str, now: str) -> DataError:
         return DataError(

@@ -16,7 +16,7 @@ from emulator.persistence.commands import is_read
 from emulator.realm import Realm
 from emulator.wire.call import ApiError, Call, Caller
 from tests.emulator.wanderer import WORLD, Wanderer
-from tests.emulator.world_dump import dump, opened
+from tests.emulator.world_dump import closed, dump, opened
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 STEPS: Final = 1500
@@ -27,12 +27,6 @@ def wandered(directory: Path, seed: int) -> Wanderer:
     for _ in range(STEPS):
         wanderer.step()
     return wanderer
-
-
-def closed(cloud: Cloud) -> None:
-    assert cloud.journal is not None
-    cloud.journal.keep_time()
-    cloud.journal.file.close()
 
 
 def first_difference(before: list[str], after: list[str]) -> str:

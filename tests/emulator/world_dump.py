@@ -18,6 +18,7 @@ from emulator.bus import Bus
 from emulator.chance import Chance
 from emulator.clock import Clock
 from emulator.cloud import Cloud
+from emulator.persistence.journal import Journal
 from emulator.persistence.world import Origin, open_world
 from emulator.realm import Account, Realm
 from emulator.tablestore.changes import pack
@@ -100,6 +101,16 @@ def opened(directory: Path, seed: str | None = None) -> Cloud:
         regions=("cn-hangzhou", "cn-shanghai", "cn-beijing"),
     )
     return open_world(directory, origin, furnish=lambda cloud: None)
+
+
+def closed(cloud: Cloud) -> None:
+    journal_of(cloud).keep_time()
+    journal_of(cloud).file.close()
+
+
+def journal_of(cloud: Cloud) -> Journal:
+    assert cloud.journal is not None
+    return cloud.journal
 
 
 if __name__ == "__main__":
