@@ -17,7 +17,7 @@ from rich.console import Console
 from shared.adapters.clock import SystemClock
 from shared.domain.errors import DrError
 from understudy.checker import Unreadable
-from understudy.demo import act1, act2, act3, chaos, report
+from understudy.demo import act1, act2, act3, chaos, permissions, report
 from understudy.demo.local_cloud import CloudDied, NoNetwork
 from understudy.demo.narrator import Narrator
 from understudy.demo.promises import Promises
@@ -136,7 +136,7 @@ def _story(stage: Stage, chosen: argparse.Namespace) -> None:
         act3.tell(stage, act3.play(stage, chosen.loss))
         _judge(stage, before)
     # What each role was allowed and denied: shows that the deployed policies are wide enough, and what they never need.
-    stage.report["permissions"] = stage.cloud.ask("GET", "ram")["exercised"]
+    stage.report["permissions"] = permissions.summed(stage.cloud.ask("GET", "ram")["exercised"])
 
 
 def _judge(stage: Stage, since: int) -> int:
