@@ -196,7 +196,7 @@ class Contents:
         )  # fmt: skip
         fresh.performance_level = old.performance_level
         fresh.image_owner = self._ecs.images.shares.owner_of(image)
-        disks.take_off(old, instance)
+        self._ecs.attachments.take_off(old, instance)
         disks.drop(old)
         disks.hang(fresh, instance, "/dev/vda")
         instance.image_id, instance.guest = image.id, image.guest

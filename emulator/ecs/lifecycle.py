@@ -142,7 +142,7 @@ class Lifecycle:
         self._ecs.maintenance.released(instance)
         everything = operation_locks.is_secured(instance)
         for disk in instance.disks():
-            self._ecs.disks.take_off(disk, instance)
+            self._ecs.attachments.take_off(disk, instance)
             if disk.delete_with_instance or everything:
                 self._ecs.disks.drop(disk)
         self._ecs.remove(instance)
@@ -172,7 +172,7 @@ class Lifecycle:
         instance.started = self._ecs.clock.now()
         instance.stopped_mode = "Not-applicable"
         instance.stop_is_forced = False
-        self._ecs.disks.machine_on(instance)
+        self._ecs.attachments.machine_on(instance)
         self.move(instance, "Running")
 
     def arrive_stopped(self, instance: Instance) -> None:

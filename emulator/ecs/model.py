@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.bus import CloudEvent
 from emulator.ecs.assistant import Assistant
+from emulator.ecs.attachments import Attachments
 from emulator.ecs.batches import Batches
 from emulator.ecs.buying import Buying
 from emulator.ecs.contents import Contents
@@ -48,6 +49,7 @@ class Ecs:
         self.interfaces = Interfaces(self)
         self.network = Network(self)
         self.disks = Disks(self)
+        self.attachments = Attachments(self)
         self.snapshots = Snapshots(self)
         self.groups = SnapshotGroups(self)
         self.images = Images(self)

@@ -190,7 +190,7 @@ class DisksApi:
         Not modelled: Force (regional disks), how many may be under way at once."""
         p = call.params
         check_password(p.get("Password"))
-        self._ecs.disks.attach(
+        self._ecs.attachments.attach(
             params.required(p, "DiskId"),
             params.required(p, "InstanceId"),
             delete_with_instance=params.boolean(p, "DeleteWithInstance", False),
@@ -211,7 +211,7 @@ class DisksApi:
 
         Not modelled: how many may be under way at once."""
         p = call.params
-        self._ecs.disks.detach(
+        self._ecs.attachments.detach(
             params.required(p, "DiskId"),
             params.required(p, "InstanceId"),
             delete_with_instance=params.boolean(p, "DeleteWithInstance"),
@@ -262,7 +262,7 @@ class DisksApi:
         how = p.get("Type") or "offline"
         if how not in ("offline", "online"):
             raise params.invalid("Type", f"{how!r} is neither offline nor online")
-        self._ecs.disks.resize(
+        self._ecs.attachments.resize(
             params.required(p, "DiskId"),
             params.required_integer(p, "NewSize"),
             online=how == "online",
