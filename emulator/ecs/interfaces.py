@@ -127,6 +127,7 @@ class Interfaces:
         self.shelf: Shelf[Interface] = Shelf()
         self.at_most: int | None = None
         """Of an account in a region: an adjustable quota whose size is not documented, so tests choose."""
+        self._at: dict[str, list[Interface]] = {}  # by instance, its own first: fleets are listed with them
         self._listeners: list[Callable[[Interface], None]] = []
 
     def on_change(self, listener: "Callable[[Interface], None]") -> None:
@@ -145,8 +146,18 @@ class Interfaces:
 
     def of(self, instance_id: str) -> list[Interface]:
         """Those of an instance, its own first; one on its way there or away counts."""
-        mine = [interface for interface in self.shelf if interface.instance_id == instance_id]
-        return sorted(mine, key=lambda interface: interface.machine is None)
+        return list(self._at.get(instance_id, ()))
+
+    def _place(self, interface: Interface, instance_id: str) -> None:
+        """At an instance; at none with an empty id."""
+        if interface.instance_id:
+            there = self._at[interface.instance_id]
+            there.remove(interface)
+            if not there:
+                del self._at[interface.instance_id]
+        interface.instance_id = instance_id
+        if instance_id:
+            self._at.setdefault(instance_id, []).append(interface)
 
     def primary(self, instance: "Instance") -> Interface:
         return self.find(primary_id(instance.id))
@@ -158,12 +169,12 @@ class Interfaces:
     # With instances -------------------------------------------------------------------------------------------
 
     def instance_added(self, instance: "Instance") -> None:
-        self.shelf.add(
-            Interface(
-                id=primary_id(instance.id), created=instance.created, machine=instance, status=IN_USE,
-                instance_id=instance.id, tags=dict(instance.tags),
-            )
+        interface = Interface(
+            id=primary_id(instance.id), created=instance.created, machine=instance, status=IN_USE,
+            tags=dict(instance.tags),
         )  # fmt: skip
+        self._place(interface, instance.id)
+        self.shelf.add(interface)
 
     def instance_removed(self, instance: "Instance") -> None:
         """Its own interface goes with it; others stay or go by DeleteOnRelease."""
@@ -171,7 +182,7 @@ class Interfaces:
             if interface.machine is not None or (interface.status == IN_USE and interface.delete_on_release):
                 self._drop(interface, keep_first=interface.machine is not None)
             else:
-                interface.instance_id = ""
+                self._place(interface, "")
                 self._move(interface, AVAILABLE)
 
     def moved(self, instance: "Instance") -> None:
@@ -239,7 +250,8 @@ class Interfaces:
         for address in interface.secondary if keep_first else interface.addresses:
             self._ecs.network.release(interface.vswitch_id, address)
         self.shelf.remove(interface)
-        interface.status, interface.instance_id = DELETING, ""
+        self._place(interface, "")
+        interface.status = DELETING
         self._tell(interface)
         self._ecs.security_groups.changed()
 
@@ -260,7 +272,7 @@ class Interfaces:
         most = limits(instance.instance_type)[0]
         if len(self.of(instance_id)) >= most:
             raise ApiError("EniPerInstanceLimitExceeded", f"{instance.instance_type} takes {most} interfaces.", 403)
-        interface.instance_id = instance_id
+        self._place(interface, instance_id)
         self._move(interface, ATTACHING)
         self._after(interface, self._ecs.chance.uniform(*CHANGE_SECONDS), lambda: self._move(interface, IN_USE))
 
@@ -278,7 +290,7 @@ class Interfaces:
         self._expect_settled(instance)
 
         def detached() -> None:
-            interface.instance_id = ""
+            self._place(interface, "")
             self._move(interface, AVAILABLE)
 
         self._move(interface, DETACHING)
