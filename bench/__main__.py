@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-BENCHES = ("store", "retention")
+BENCHES = ("store", "retention", "persistence")
 
 
 def main() -> int:
