@@ -9,7 +9,8 @@ POST /_emulator/ecs/instances/ID/plan     maintenance: {"type": t, "in_seconds":
 POST /_emulator/ecs/events/ID/cancel      the platform calls its maintenance off: {}
 POST /_emulator/ecs/disks/ID/trouble      {"type": "Stalled" | "ErrorDetected" | null}: null ends it
 
-What concerns snapshots and images is listed in `storage_switches`.
+What concerns snapshots and images is listed in `storage_switches`, what concerns addresses and commands in
+`network_switches`.
 Each takes `region` and `account` too; without them it is the home realm. How many are left is `/_emulator/stock`.
 """
 
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from emulator.admin import read_object, refuse
-from emulator.ecs import operation_locks, storage_switches
+from emulator.ecs import network_switches, operation_locks, storage_switches
 from emulator.ecs.events import DISK_TYPES, TYPE_CODES
 from emulator.wire.call import ApiError
 
@@ -144,4 +145,8 @@ ACTS: Final[dict[str, Act]] = {
     "disks/{id}/failing": storage_switches.failing,
     "snapshots/{id}/owner": storage_switches.owner,
     "storage": storage_switches.storage,
+    "network": network_switches.network,
+    "eips/{id}/lock": network_switches.lock_eip,
+    "instances/{id}/agent": network_switches.agent,
+    "commands": network_switches.commands,
 }
