@@ -1,7 +1,8 @@
 """Cloud error codes in our words: the one table. Beyond the adapters nobody looks at a code string.
 
 Order matters: the first line whose pattern fits a code decides. A code that no line knows is judged by status alone:
-5xx may have had its effect, everything else is Permanent. Nothing unknown is ever guessed to be retryable.
+5xx, and an error within a 200, may have had its effect; everything else is Permanent. Nothing unknown is ever guessed
+to be retryable.
 """
 
 from collections.abc import Callable
@@ -109,7 +110,8 @@ def translate(
     for pattern, make, _ in CODES:
         if fnmatchcase(code, pattern):
             return Retryable(text, retry_after=retry_after) if make is Retryable else make(text)
-    if status is not None and status >= 500:
+    if status is not None and (status >= 500 or status < 300):
+        # A success around an error is as little to be trusted as a failure without one.
         return OutcomeUnknown(text) if changes else Retryable(text, retry_after=retry_after)
     if status == 429:
         return Retryable(text, retry_after=retry_after)

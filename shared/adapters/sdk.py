@@ -21,6 +21,9 @@ CONNECT_TIMEOUT_MS: Final = 3_000
 READ_TIMEOUT_MS: Final = 10_000
 """With the connect timeout the longest one call can take; claims must outlive it."""
 
+SUCCESS: Final = frozenset(["200", "OK", "Success", "success"])
+"""Values of `Code` that refuse nothing (as the vendor's own Node client reads it)."""
+
 C = TypeVar("C")
 T = TypeVar("T")
 
@@ -68,8 +71,38 @@ class Clients(Generic[C]):
     def current(self) -> C:
         now = self._credentials()
         if self._cached is None or self._cached[0] != now:
-            self._cached = (now, self._build(self._endpoint.config(now)))
+            client = self._build(self._endpoint.config(now))
+            _look_for_codes(client)
+            self._cached = (now, client)
         return self._cached[1]
+
+
+class RefusedWithin(Exception):
+    """HTTP 200 around the body of an error."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+def _look_for_codes(client: Any) -> None:
+    """The SDK's models drop a `Code` that comes with HTTP 200, so a refused change would look done. Look before they
+    do. No success of the calls made here carries one."""
+    send = getattr(client, "call_api", None)
+    if send is None:
+        return
+
+    def call_api(*request: Any) -> Any:
+        answer = send(*request)
+        body = answer.get("body") if isinstance(answer, dict) else None
+        told: dict[str, Any] = body if isinstance(body, dict) else {}
+        code = told.get("Code")
+        if isinstance(code, str) and code and code not in SUCCESS:
+            raise RefusedWithin(code, str(told.get("Message") or ""))
+        return answer
+
+    client.call_api = call_api
 
 
 def call(what: str, fn: Callable[[], T], *, changes: bool) -> T:
@@ -87,6 +120,8 @@ def call(what: str, fn: Callable[[], T], *, changes: bool) -> T:
             changes=changes,
             retry_after=timedelta(milliseconds=wait) if wait else None,
         ) from error
+    except RefusedWithin as error:
+        raise translate(what, code=error.code, status=200, message=error.message, changes=changes) from error
     except TeaException as error:
         inner = getattr(error, "inner_exception", None) or error
         raise translate(what, code=None, status=None, message=_brief(inner), changes=changes) from error

@@ -68,6 +68,14 @@ def test_a_server_fault_may_have_had_its_effect() -> None:
     assert type(fault(False)) is Retryable
 
 
+def test_an_error_within_a_success_is_not_trusted_either() -> None:
+    args = {"code": "SomethingNew", "status": 200, "message": "m"}
+    assert type(translate("ecs Act", changes=True, **args)) is OutcomeUnknown  # type: ignore[arg-type]
+    assert type(translate("ecs Act", changes=False, **args)) is Retryable  # type: ignore[arg-type]
+    known = translate("ecs Act", code="InvalidDiskId.NotFound", status=200, message="m", changes=True)
+    assert type(known) is NotFound
+
+
 def test_how_long_to_wait_is_passed_on() -> None:
     wait = timedelta(seconds=2)
 
