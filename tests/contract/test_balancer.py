@@ -8,6 +8,7 @@ import pytest
 
 from emulator import seed
 from emulator.cloud import Cloud
+from emulator.faults.fault import Fault
 from emulator.slb.model import Backend as Member
 from emulator.testing import mock_aliyun
 from emulator.wire.call import ApiError
@@ -17,6 +18,7 @@ from shared.adapters.slb import SlbBalancer
 from shared.domain.errors import DrError, NotFound, Permanent, QuotaReached, Retryable
 from shared.domain.ids import InstanceId, LoadBalancerId
 from shared.ports.balancer import Backend, Balancer, Health
+from tests.contract.faults import RPC, Mishap, Read, Write, hold_read, hold_write, with_faults
 from tests.emulator.networks import free_network
 from understudy.simulation.balancer import InProcessBalancer
 
@@ -177,3 +179,61 @@ def test_a_busy_balancer_is_asked_again_later(
     monkeypatch.setattr(door.cloud.slb, "set_weights", refuse)
     with pytest.raises(error):
         door.balancer.set_weight(LB, ONE, weight=1)
+
+
+# With faults on -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mishap", RPC, ids=str)
+def test_a_change_that_goes_wrong_is_cleared_up_by_reading_the_pool(door: Door, mishap: Mishap) -> None:
+    def weights() -> dict[InstanceId, int]:
+        return {b.server: b.weight for b in door.balancer.backends(LB)}
+
+    for write in (
+        Write(
+            action="AddBackendServers",
+            send=lambda: door.balancer.attach(LB, TWO, weight=50),
+            done=lambda: weights().get(TWO) == 50,
+        ),
+        Write(
+            action="SetBackendServers",
+            send=lambda: door.balancer.set_weight(LB, ONE, weight=0),
+            done=lambda: weights()[ONE] == 0,
+        ),
+        Write(
+            action="SetBackendServers",
+            send=lambda: door.balancer.attach(LB, ONE, weight=100),
+            done=lambda: weights()[ONE] == 100,
+        ),
+        Write(
+            action="RemoveBackendServers",
+            send=lambda: door.balancer.detach(LB, TWO),
+            done=lambda: TWO not in weights(),
+        ),
+    ):
+        hold_write(door.cloud, door.run, "slb", write, mishap)
+
+
+@pytest.mark.parametrize("mishap", [m for m in RPC if not m.applied], ids=str)
+def test_a_pool_that_cannot_be_read_is_not_an_empty_one(door: Door, mishap: Mishap) -> None:
+    for read in (
+        Read(action="DescribeLoadBalancerAttribute", ask=lambda: door.balancer.backends(LB)),
+        Read(action="DescribeHealthStatus", ask=lambda: door.balancer.health(LB)),
+    ):
+        hold_read(door.cloud, door.run, "slb", read, mishap)
+
+
+def test_a_member_is_not_added_while_the_pool_cannot_be_read(door: Door) -> None:
+    lost = Fault(kind="reset_before", action="DescribeLoadBalancerAttribute")
+    with with_faults(door.cloud, door.run, lost), pytest.raises(Retryable):
+        door.balancer.attach(LB, TWO, weight=50)
+    assert TWO not in {b.server for b in door.balancer.backends(LB)}
+
+
+def test_a_stale_pool_does_not_double_a_member(door: Door) -> None:
+    with with_faults(door.cloud, door.run, Fault(kind="stale_read", action="DescribeLoadBalancerAttribute", skip=1)):
+        door.balancer.backends(LB)
+        door.balancer.attach(LB, TWO, weight=50)
+        door.balancer.attach(LB, TWO, weight=60)
+        door.balancer.attach(LB, TWO, weight=60)
+    assert door.balancer.backends(LB) == (Backend(server=ONE, weight=100), Backend(server=TWO, weight=60))

@@ -6,16 +6,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from emulator.clock import Clock
+from emulator.cloud import Cloud
+from emulator.faults.fault import Fault
 from emulator.testing import mock_aliyun
 from shared.adapters.credentials import Credentials
 from shared.adapters.functions import Fc2Functions, FcFunctions
 from shared.adapters.sdk import Endpoint
 from shared.domain.errors import BadInput, DrError, Forbidden, NotFound, OutcomeUnknown, Permanent, Retryable
 from shared.ports.functions import Functions
+from tests.contract.faults import FUNCTIONS, Mishap, Write, hold_write, with_faults
 from tests.emulator.fc_projects import CODE, props, write
 from understudy.simulation.functions import InProcessFunctions
 
@@ -23,6 +26,8 @@ from understudy.simulation.functions import InProcessFunctions
 @dataclass(frozen=True, kw_only=True)
 class Door:
     functions: Functions
+    cloud: Cloud
+    run: Callable[[Callable[[], Any]], Any]
     advance: Callable[[float], None]
     events: Callable[[], list[str]]  # what the function `echo` was given, in order
 
@@ -51,13 +56,13 @@ def over_http(which: str, tmp_path: Path, *, secret: str = "testsecret") -> Iter
                 return []
             return [json.loads(line)["event"] for line in notes.read_text().splitlines()]
 
-        yield Door(functions=functions, advance=local.advance, events=events)
+        yield Door(functions=functions, cloud=local.cloud, run=local.run, advance=local.advance, events=events)
 
 
 @contextmanager
 def in_process() -> Iterator[Door]:
     heard: list[str] = []
-    clock = Clock()
+    cloud = Cloud()
 
     def dispatch(function: str, payload: bytes) -> bytes:
         if function != "echo":
@@ -68,10 +73,12 @@ def in_process() -> Iterator[Door]:
             raise ValueError(asked["raise"])
         return str(asked.get("answer", "")).encode()
 
-    functions = InProcessFunctions(dispatch, clock=clock, retries=1)
+    functions = InProcessFunctions(dispatch, clock=cloud.clock, retries=1, cloud=cloud)
     yield Door(
         functions=functions,
-        advance=lambda seconds: clock.advance(timedelta(seconds=seconds)),
+        cloud=cloud,
+        run=lambda fn: fn(),
+        advance=lambda seconds: cloud.clock.advance(timedelta(seconds=seconds)),
         events=lambda: list(heard),
     )
 
@@ -129,6 +136,80 @@ def test_a_failing_asynchronous_call_is_repeated(door: Door) -> None:
     door.functions.invoke_async("echo", b'{"raise": "again"}')
     door.advance(60)
     assert len(door.events()) == 2
+
+
+# --- with faults on ----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def briefly(door: Door) -> Iterator[None]:
+    """Nobody waits for long for an answer that does not come."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shared.adapters.functions.READ_TIMEOUT_MS", 300)
+        if not isinstance(door.functions, InProcessFunctions):
+            patch.setattr(door.functions, "_answer_within", timedelta(seconds=0.3))
+        yield
+
+
+@pytest.mark.parametrize("mishap", FUNCTIONS, ids=str)
+def test_a_call_that_goes_wrong_says_what_is_known_of_it(door: Door, mishap: Mishap) -> None:
+    door.functions.invoke("echo", b"warm")
+
+    def heard(event: bytes) -> bool:
+        door.advance(1)
+        return event.decode() in door.events()
+
+    for change in (
+        Write(
+            action="InvokeFunction",
+            send=lambda: door.functions.invoke("echo", b"now"),
+            done=lambda: heard(b"now"),
+        ),
+        Write(
+            action="InvokeFunction",
+            send=lambda: door.functions.invoke_async("echo", b"later"),
+            done=lambda: heard(b"later"),
+        ),
+    ):
+        hold_write(door.cloud, door.run, "fc", change, mishap, briefly=lambda: briefly(door))
+
+
+@pytest.mark.parametrize("mishap", [m for m in FUNCTIONS if m.applied], ids=str)
+def test_a_task_whose_answer_was_lost_can_be_queued_again(door: Door, mishap: Mishap) -> None:
+    fault = mishap.fault("fc", "InvokeFunction")
+    with with_faults(door.cloud, door.run, fault, briefly=lambda: briefly(door)), pytest.raises(OutcomeUnknown):
+        door.functions.invoke_async("echo", b"once", task="op-1")
+    door.functions.invoke_async("echo", b"once", task="op-1")
+    door.advance(5)
+    assert door.events() == ["once"]
+
+
+def test_what_is_queued_may_come_twice_never_late_or_in_another_order(door: Door) -> None:
+    faults = [Fault(kind="deliver_twice", skip=1), Fault(kind="deliver_lost", skip=2)]
+    with with_faults(door.cloud, door.run, *faults, Fault(kind="deliver_late", seconds=60)):
+        for event in (b"late", b"twice", b"never"):
+            door.functions.invoke_async("echo", event)
+        door.advance(1)
+        assert door.events() == ["twice", "twice"]
+        door.advance(60)
+    assert door.events() == ["twice", "twice", "late"]
+    with with_faults(door.cloud, door.run, Fault(kind="deliver_reordered", seconds=5)):
+        for n in range(4):
+            door.functions.invoke_async("echo", str(n).encode())
+        door.advance(5)
+        door.advance(1)
+    assert sorted(door.events()[3:]) == list("0123")
+
+
+def test_an_hour_of_events_comes_at_once(door: Door) -> None:
+    with with_faults(door.cloud, door.run, Fault(kind="backlog", lasts=timedelta(hours=1))):
+        door.functions.invoke_async("echo", b"first")
+        door.advance(3599)
+        door.functions.invoke_async("echo", b"second")
+        assert door.events() == []
+        door.advance(1)
+    door.advance(1)
+    assert sorted(door.events()) == ["first", "second"]
 
 
 # --- what only the cloud can do ----------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from emulator.cloud import Cloud
+from emulator.faults.fault import Fault
 from emulator.testing import mock_aliyun
 from emulator.wire.call import ApiError
 from shared.adapters.credentials import Credentials
@@ -14,6 +15,7 @@ from shared.adapters.pvtz import PvtzNames
 from shared.adapters.sdk import Endpoint
 from shared.domain.errors import DrError, Forbidden, NotFound, OutcomeUnknown, Permanent, Retryable
 from shared.ports.names import NameRecord, Names
+from tests.contract.faults import RPC, Mishap, Read, Write, hold_read, hold_write, with_faults
 from understudy.simulation.names import InProcessNames
 
 ZONE, HOST = "corp.example", "master"
@@ -201,3 +203,47 @@ def test_a_dead_endpoint_is_retryable_to_read_and_unknown_to_change() -> None:
     )
     with pytest.raises(OutcomeUnknown):
         names.remark(record, text="epoch=2")
+
+
+# With faults on -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mishap", RPC, ids=str)
+def test_a_change_that_goes_wrong_is_cleared_up_by_reading_the_record(door: Door, mishap: Mishap) -> None:
+    record = door.record()
+    for write in (
+        Write(
+            action="UpdateZoneRecord",
+            send=lambda: door.names.rebind(record, value="127.77.2.21"),
+            done=lambda: door.record().value == "127.77.2.21",
+        ),
+        Write(
+            action="UpdateRecordRemark",
+            send=lambda: door.names.remark(record, text="epoch=2"),
+            done=lambda: door.record().remark == "epoch=2",
+        ),
+    ):
+        hold_write(door.cloud, door.run, "pvtz", write, mishap)
+    standing = door.run(lambda: door.cloud.pvtz.record(int(record.record_id)))
+    assert (standing.ttl, standing.weight) == (5, 7)
+
+
+@pytest.mark.parametrize("mishap", [m for m in RPC if not m.applied], ids=str)
+def test_a_name_that_cannot_be_read_is_not_a_name_without_records(door: Door, mishap: Mishap) -> None:
+    ask = Read(action="DescribeZone*", ask=lambda: door.names.records(zone=ZONE, host=HOST, type="A"))
+    hold_read(door.cloud, door.run, "pvtz", ask, mishap)
+
+
+def test_what_was_just_rebound_may_still_read_as_before(door: Door) -> None:
+    record = door.record()
+    with with_faults(door.cloud, door.run, Fault(kind="stale_read", action="DescribeZoneRecords")):
+        assert door.record() == record
+        door.names.rebind(record, value="127.77.2.21")
+        assert door.record() == record
+        assert door.record().value == "127.77.2.21"
+
+
+def test_the_loss_of_a_region_does_not_touch_names(door: Door) -> None:
+    with with_faults(door.cloud, door.run, Fault(kind="region_outage", region="cn-hangzhou")):
+        door.names.rebind(door.record(), value="127.77.2.21")
+        assert door.record().value == "127.77.2.21"

@@ -2,6 +2,7 @@
 
 from emulator.cloud import Cloud
 from emulator.slb.model import Backend as Member
+from shared.domain.errors import Permanent
 from shared.domain.ids import InstanceId, LoadBalancerId
 from shared.ports.balancer import Backend, Health
 from understudy.simulation.call import called, read
@@ -36,12 +37,22 @@ class InProcessBalancer:
         return seen
 
     def attach(self, balancer: LoadBalancerId, server: InstanceId, *, weight: int) -> None:
-        standing = next((b.weight for b in self.backends(balancer) if b.server == server), None)
+        standing = self._weight(balancer, server)
         if standing is None:
-            with called(self._cloud, "slb", "AddBackendServers", changes=True, about=balancer):
-                self._slb.attach(balancer, [Member(server=server, weight=weight)])
-        elif standing != weight:
+            try:
+                with called(self._cloud, "slb", "AddBackendServers", changes=True, about=balancer):
+                    self._slb.attach(balancer, [Member(server=server, weight=weight)])
+                return
+            except Permanent as refusal:
+                # What was read may have been stale: look again before believing that it cannot be added.
+                standing = self._weight(balancer, server) if type(refusal) is Permanent else None
+                if standing is None:
+                    raise
+        if standing != weight:
             self.set_weight(balancer, server, weight=weight)
+
+    def _weight(self, balancer: LoadBalancerId, server: InstanceId) -> int | None:
+        return next((b.weight for b in self.backends(balancer) if b.server == server), None)
 
     def set_weight(self, balancer: LoadBalancerId, server: InstanceId, *, weight: int) -> None:
         with called(self._cloud, "slb", "SetBackendServers", changes=True, about=balancer):

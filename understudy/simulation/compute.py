@@ -48,11 +48,11 @@ V = TypeVar("V")
 
 
 def _chosen(
-    shelf: dict[str, F], ids: Sequence[str] | None, tags: Mapping[str, str] | None, read: Callable[[F], V]
+    shelf: Mapping[str, F], ids: Sequence[str] | None, tags: Mapping[str, str] | None, read: Callable[[F], V]
 ) -> Iterator[V]:
     """Newest first, as the cloud lists; what comes or goes between two items is not seen."""
     found = (
-        list(reversed(shelf.values())) if ids is None else [shelf[one] for one in dict.fromkeys(ids) if one in shelf]
+        list(shelf.values())[::-1] if ids is None else [shelf[one] for one in dict.fromkeys(ids) if one in shelf]
     )
     for item in found:
         if not tags or all(item.tags.get(key) == value for key, value in tags.items()):
