@@ -138,9 +138,11 @@ class Instance:
         await self._process.wait()
 
     def _signal(self, number: signal.Signals) -> None:
+        """Straight to the process: `Process.send_signal` polls first, and would reap the exit status that asyncio's
+        own watcher is about to read."""
         if self._process.returncode is None:
             with suppress(ProcessLookupError):
-                self._process.send_signal(number)
+                os.kill(self._process.pid, number)
 
     async def _ask(self, head: dict[str, Any], body: bytes) -> Reply:
         try:
