@@ -1,12 +1,13 @@
 """The admin door (`/_emulator/`): time, darkness, failures and what has happened. Not part of any cloud."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from emulator import deeds
+from emulator.wire import strict_json
+from emulator.wire.body import read_body
 from emulator.wire.call import ApiError
 
 if TYPE_CHECKING:
@@ -19,9 +20,9 @@ def refuse(message: str, status: int = 400) -> web.Response:
 
 async def read_object(request: web.Request) -> dict[str, Any]:
     """The JSON object in the body; web.HTTPBadRequest with one sentence otherwise."""
-    raw = await request.read()
+    raw = await read_body(request)
     try:
-        body = json.loads(raw or b"{}")
+        body = strict_json.parse(raw or b"{}")
     except ValueError as error:
         raise web.HTTPBadRequest(text=f"the body is not JSON: {error}") from None
     if not isinstance(body, dict):

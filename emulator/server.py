@@ -16,10 +16,12 @@ from types import ModuleType
 from typing import Any, Protocol, cast
 
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 
 from emulator import admin, seed
 from emulator.cloud import ACCOUNT, REGIONS, Cloud
 from emulator.ram import seed as ram_seed
+from emulator.wire.body import PATIENCE, SMALL, BodyRefused, Patience
 from emulator.wire.log import Entry
 from emulator.wire.rpc import RpcDoor
 
@@ -37,8 +39,12 @@ HTTP_MODULES = (
 """Modules that may have `routes(cloud)` (paths of the cloud's own) or `admin_routes(cloud)` (below /_emulator/)."""
 
 OTS_HEADER = "x-ots-instancename"
-LARGEST_BODY = 64 * 1024 * 1024
-"""A guest may write a disk in pieces of this size at most."""
+OWN_PATHS = ("/_emulator/", "/_guest/")
+LONGEST_LINE = 128 * 1024
+"""Bytes of a request line: the SDKs put all parameters in it, user data and commands included (assumption: the limit of
+the cloud's gateway is not documented)."""
+LONGEST_HEADER = 16 * 1024
+LOOK_AT_IDLE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +64,8 @@ class Options:
     start: datetime = datetime(2026, 3, 2, tzinfo=UTC)
     rate: float = 0.0
     random_seed: int = 1
+    patience: Patience = field(default_factory=Patience)
+    """With slow clients, in real time."""
     data: Path | None = None
     """Where the world is kept between runs; None: it ends with the process. A world that is kept already goes on from
     its own seed and its own time."""
@@ -70,6 +78,9 @@ class Options:
     fc_vars: Mapping[str, str] = field(default_factory=dict)  # answers ${env(...)} in s.yaml
     fc_workdir: Path | None = None
     fc_key_lifetime: timedelta = timedelta(hours=36)  # of the temporary keys that functions get, emulated
+
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Part(Protocol):
@@ -133,6 +144,10 @@ class Server:
         self._parts: list[Part] = []
         self._runner: web.AppRunner | None = None
         self._flow: asyncio.Task[None] | None = None
+        self._idlers: asyncio.Task[None] | None = None
+        self._quiet_since: dict[RequestHandler, tuple[float, timedelta]] = {}
+        """Connections without a request under way, and how long that is borne."""
+        self._at_work: set[RequestHandler] = set()
 
     @property
     def url(self) -> str:
@@ -143,7 +158,14 @@ class Server:
             await self._start_part(self.cloud.journal)  # first to come and last to go: it keeps what the others do
         self._build_functions()
         app = self._application()
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=1.0,
+            max_line_size=LONGEST_LINE,
+            max_field_size=LONGEST_HEADER,
+        )
         await self._runner.setup()
         site = web.TCPSite(self._runner, self.options.host, self.options.port, backlog=512)
         await site.start()
@@ -151,6 +173,7 @@ class Server:
         self.cloud.host, self.cloud.port, self.cloud.url = host, port, f"http://{host}:{port}"
         await self._open_regions(host)
         self._flow = asyncio.create_task(self.cloud.clock.flow(), name="emulated time")
+        self._idlers = asyncio.create_task(self._let_idlers_go(), name="idle connections")
         await self._start_parts()
 
     async def _open_regions(self, host: str) -> None:
@@ -207,20 +230,21 @@ class Server:
         for part in reversed(self._parts):
             await part.stop()
         self._parts.clear()
-        if self._flow is not None:
-            self._flow.cancel()
-            await asyncio.gather(self._flow, return_exceptions=True)
+        for task in (self._flow, self._idlers):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
 
     def _application(self) -> web.Application:
         cloud = self.cloud
-        app = web.Application(client_max_size=LARGEST_BODY)
+        app = web.Application(client_max_size=SMALL)
+        app[PATIENCE] = self.options.patience
         rpc = RpcDoor(cloud)
         routes: list[web.RouteDef] = [
-            web.post("/", rpc.handle),
-            web.get("/", rpc.handle, allow_head=False),
+            web.route("*", "/", rpc.handle),
             *admin.routes(cloud),
         ]
         for name in HTTP_MODULES:
@@ -231,17 +255,44 @@ class Server:
         app.add_routes(routes)
         app.on_shutdown.append(self._answer_what_is_held)
         tablestore = plug_in("emulator.tablestore.http")
-        app.middlewares.append(_dispatch(cloud, tablestore))
+        app.middlewares.append(self._watched)
+        app.middlewares.append(_dispatch(cloud, tablestore, rpc))
         return app
+
+    @web.middleware
+    async def _watched(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Which connections are at work, for `_let_idlers_go`."""
+        self._quiet_since.pop(request.protocol, None)
+        self._at_work.add(request.protocol)
+        try:
+            return await handler(request)
+        finally:
+            self._at_work.discard(request.protocol)
+            now = asyncio.get_running_loop().time()
+            self._quiet_since[request.protocol] = (now, self.options.patience.idle)
+
+    async def _let_idlers_go(self) -> None:
+        """Close connections on which no whole request comes: aiohttp waits for ever for one that has begun."""
+        assert self._runner is not None
+        patience = self.options.patience
+        loop, pause = asyncio.get_running_loop(), min(LOOK_AT_IDLE_SECONDS, patience.head.total_seconds() / 4)
+        seen: set[RequestHandler] = set()
+        while self._runner.server is not None:
+            now, there = loop.time(), set(self._runner.server.connections)
+            for fresh in there - seen - self._at_work - self._quiet_since.keys():
+                self._quiet_since[fresh] = (now, patience.head)
+            seen = there
+            self._quiet_since = {one: state for one, state in self._quiet_since.items() if one in there}
+            for one, (since, borne) in self._quiet_since.items():
+                if now - since > borne.total_seconds():
+                    one.force_close()
+            await asyncio.sleep(pause)
 
     async def _answer_what_is_held(self, _: web.Application) -> None:
         self.cloud.faults.closing.set()
 
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def _dispatch(cloud: Cloud, tablestore: ModuleType | None) -> Any:
+def _dispatch(cloud: Cloud, tablestore: ModuleType | None, rpc: RpcDoor) -> Any:
     """Tablestore by its header, whatever the path; the rest by route. Calls that are not RPC are logged here."""
 
     @web.middleware
@@ -258,13 +309,18 @@ def _dispatch(cloud: Cloud, tablestore: ModuleType | None) -> Any:
             response: web.StreamResponse = await tablestore.handle(request, cloud)
             _log(cloud, "ots", path.strip("/"), request, response.status)
             return response
-        if path == "/" or path.startswith(("/_emulator/", "/_guest/")):
-            return await handler(request)
         try:
             response = await handler(request)
+        except BodyRefused as refusal:
+            response = admin.refuse(refusal.message, refusal.status)
+            response.force_close()
         except web.HTTPNotFound:
-            logger.warning("path not modelled: %s %s", request.method, path)
-            raise
+            if path.startswith(OWN_PATHS):
+                raise
+            logger.warning("path not modelled: %s %s", request.method, path[:200])
+            return rpc.not_found(request)
+        if path == "/" or path.startswith(OWN_PATHS):
+            return response
         if "X-Fc-Request-Id" not in response.headers:  # Function Compute keeps its own entry
             _log(cloud, "fc", f"{request.method} {path}", request, response.status)
         return response

@@ -20,13 +20,14 @@ When
 How: seconds, real, status, code, message, retry_after_ms, rows, limit, moment, instance, how - by kind.
 """
 
-import json
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from emulator.faults.fault import FaultError, from_json
 from emulator.faults.kinds import KINDS
+from emulator.wire import strict_json
+from emulator.wire.body import read_body
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
@@ -57,7 +58,7 @@ class _Admin:
 
     async def add(self, request: web.Request) -> web.Response:
         try:
-            told = json.loads(await request.read() or b"null")
+            told = strict_json.parse(await read_body(request) or b"null")
         except ValueError as error:
             return _refuse(f"fault: the body is not JSON: {error}")
         try:

@@ -11,7 +11,6 @@ GET  /_emulator/guests/INSTANCE/log?tail=N        the last bytes of its output
 """
 
 import asyncio
-import json
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -21,6 +20,8 @@ from aiohttp import web
 
 from emulator import deeds
 from emulator.network import metadata
+from emulator.wire import strict_json
+from emulator.wire.body import read_body
 from emulator.wire.call import ApiError
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class _DiskDoor:
         if request.content_length is None:
             raise ApiError("MissingContentLength", "A write needs a Content-Length.", 411)
         self._check(offset, request.content_length, volume.size)
-        body = await request.content.read(-1)
+        body = await read_body(request, at_most=LARGEST_IO)
         # While the body came in the disk may have been detached or the machine stopped: look again, then write at once.
         ecs, disk = self._guest(request).ecs, self._disk(request)
         self._check(offset, len(body), disk.volume.size)
@@ -180,7 +181,7 @@ def _tail(path: Path, length: int) -> bytes:
 
 async def _body(request: web.Request) -> dict[str, Any]:
     try:
-        body = json.loads(await request.read() or b"{}")
+        body = strict_json.parse(await read_body(request) or b"{}")
     except ValueError:
         body = None
     if not isinstance(body, dict):

@@ -30,6 +30,12 @@ def parse_authorization(value: str) -> Authorization | None:
     return Authorization(parts["Credential"], tuple(parts["SignedHeaders"].split(";")), parts["Signature"])
 
 
+def same(mine: str, sent: str) -> bool:
+    """Whether two signatures or tokens are equal, in a time that does not tell where they differ. What was sent may be
+    any bytes."""
+    return hmac.compare_digest(mine.encode(errors="surrogateescape"), sent.encode(errors="surrogateescape"))
+
+
 def parse_query(raw: str) -> list[tuple[str, str]]:
     """Split on `&` before decoding; `+` is a space on the wire; blank values are kept."""
     pairs = (part.partition("=") for part in raw.split("&") if part)
@@ -38,7 +44,7 @@ def parse_query(raw: str) -> list[tuple[str, str]]:
 
 def percent(text: str) -> str:
     """RFC 3986: letters, digits and `-_.~` are kept, everything else is escaped."""
-    return quote(text, safe="~")
+    return quote(text, safe="~", errors="surrogateescape")
 
 
 def canonical_request(
@@ -64,5 +70,5 @@ def canonical_request(
 
 
 def sign(secret: str, canonical: str) -> str:
-    to_sign = f"{ALGORITHM}\n{sha256(canonical.encode()).hexdigest()}"
+    to_sign = f"{ALGORITHM}\n{sha256(canonical.encode(errors='surrogateescape')).hexdigest()}"
     return hmac.new(secret.encode(), to_sign.encode(), sha256).hexdigest()

@@ -4,7 +4,6 @@ Expiry of temporary credentials follows the emulated clock; protocol dates follo
 with its own time. HTTP statuses of the signature errors are not documented (assumption: 400).
 """
 
-import hmac
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -19,6 +18,13 @@ if TYPE_CHECKING:
 
 SKEW = timedelta(minutes=15)
 """Clocks further apart than this are refused (third-party reports; assumption)."""
+
+LONGEST_NONCE = 256
+"""Assumption: clients send 32 or 36 characters, and each one is remembered for half an hour."""
+
+
+def _no_bearer_tokens() -> ApiError:
+    return ApiError("UnsupportedParameter", "The emulator does not model bearer tokens: sign with an AccessKey pair.")
 
 
 class Callers:
@@ -39,6 +45,8 @@ class Callers:
         source: str = "",
     ) -> Caller:
         """Raises ApiError unless the request is signed by a known key, unexpired and new. `path` as on the wire."""
+        if "x-acs-bearer-token" in headers:
+            raise _no_bearer_tokens()
         authorization = acs3.parse_authorization(headers.get("authorization", ""))
         if authorization is None:
             raise ApiError("IncompleteSignature", "The Authorization header is missing or is not ACS3-HMAC-SHA256.")
@@ -47,19 +55,24 @@ class Callers:
             if needed not in authorization.signed_headers and needed in headers:
                 raise ApiError("IncompleteSignature", f"The header {needed} is sent but not signed.")
         canonical = acs3.canonical_request(method, path, query, headers, authorization.signed_headers, body)
-        if not hmac.compare_digest(acs3.sign(key.secret, canonical), authorization.signature):
+        if not acs3.same(acs3.sign(key.secret, canonical), authorization.signature):
             raise ApiError("SignatureDoesNotMatch", f"The server's canonical request is: {canonical}")
         self._fresh(headers.get("x-acs-date", ""), headers.get("x-acs-signature-nonce", ""))
         return Caller(account=key.account, access_key=key.id, role=key.role, zone=zone, source=source)
 
     def from_v1(self, *, method: str, params: Mapping[str, str], zone: str | None = None, source: str = "") -> Caller:
+        if params.get("SignatureType") == "BEARERTOKEN":
+            raise _no_bearer_tokens()
+        for name, only in (("SignatureMethod", "HMAC-SHA1"), ("SignatureVersion", "1.0")):
+            if params.get(name, only) != only:
+                raise ApiError("InvalidParameter", f"{name} must be {only}: the emulator knows no other.")
         for needed in ("AccessKeyId", "Signature", "Timestamp", "SignatureNonce"):
             if not params.get(needed):
                 raise ApiError("IncompleteSignature", f"The parameter {needed} is missing.")
         key = self._key(params["AccessKeyId"], params.get("SecurityToken"))
         # A client that forgot to escape the plus sign of its Base64 text means a plus sign, not a space.
         sent = params["Signature"].replace(" ", "+")
-        if not hmac.compare_digest(v1.sign(key.secret, method, params), sent):
+        if not acs3.same(v1.sign(key.secret, method, params), sent):
             raise ApiError(
                 "SignatureDoesNotMatch", f"The server's string to sign is: {v1.string_to_sign(method, params)}"
             )
@@ -75,7 +88,7 @@ class Callers:
         if key.token is not None:
             if not token:
                 raise ApiError("MissingSecurityToken", "SecurityToken is mandatory for this action.")
-            if not hmac.compare_digest(key.token, token):
+            if not acs3.same(key.token, token):
                 raise ApiError("InvalidSecurityToken.MismatchWithAccessKey", "Specified SecurityToken mismatch.")
         if key.expires is not None and key.expires <= self._cloud.clock.now():
             raise ApiError("InvalidSecurityToken.Expired", "Specified SecurityToken is expired.")
@@ -91,6 +104,8 @@ class Callers:
             raise ApiError("InvalidTimeStamp.Expired", f"The timestamp {date} is more than 15 minutes from {now}.")
         if not nonce:
             raise ApiError("IncompleteSignature", "The signature nonce is missing.")
+        if len(nonce) > LONGEST_NONCE:
+            raise ApiError("InvalidParameter", f"The signature nonce is longer than {LONGEST_NONCE} characters.")
         if nonce in self._nonces:
             raise ApiError("SignatureNonceUsed", "Specified signature nonce was used already.")
         self._nonces[nonce] = now

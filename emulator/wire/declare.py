@@ -9,9 +9,13 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
+from emulator.wire import catalogue
 from emulator.wire.call import ApiError, Operation
+from emulator.wire.params import POSITION
 
 logger = logging.getLogger(__name__)
+
+LONGEST_NAME: Final = 128
 
 EVERYWHERE: Final = frozenset(["RegionId", "OwnerId", "OwnerAccount", "ResourceOwnerId", "ResourceOwnerAccount"])
 """Parameters that every action takes."""
@@ -82,17 +86,36 @@ def errors_of(operation: Operation) -> frozenset[str]:
 @lru_cache(maxsize=4096)
 def pattern(name: str) -> str:
     """`Tag.1.Key` -> `Tag.N.Key`."""
-    return ".".join("N" if part.isdigit() else part for part in name.split("."))
+    return ".".join("N" if part.isdecimal() else part for part in name.split("."))
 
 
-def check_parameters(operation: Operation, params: Mapping[str, str], action: str) -> None:
+def check_parameters(operation: Operation, params: Mapping[str, str], action: str, service: str = "") -> None:
+    """Raises ApiError: a parameter that the cloud may read must not pass as if it had been read here."""
     allowed: frozenset[str] | None = getattr(operation, "reads", None)
     if allowed is None:
         return
     for name in params:
-        if pattern(name) not in allowed and name not in EVERYWHERE:
-            logger.warning("parameter not modelled: %s.%s", action, name)
-            raise ApiError("UnsupportedParameter", f"The emulator does not model the parameter {name} of {action}.")
+        if name in EVERYWHERE:
+            continue
+        general = pattern(name) if len(name) <= LONGEST_NAME else ""
+        if general not in allowed:
+            raise _not_modelled(name, general, service, action)
+        if general != name and not all(POSITION.fullmatch(part) for part in name.split(".") if part.isdecimal()):
+            raise ApiError("InvalidParameter", f"The number in {name} is not one from 1 to 9999.")
+
+
+def _not_modelled(name: str, general: str, service: str, action: str) -> ApiError:
+    shown = name[:LONGEST_NAME]
+    described = catalogue.known(service, action)
+    if described is None or general in described["parameters"]:
+        logger.warning("parameter not modelled: %s.%s", action, shown)
+        return ApiError("UnsupportedParameter", f"The emulator does not model the parameter {shown} of {action}.")
+    logger.warning("no such parameter: %s.%s", action, shown)
+    return ApiError(
+        "UnsupportedParameter",
+        f"The official SDK of {service} knows no parameter {shown} of {action}: is it spelled right? "
+        "(The cloud ignores it; the emulator does not.)",
+    )
 
 
 def check_error(operation: Operation, error: ApiError, action: str) -> None:

@@ -4,13 +4,17 @@ All functions take the flat mapping and raise ApiError in the gateway's document
 regard to case: Python SDKs send `True`, others `true`.
 """
 
-import json
+import re
 from collections.abc import Mapping
-from typing import Any, overload
+from typing import Any, Final, overload
 
+from emulator.wire import strict_json
 from emulator.wire.call import ApiError
 
 Params = Mapping[str, str]
+POSITION: Final = re.compile(r"[1-9][0-9]{0,3}")
+"""The numbers in names (`Tag.1.Key`) run from 1 (assumption: none is larger than 9,999)."""
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}")
 
 
 def missing(name: str) -> ApiError:
@@ -48,10 +52,9 @@ def integer(
     value = params.get(name)
     if value is None or value == "":
         return default
-    try:
-        number = int(value)
-    except ValueError:
-        raise invalid(name, f"{value!r} is not an integer") from None
+    if not _WHOLE.fullmatch(value):
+        raise invalid(name, f"{value[:80]!r} is not an integer")
+    number = int(value)
     if (low is not None and number < low) or (high is not None and number > high):
         raise invalid(name, f"{number} is outside {low}..{high}")
     return number
@@ -75,7 +78,7 @@ def boolean(params: Params, name: str, default: bool | None = None) -> bool | No
             return True
         case "false":
             return False
-    raise invalid(name, f"{value!r} is neither true nor false")
+    raise invalid(name, f"{value[:80]!r} is neither true nor false")
 
 
 def list_of(params: Params, name: str) -> list[str]:
@@ -84,7 +87,7 @@ def list_of(params: Params, name: str) -> list[str]:
     found = [
         (int(key[len(prefix) :]), value)
         for key, value in params.items()
-        if key.startswith(prefix) and key[len(prefix) :].isdigit()
+        if key.startswith(prefix) and POSITION.fullmatch(key[len(prefix) :])
     ]
     return [value for _, value in sorted(found)]
 
@@ -96,7 +99,7 @@ def objects(params: Params, name: str) -> list[dict[str, str]]:
     for key, value in params.items():
         if key.startswith(prefix):
             number, dot, rest = key[len(prefix) :].partition(".")
-            if dot and number.isdigit():
+            if dot and POSITION.fullmatch(number):
                 found.setdefault(int(number), {})[rest] = value
     return [found[number] for number in sorted(found)]
 
@@ -113,7 +116,7 @@ def json_list(params: Params, name: str, *, at_most: int | None = None) -> list[
     if value is None or value == "":
         return None
     try:
-        read = json.loads(value)
+        read = strict_json.parse(value)
     except ValueError:
         raise ApiError(f"Invalid{name}.Malformed", f"{name} must be a JSON array, got {value[:80]!r}.", 403) from None
     if not isinstance(read, list):

@@ -7,9 +7,11 @@ refused loudly: an unknown action by 404, an unread parameter by 400, each with 
 
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
@@ -17,8 +19,9 @@ from emulator.faults.blow import Blow
 from emulator.faults.codes import Refusal
 from emulator.faults.door import through
 from emulator.faults.fault import Asked
-from emulator.wire import v1
+from emulator.wire import catalogue, v1, xml_answer
 from emulator.wire.acs3 import parse_query
+from emulator.wire.body import BodyRefused, read_body
 from emulator.wire.call import ApiError, Call, Caller, Operation
 from emulator.wire.declare import check_error, check_parameters, tell_answer
 from emulator.wire.log import Entry
@@ -29,8 +32,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MOST_PARAMETERS: Final = 2_000
+"""Of one call (assumption: no list that a call takes is as long)."""
+FORM: Final = "application/x-www-form-urlencoded"
+XML_TYPE: Final = "text/xml;charset=utf-8"
+"""In this spelling exactly: the SDK reads errors in XML by it."""
 
-def envelope(error: ApiError, request_id: str, host: str) -> web.Response:
+
+def envelope(error: ApiError, request_id: str, host: str, *, xml: bool = False) -> web.Response:
     """The error body of all RPC services."""
     body = {
         "RequestId": request_id,
@@ -41,6 +50,10 @@ def envelope(error: ApiError, request_id: str, host: str) -> web.Response:
         **error.more,
     }
     headers = {} if error.retry_after_ms is None else {"x-acs-retry-after": str(error.retry_after_ms)}
+    if xml:
+        return web.Response(
+            body=xml_answer.error(body), status=error.status, headers={**headers, "Content-Type": XML_TYPE}
+        )
     return answer(body, status=error.status, headers=headers)
 
 
@@ -62,6 +75,7 @@ class Sent:
     action: str = ""
     region: str = ""
     caller: Caller | None = None
+    xml: bool = False  # how the answer is wanted
 
     @property
     def service(self) -> str:
@@ -69,13 +83,16 @@ class Sent:
 
 
 class RpcDoor:
-    """`handle` serves `POST /` and `GET /`."""
+    """`handle` serves `/`: POST and GET; other methods are refused as documented."""
 
     def __init__(self, cloud: "Cloud") -> None:
         self._cloud = cloud
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        body = await request.read()
+        try:
+            body = await read_body(request)
+        except BodyRefused as refusal:
+            return self._unread(request, refusal)
         request_id = self._cloud.chance.request_id()
         sent = Sent()
         params: dict[str, str] = {}
@@ -95,6 +112,23 @@ class RpcDoor:
             return self._run_and_answer(request, request_id, params, sent, asked)
         return await self._struck(blow, asked, request, request_id, params, sent)
 
+    def _unread(self, request: web.Request, refusal: BodyRefused) -> web.StreamResponse:
+        """Nothing is known of a call whose body did not come (assumption: the code; the status is HTTP's own)."""
+        self._log(Sent(), refusal.status, "InvalidParameter")
+        error = ApiError("InvalidParameter", refusal.message, refusal.status)
+        response = envelope(error, self._cloud.chance.request_id(), request.host)
+        response.force_close()
+        return response
+
+    def not_found(self, request: web.Request) -> web.Response:
+        """Any other path: no service is there. RPC calls all go to `/`, whatever path an endpoint has."""
+        error = ApiError(
+            "InvalidAction.NotFound",
+            f"The emulator has nothing at {request.rel_url.raw_path[:200]!r}: RPC calls go to `/`.",
+            404,
+        )
+        return envelope(error, self._cloud.chance.request_id(), request.host)
+
     async def _struck(
         self, blow: Blow, asked: Asked, request: web.Request, request_id: str, params: dict[str, str], sent: Sent
     ) -> web.StreamResponse:
@@ -106,7 +140,7 @@ class RpcDoor:
         def refuse(told: Refusal) -> web.StreamResponse:
             self._log(sent, told.status, told.code)
             error = ApiError(told.code, told.message, told.status, retry_after_ms=told.retry_after_ms)
-            return envelope(error, request_id, request.host)
+            return envelope(error, request_id, request.host, xml=sent.xml)
 
         if blow.ending is not None and blow.refusal() is None:
             self._log(sent, 0, blow.ending.kind)
@@ -133,7 +167,10 @@ class RpcDoor:
         if refused is not None:
             return refused
         self._log(sent, 200, "")
-        return answer({**result, "RequestId": request_id})
+        body = {**result, "RequestId": request_id}
+        if sent.xml:
+            return web.Response(body=xml_answer.answer(sent.action, body), headers={"Content-Type": XML_TYPE})
+        return answer(body)
 
     def _answered(
         self, request: web.Request, request_id: str, sent: Sent, work: Callable[[], None]
@@ -143,13 +180,13 @@ class RpcDoor:
             work()
         except ApiError as error:
             self._log(sent, error.status, error.code)
-            return envelope(error, request_id, request.host)
+            return envelope(error, request_id, request.host, xml=sent.xml)
         except Exception:
             # The door's last line: a fault of the emulator is the cloud's InternalError, with its traceback logged.
             logger.exception("%s %s failed inside the emulator", sent.version, sent.action)
             self._log(sent, 500, "InternalError")
             fault = ApiError("InternalError", "The emulator failed; its log has the traceback.", 500)
-            return envelope(fault, request_id, request.host)
+            return envelope(fault, request_id, request.host, xml=sent.xml)
         return None
 
     def _asked(self, params: Mapping[str, str], sent: Sent) -> Asked:
@@ -169,16 +206,22 @@ class RpcDoor:
 
     def _authenticated(self, request: web.Request, body: bytes, sent: Sent) -> dict[str, str]:
         """The business parameters; fills in what the request says it is, and who is calling."""
-        query = parse_query(request.rel_url.raw_query_string)
-        params = dict(query)
-        if body and request.content_type == "application/x-www-form-urlencoded":
-            params.update(parse_query(body.decode()))
+        if request.method not in ("GET", "POST"):
+            raise ApiError("UnsupportedHTTPMethod", f"The method {request.method[:20]} is not supported.", 403)
+        query = _pairs(request.rel_url.raw_query_string.encode(errors="surrogateescape"))
+        sent_twice = [*query]
+        if body and request.content_type == FORM:
+            sent_twice += _pairs(body)
+        elif body:
+            raise ApiError("UnsupportedParameter", f"The emulator reads parameters of the query and of {FORM} only.")
+        params = _unique(sent_twice)
         sent.version = request.headers.get("x-acs-version") or params.get("Version", "")
         sent.action = request.headers.get("x-acs-action") or params.get("Action", "")
         zone = self._cloud.zone_behind(request)
         if "Signature" in params:
             # The parameters win: pop-core's header keeps the caller's own spelling of the action.
             sent.version, sent.action = params.get("Version", sent.version), params.get("Action", sent.action)
+            sent.xml = _wants_xml(params)
             sent.caller = self._cloud.callers.from_v1(
                 method=request.method, params=params, zone=zone, source=request.remote or ""
             )
@@ -220,13 +263,8 @@ class RpcDoor:
         realm = self._cloud.realm(sent.caller.account, sent.region)
         operation = realm.operations.get((sent.version, sent.action))
         if operation is None:
-            logger.warning("action not modelled: %s %s", sent.version, sent.action)
-            raise ApiError(
-                "InvalidAction.NotFound",
-                f"The emulator does not model the action {sent.action!r} of {sent.version!r}.",
-                404,
-            )
-        check_parameters(operation, params, sent.action)
+            raise _not_modelled(sent)
+        check_parameters(operation, params, sent.action, sent.service)
         return operation, Call(
             version=sent.version, action=sent.action, region=sent.region, params=params, caller=sent.caller
         )
@@ -236,4 +274,58 @@ class RpcDoor:
 
     def _log(self, sent: Sent, status: int, code: str) -> None:
         who = "" if sent.caller is None else sent.caller.role or sent.caller.access_key
-        self._cloud.requests.add(Entry(self._cloud.clock.now(), sent.service, sent.action, who, status, code))
+        entry = Entry(self._cloud.clock.now(), _shown(sent.service), _shown(sent.action), who, status, code)
+        self._cloud.requests.add(entry)
+
+
+def _pairs(raw: bytes) -> list[tuple[str, str]]:
+    """A query's or form's parameters. Raises ApiError when they are no UTF-8, or too many."""
+    try:
+        text = raw.decode()
+        unquote_to_bytes(raw).decode()
+    except UnicodeError:
+        raise ApiError("InvalidParameter", "The parameters are not UTF-8.") from None
+    if raw.count(b"&") >= MOST_PARAMETERS:
+        raise ApiError("InvalidParameter", f"A call has at most {MOST_PARAMETERS} parameters.")
+    return parse_query(text)
+
+
+def _unique(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    """Assumption: which of two values counts is nowhere said, so neither does."""
+    params: dict[str, str] = {}
+    for name, value in pairs:
+        if name in params:
+            raise ApiError("InvalidParameter", f"The parameter {name[:128]} is given more than once.")
+        params[name] = value
+    return params
+
+
+def _wants_xml(params: Mapping[str, str]) -> bool:
+    """Callers of the older signature get XML unless they ask for JSON. Source: RPC API documentation, 2018."""
+    match params.get("Format", "XML").upper():
+        case "XML":
+            return True
+        case "JSON":
+            return False
+        case other:
+            raise ApiError("InvalidParameter", f"Format must be JSON or XML, not {other[:40]!r}.")
+
+
+def _not_modelled(sent: Sent) -> ApiError:
+    """Says whether the cloud has such an action: what lacks then is the emulator, otherwise the call is wrong."""
+    action, version = _shown(sent.action), _shown(sent.version)
+    if sent.version not in VERSIONS:
+        logger.warning("version not modelled: %s (action %s)", version, action)
+        why = f"No service that the emulator models has the version {version!r}; there are {', '.join(VERSIONS)}."
+    elif catalogue.exists(sent.service, sent.action):
+        logger.warning("action not modelled: %s %s", version, action)
+        why = f"The cloud has it, but the emulator does not model the action {action!r} of {sent.service} {version}."
+    else:
+        logger.warning("no such action: %s %s", version, action)
+        why = f"The official SDK of {sent.service} {version} knows no action {action!r}: is it spelled right?"
+    return ApiError("InvalidAction.NotFound", why, 404)
+
+
+def _shown(text: str) -> str:
+    """What a client calls itself or its wish, kept short enough to be kept."""
+    return re.sub(r"[^\x20-\x7e]", "?", text[:80])

@@ -32,5 +32,7 @@ def string_to_sign(method: str, params: Mapping[str, str]) -> str:
 
 
 def sign(secret: str, method: str, params: Mapping[str, str]) -> str:
-    digest = hmac.new(f"{secret}&".encode(), string_to_sign(method, params).encode(), sha1).digest()
+    digest = hmac.new(
+        f"{secret}&".encode(), string_to_sign(method, params).encode(errors="surrogateescape"), sha1
+    ).digest()
     return b64encode(digest).decode()

@@ -256,8 +256,22 @@ def test_an_action_that_is_not_modelled_says_so(local: Local) -> None:
 
     assert status == 404
     assert body["Code"] == "InvalidAction.NotFound"
-    assert "does not model the action 'MakeCoffee'" in str(body["Message"])
+    assert "knows no action 'MakeCoffee'" in str(body["Message"])
     assert set(body) == {"Code", "Message", "RequestId", "HostId", "Recommend"}
+
+
+def test_an_action_that_the_cloud_has_and_the_emulator_has_not_is_told_apart(local: Local) -> None:
+    _, body = ask(local, "CreateLaunchTemplate", "", nonce="r3b")
+
+    assert body["Code"] == "InvalidAction.NotFound"
+    assert "The cloud has it, but the emulator does not model" in str(body["Message"])
+
+
+def test_a_parameter_that_nobody_knows_is_told_apart_from_one_that_is_not_modelled(local: Local) -> None:
+    status, body = ask(local, "CreateSnapshot", "DiskId=d-1&StorageLocatoinArn=x", nonce="r4b")
+
+    assert (status, body["Code"]) == (400, "UnsupportedParameter")
+    assert "knows no parameter StorageLocatoinArn" in str(body["Message"])
 
 
 def test_a_parameter_that_is_not_modelled_is_refused_before_any_effect(local: Local) -> None:
