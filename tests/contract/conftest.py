@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import pytest
 
 from emulator.cloud import Cloud
+from emulator.faults.fault import Fault
 from emulator.server import Options, build_cloud
 from emulator.testing import mock_aliyun
 from shared.adapters.credentials import Credentials
@@ -63,7 +64,14 @@ def world_file(tmp_path: Path) -> Path:
     return file
 
 
-@pytest.fixture(params=["http", "in_process"])
+SMALL_PAGES = (
+    Fault(kind="short_page", action="Describe*", rows=60),
+    Fault(kind="empty_page", action="Describe*", probability=0.3),
+)
+"""What no adapter may notice: every listing is as whole as ever."""
+
+
+@pytest.fixture(params=["http", "http with small pages", "in_process"])
 def door(request: pytest.FixtureRequest, world_file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     if request.param == "in_process":
         cloud = build_cloud(Options(seed=world_file))
@@ -80,6 +88,8 @@ def door(request: pytest.FixtureRequest, world_file: Path, monkeypatch: pytest.M
     for name in PROXIES:  # the SDKs honour them and ignore NO_PROXY
         monkeypatch.delenv(name, raising=False)
     with mock_aliyun(seed=world_file) as local:
+        if request.param != "http":
+            local.run(lambda: local.cloud.faults.add_all(SMALL_PAGES))
         where = Endpoint("cn-hangzhou", local.url)
 
         def keys() -> Credentials:

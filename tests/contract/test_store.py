@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emulator.cloud import Cloud
+from emulator.faults.fault import Fault
 from emulator.tablestore.errors import Dropped, OtsError, internal, row_conflict, server_busy, timeout
 from emulator.testing import Local, mock_aliyun
 from shared.adapters.credentials import Credentials
@@ -69,20 +70,29 @@ def over_http(local: Local, instance: str, **options: Any) -> OtsStore:
     return OtsStore(**{**defaults, **options})
 
 
-@pytest.fixture(params=["http", "in process"])
+SMALL_PAGES = (Fault(kind="short_page", rows=50), Fault(kind="empty_page", probability=0.3))
+"""What no adapter may notice: every scan is as whole as ever."""
+
+
+@pytest.fixture(params=["http", "http with small pages", "in process", "in process with small pages"])
 def door(request: pytest.FixtureRequest) -> Iterator[Door]:
     instance = f"t{next(_numbers) + 1}"
-    if request.param == "http":
+    if request.param.startswith("http"):
         local: Local = request.getfixturevalue("local")
         local.run(lambda: local.cloud.ots_instances.add(instance))
         local.run(lambda: create_tables(local.cloud, instance, SCHEMA))
         store = over_http(local, instance)
+        if "small pages" in request.param:
+            local.run(lambda: local.cloud.faults.add_all(SMALL_PAGES))
         yield Door(store=store, cloud=local.cloud, on_owner=local.run, at_once=in_threads)
+        local.run(local.cloud.faults.clear)
         store.close()
     else:
         cloud = Cloud()
         cloud.ots_instances.add(instance)
         create_tables(cloud, instance, SCHEMA)
+        if "small pages" in request.param:
+            cloud.faults.add_all(SMALL_PAGES)
         yield Door(
             store=InProcessStore(cloud, instance, schema=IN_SCHEMA_ONLY),
             cloud=cloud,
