@@ -1,6 +1,7 @@
 """The menu itself: which faults make no sense, when and where one strikes, and what it leaves behind."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -381,3 +382,14 @@ def test_a_backlog_that_is_cleared_is_released(cloud: Cloud) -> None:
     got = delivered(cloud, "a")
     cloud.faults.clear()
     assert got == ["a"]
+
+
+# The page --------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_tells_of_every_kind_what_the_menu_says() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text()
+    for name, kind in KINDS.items():
+        [row] = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
+        assert kind.says in row
+        assert all(f"`{detail}`" in row.split("|")[2] for detail in kind.details)

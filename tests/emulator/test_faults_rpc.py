@@ -277,7 +277,7 @@ def test_the_admin_door_lists_refuses_and_clears(local: Local) -> None:
     assert "give an object" in refused("")
     assert "none of throttle" in refused('[{"kind": "slow"}, {"kind": "odd"}]')
     assert requests.get(door, timeout=5).json() == {"faults": []}
-    asked = {"kind": "throttle", "action": "CreateSnapshot", "calls": 3}
+    asked: dict[str, Any] = {"kind": "throttle", "action": "CreateSnapshot", "calls": 3}
     one = requests.post(door, json=asked, timeout=5).json()["id"]
     [listed] = requests.get(door, timeout=5).json()["faults"]
     assert listed == {"id": one, **asked, "struck": 0, "left": 3, "ends": None}

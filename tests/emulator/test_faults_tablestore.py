@@ -53,7 +53,8 @@ def value(client: Any, a: str = "a", b: int = 1) -> int | None:
 
 def rows(client: Any, limit: int | None = None) -> list[int]:
     """How many rows each page of the whole table holds."""
-    start, end = [("a", sdk.INF_MIN), ("b", sdk.INF_MIN)], [("a", sdk.INF_MAX), ("b", sdk.INF_MAX)]
+    start: Any = [("a", sdk.INF_MIN), ("b", sdk.INF_MIN)]
+    end = [("a", sdk.INF_MAX), ("b", sdk.INF_MAX)]
     sizes = []
     while start is not None:
         _, start, page, _ = client.get_range("t", sdk.Direction.FORWARD, start, end, limit=limit, max_version=1)
