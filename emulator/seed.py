@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 EXAMPLES = Path(__file__).parent / "examples"
 
 ECS_KEYS = ("region", "zones", "vpc", "vswitches", "security_groups", "images", "instances")
-OTHER_SECTIONS = {"load_balancers": "slb", "private_zones": "pvtz", "scaling_groups": "ess", "ram": "ram"}
+OTHER_SECTIONS = {
+    "load_balancers": "slb",
+    "private_zones": "pvtz",
+    "public_domains": "alidns",
+    "scaling_groups": "ess",
+    "ram": "ram",
+}
 
 
 class SeedError(ValueError):

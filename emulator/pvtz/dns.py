@@ -1,13 +1,7 @@
-"""The DNS answer of PrivateZone, on UDP and TCP, straight from the live model.
-
-Real resolvers inside a VPC answer at 100.100.2.136/138; here one address serves every VPC (which VPC asks cannot be
-seen on a loopback), and a name outside the zones is refused instead of being looked up in public DNS. Nothing is
-cached: an update shows in the next answer (assumption: the internal synchronisation time is not documented).
-"""
+"""The DNS door: what `names` answers, on UDP and TCP. Nothing is cached here."""
 
 import asyncio
 import contextlib
-import itertools
 import logging
 import socket
 import struct
@@ -24,22 +18,20 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
-from emulator.pvtz.model import Record, Zone
+from emulator.pvtz.names import NEGATIVE_TTL, Names, Origin, RRset
+from emulator.pvtz.propagation import Named
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
 log = logging.getLogger(__name__)
 
-NEGATIVE_TTL: Final = 5  # assumption; a client may remember for so long that a name is absent
-MAX_CHAIN: Final = 8  # CNAMEs followed within our own zones
 IDLE_SECONDS: Final = 10.0  # a TCP client that asks nothing is let go
 
 
 class DnsServer:
     def __init__(self, cloud: "Cloud") -> None:
-        self._cloud = cloud
-        self._turn = itertools.count()
+        self._names = Names(cloud)
         self._udp: asyncio.DatagramTransport | None = None
         self._tcp: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
@@ -90,64 +82,24 @@ class DnsServer:
         if question.rdclass != dns.rdataclass.IN:
             response.set_rcode(dns.rcode.REFUSED)
             return
-        name = question.name
-        for hop in range(MAX_CHAIN):
-            zone = self._cloud.pvtz.enclosing(_text(name))
-            if zone is None:
-                if hop == 0:
-                    response.set_rcode(dns.rcode.REFUSED)
-                return  # a chain that leaves our zones ends with the CNAME
+        kind = dns.rdatatype.to_text(question.rdtype)
+        origin = self._names.origin(_text(question.name))
+        if origin is not None and question.rdtype == dns.rdatatype.SOA and question.name == _origin(origin):
             response.flags |= dns.flags.AA
-            if question.rdtype == dns.rdatatype.SOA and name == _origin(zone):
-                response.answer.append(_soa(zone))
-                return
-            records = self._records(zone, name)
-            wanted = [r for r in records if question.rdtype in (dns.rdatatype.from_text(r.type), dns.rdatatype.ANY)]
-            if wanted:
-                self._add(response, name, wanted)
-                return
-            alias = next((r for r in records if r.type == "CNAME"), None)
-            if alias is None:
-                if not records and not self._exists(zone, name):
-                    response.set_rcode(dns.rcode.NXDOMAIN)
-                response.authority.append(_soa(zone))  # how long the absence may be remembered
-                return
-            self._add(response, name, [alias])
-            name = dns.name.from_text(alias.value)
-        response.set_rcode(dns.rcode.SERVFAIL)  # a loop of CNAMEs
-
-    def _records(self, zone: Zone, name: dns.name.Name) -> list[Record]:
-        """Enabled records of the name itself or else of the nearest wildcard above it."""
-        rr = _host(zone, name)
-        found = list(self._cloud.pvtz.answering(zone, rr))
-        while not found and rr != "@" and not self._exists(zone, name):
-            rr = rr.partition(".")[2]
-            found = list(self._cloud.pvtz.answering(zone, f"*.{rr}" if rr else "*"))
-            if not rr:
-                break
-        return found
-
-    def _exists(self, zone: Zone, name: dns.name.Name) -> bool:
-        """A name exists if it, or anything below it, has an enabled record; a disabled one is as good as absent."""
-        rr = _host(zone, name)
-        return rr == "@" or any(
-            r.status == "ENABLE" and (r.rr.lower() == rr or r.rr.lower().endswith("." + rr))
-            for r in zone.records.values()
-        )
-
-    def _add(self, response: dns.message.Message, name: dns.name.Name, records: list[Record]) -> None:
-        """One RRset per type, each beginning one further round than in the last answer: round robin for clients that
-        take the first."""
-        turn = next(self._turn)
-        for kind in dict.fromkeys(r.type for r in records):
-            members = [r for r in records if r.type == kind]
-            start = turn % len(members)
-            rdatas = [_rdata(r) for r in members[start:] + members[:start]]
-            rrset = dns.rrset.RRset(name, dns.rdataclass.IN, dns.rdatatype.from_text(kind))
-            rrset.update_ttl(min(r.ttl for r in members))
-            for rdata in rdatas:
-                rrset.add(rdata)
-            response.answer.append(rrset)
+            response.answer.append(_soa(origin))
+            return
+        answer = self._names.ask(_text(question.name), kind)
+        if answer.refused:
+            response.set_rcode(dns.rcode.REFUSED)
+            return
+        response.flags |= dns.flags.AA
+        response.answer += [_rrset(one) for one in answer.rrsets]
+        if answer.endless:
+            response.set_rcode(dns.rcode.SERVFAIL)
+        if answer.missing:
+            response.set_rcode(dns.rcode.NXDOMAIN)
+        if answer.origin is not None:
+            response.authority.append(_soa(answer.origin))  # how long the absence may be remembered
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -210,27 +162,31 @@ def _text(name: dns.name.Name) -> str:
     return name.to_text(omit_final_dot=True).lower()
 
 
-def _origin(zone: Zone) -> dns.name.Name:
-    return dns.name.from_text(zone.name)
+def _origin(origin: Origin) -> dns.name.Name:
+    return dns.name.from_text(origin.name)
 
 
-def _host(zone: Zone, name: dns.name.Name) -> str:
-    full = _text(name)
-    return "@" if full == zone.name else full.removesuffix("." + zone.name)
+def _rrset(found: RRset) -> dns.rrset.RRset:
+    rrset = dns.rrset.RRset(dns.name.from_text(found.name), dns.rdataclass.IN, dns.rdatatype.from_text(found.type))
+    rrset.update_ttl(found.ttl)
+    for record in found.members:
+        rrset.add(_rdata(record))
+    return rrset
 
 
-def _rdata(record: Record) -> dns.rdata.Rdata:
+def _rdata(record: Named) -> dns.rdata.Rdata:
     value = record.value
     if record.type == "TXT":
-        value = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        parts = [value[start : start + 255] for start in range(0, len(value), 255)]
+        value = " ".join('"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"' for part in parts)
     elif record.type == "MX":
         value = f"{record.priority} {value.rstrip('.')}."
-    elif record.type in ("CNAME", "PTR", "SRV"):
+    elif record.type in ("CNAME", "PTR", "SRV", "NS"):
         value = value.rstrip(".") + "."
     return dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.from_text(record.type), value)
 
 
-def _soa(zone: Zone) -> dns.rrset.RRset:
-    serial = int(zone.updated.timestamp()) & 0xFFFFFFFF
-    text = f"ns.{zone.name}. hostmaster.{zone.name}. {serial} 3600 1200 86400 {NEGATIVE_TTL}"
-    return dns.rrset.from_text(_origin(zone), NEGATIVE_TTL, "IN", "SOA", text)
+def _soa(origin: Origin) -> dns.rrset.RRset:
+    serial = int(origin.updated.timestamp()) & 0xFFFFFFFF
+    text = f"ns.{origin.name}. hostmaster.{origin.name}. {serial} 3600 1200 86400 {NEGATIVE_TTL}"
+    return dns.rrset.from_text(_origin(origin), NEGATIVE_TTL, "IN", "SOA", text)

@@ -20,6 +20,7 @@ from tests.emulator.networks import free_network
 @pytest.fixture(scope="module")
 def local() -> Iterator[Local]:
     with mock_aliyun() as local:
+        local.run(lambda: local.cloud.ecs.network.vpcs.update({f"vpc-{n}": "10.0.0.0/8" for n in (1, 2, 3)}))
         yield local
 
 
@@ -178,12 +179,29 @@ def test_the_change_log_tells_who_was_first(client: Any, local: Local, zone: str
     assert newest.oper_timestamp - oldest.oper_timestamp == 60_000
 
 
-def test_a_parameter_that_is_not_modelled_is_refused_loudly(client: Any, zone: str) -> None:
+@pytest.mark.parametrize(
+    "ask",
+    [
+        pytest.param(
+            lambda client, zone: client.set_zone_lba_status(
+                models.SetZoneLbaStatusRequest(zone_id=zone, rr="master", type="A", line="telecom", open=True)
+            ),
+            id="a line",
+        ),
+        pytest.param(lambda client, zone: client.add_zone_record(record(zone, line="telecom")), id="a record's line"),
+        pytest.param(
+            lambda client, _: client.add_zone(models.AddZoneRequest(zone_name="0.0.10.in-addr.arpa")), id="reverse zone"
+        ),
+        pytest.param(
+            lambda client, zone: client.describe_zone_records(models.DescribeZoneRecordsRequest(zone_id=zone, tag="x")),
+            id="a parameter",
+        ),
+    ],
+)
+def test_what_is_not_modelled_is_refused_loudly(client: Any, zone: str, ask: Any) -> None:
     with pytest.raises(ClientException) as refused:
-        client.set_zone_lba_status(
-            models.SetZoneLbaStatusRequest(zone_id=zone, rr="master", type="A", line="default", open=True)
-        )
-    assert refused.value.status_code == 404
+        ask(client, zone)
+    assert refused.value.code == "UnsupportedParameter"
 
 
 def test_the_cloud_knows_from_which_zone_a_call_came(

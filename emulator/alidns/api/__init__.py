@@ -1,0 +1,1 @@
+"""Alidns' actions, one method each."""
