@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from emulator.wire import strict_json
 from emulator.wire.call import ApiError
 
 SHELL: Final = "RunShellScript"
@@ -113,7 +114,7 @@ def seconds(timeout: int | None, default: int) -> int:
 def parameters(command: Command, text: str | None) -> dict[str, str]:
     """`Parameters`, a JSON object, held against what the command's text asks for."""
     try:
-        read = json.loads(text) if text else {}
+        read = strict_json.parse(text) if text else {}
     except ValueError:
         read = None
     if not isinstance(read, dict):

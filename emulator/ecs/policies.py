@@ -18,6 +18,7 @@ from emulator.ecs.preconditions import AUTOMATIC_QUOTA, CONCURRENT_INSTANT, chec
 from emulator.ecs.rules import check_name, check_tags
 from emulator.ecs.shelf import Shelf
 from emulator.wire.call import ApiError
+from emulator.wire.params import digits
 
 if TYPE_CHECKING:
     from emulator.ecs.disks import Disk
@@ -302,5 +303,6 @@ def _invalid(name: str, why: str) -> ApiError:
 def _numbers(name: str, texts: Sequence[str] | None, low: int, high: int) -> None:
     if texts is None:
         return
-    if not texts or not all(text.isdigit() and low <= int(text) <= high for text in texts):
+    numbers = [digits(text) for text in texts]
+    if not numbers or any(number is None or not low <= number <= high for number in numbers):
         raise _invalid(name, f"it is a JSON array of texts {low}-{high}")

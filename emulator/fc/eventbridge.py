@@ -1,12 +1,12 @@
 """EventBridge on the default bus: the CloudEvents form of system events, and rule patterns over it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from emulator.bus import CloudEvent
+from emulator.wire import strict_json
 
 
 class PatternError(ValueError):
@@ -56,8 +56,8 @@ class Pattern:
 
 def parse(text: str) -> Pattern:
     try:
-        tree = json.loads(text)
-    except json.JSONDecodeError as error:
+        tree = strict_json.parse(text)
+    except ValueError as error:
         raise PatternError(f"not JSON: {error} in {text!r}") from None
     if not isinstance(tree, dict) or not tree:
         raise PatternError(f"a pattern is a JSON object with at least one field, not {text!r}")

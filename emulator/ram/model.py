@@ -118,6 +118,10 @@ class Ram:
     def allow_again(self, role: str | None) -> None:
         self._denied.pop(role, None)
 
+    def allow(self, role: str | None, *actions: str) -> None:
+        """Take back these patterns of `deny`, and no others."""
+        self._denied.get(role, set()).difference_update(actions)
+
     def denies(self, role: str | None, action: str) -> bool:
         patterns = self._denied.get(role)
         return bool(patterns) and any(fnmatchcase(action, pattern) for pattern in patterns or ())

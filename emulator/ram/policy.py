@@ -4,7 +4,6 @@ A policy grants nothing by itself: what no statement allows is denied, and one s
 allow. Source: RAM documentation, policy structure and syntax, policy evaluation.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from emulator.ram.conditions import Condition, UnknownOperator, parse_conditions
+from emulator.wire import strict_json
 
 VERSION: Final = "1"
 _STATEMENT_KEYS: Final = frozenset(
@@ -94,7 +94,7 @@ def parse(document: str | Mapping[str, Any], name: str = "policy") -> tuple[Stat
     """The statements of a policy document. Raises PolicyError."""
     if isinstance(document, str):
         try:
-            document = json.loads(document)
+            document = strict_json.parse(document)
         except ValueError as error:
             raise PolicyError(f"{name}: not JSON: {error}") from error
     if not isinstance(document, Mapping):

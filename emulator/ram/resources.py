@@ -7,12 +7,12 @@ one instance does not let its owner list instances. `service:kind/...` is anothe
 parameter that names the resource only by way of another one.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from emulator.ram import rows
+from emulator.wire import strict_json
 
 if TYPE_CHECKING:
     from emulator.realm import Realm
@@ -80,7 +80,7 @@ def _values(params: Mapping[str, str], name: str) -> list[str]:
         if not text.startswith("["):
             return [text] if text else []
         try:
-            listed = json.loads(text)
+            listed = strict_json.parse(text)
         except ValueError:
             return [text]
         return [str(item) for item in listed]
@@ -127,7 +127,7 @@ def _servers(realm: "Realm", params: Mapping[str, str]) -> Iterator[str]:
     balancer does not reach every machine. Source: CLB documentation, manage permissions of RAM users."""
     for name in ("BackendServers", "OldBackendServers", "NewBackendServers"):
         try:
-            listed = json.loads(params.get(name) or "[]")
+            listed = strict_json.parse(params.get(name) or "[]")
         except ValueError:
             continue  # the operation refuses it in its own words
         for server in listed if isinstance(listed, list) else ():

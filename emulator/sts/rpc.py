@@ -42,14 +42,15 @@ class _Sts:
         Not modelled: source identities, the limit on tokens issued in a while.
         """
         seconds = call.params.get("DurationSeconds") or str(int(model.DEFAULT.total_seconds()))
-        if not seconds.isdecimal():
+        length = params.digits(seconds)
+        if length is None or length > 10**9:
             raise ApiError("InvalidParameter.DurationSeconds", "The parameter DurationSeconds is not a number.")
         assumed = model.assume(
             self._cloud,
             call.caller,
             params.required(call.params, "RoleArn"),
             params.required(call.params, "RoleSessionName"),
-            duration=timedelta(seconds=int(seconds)),
+            duration=timedelta(seconds=length),
             policy=call.params.get("Policy"),
             external_id=call.params.get("ExternalId", ""),
         )

@@ -15,6 +15,7 @@ Params = Mapping[str, str]
 POSITION: Final = re.compile(r"[1-9][0-9]{0,3}")
 """The numbers in names (`Tag.1.Key`) run from 1 (assumption: none is larger than 9,999)."""
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}")
+_DECIMAL: Final = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
 
 
 def missing(name: str) -> ApiError:
@@ -60,6 +61,20 @@ def integer(
     return number
 
 
+def digits(text: str) -> int | None:
+    """The number that the text writes in digits alone; None when it is anything else."""
+    return int(text) if _WHOLE.fullmatch(text) and text[0] not in "+-" else None
+
+
+def decimal(params: Params, name: str, default: float) -> float:
+    value = params.get(name)
+    if not value:
+        return default
+    if not _DECIMAL.fullmatch(value):
+        raise invalid(name, f"{value[:80]!r} is not a number")
+    return float(value)
+
+
 def required_integer(params: Params, name: str, *, low: int | None = None, high: int | None = None) -> int:
     required(params, name)
     return integer(params, name, 0, low=low, high=high)
@@ -90,6 +105,12 @@ def list_of(params: Params, name: str) -> list[str]:
         if key.startswith(prefix) and POSITION.fullmatch(key[len(prefix) :])
     ]
     return [value for _, value in sorted(found)]
+
+
+def integers(params: Params, name: str) -> list[int | None]:
+    """Like `list_of`, each one a whole number (the type leaves room for "none was given")."""
+    found = {str(number): value for number, value in enumerate(list_of(params, name), 1)}
+    return [required_integer(found, number) for number in found]
 
 
 def objects(params: Params, name: str) -> list[dict[str, str]]:

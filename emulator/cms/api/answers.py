@@ -4,12 +4,11 @@ CloudMonitor answers a `Code` of its own beside the HTTP status, and `Success`; 
 text elsewhere. The codes of refusals are assumptions, except for the gateway's.
 """
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from emulator.wire import params
+from emulator.wire import params, strict_json
 from emulator.wire.call import ApiError, Call
 
 VERSION: Final = "2019-01-01"
@@ -39,8 +38,7 @@ def moment(sent: params.Params, name: str) -> datetime | None:
     if not value:
         return None
     try:
-        if value.isdigit():
-            number = int(value)
+        if (number := params.digits(value)) is not None:
             return datetime.fromtimestamp(number / 1000 if number >= 10**11 else number, UTC)
         read = datetime.fromisoformat(value)
     except (ValueError, OverflowError, OSError):
@@ -54,7 +52,7 @@ def dimensions(sent: params.Params, name: str) -> list[Mapping[str, str]]:
     if not value:
         return []
     try:
-        read = json.loads(value)
+        read = strict_json.parse(value)
     except ValueError:
         raise wrong(name, f"{value[:80]!r} is not JSON") from None
     found = read if isinstance(read, list) else [read]

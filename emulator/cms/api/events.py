@@ -9,7 +9,7 @@ from emulator.cms.api.answers import NOT_FOUND, WRONG, done, milliseconds, momen
 from emulator.cms.event_rules import TARGET_KINDS, EventRule, Pattern
 from emulator.cms.model import CustomEvent
 from emulator.events.shapes import arn, kind
-from emulator.wire import params
+from emulator.wire import params, strict_json
 from emulator.wire.call import Call
 from emulator.wire.declare import raises, reads
 
@@ -216,7 +216,7 @@ class EventsApi:
         content: Any = {}
         if text := params.text(call.params, "EventContent"):
             try:
-                content = json.loads(text)
+                content = strict_json.parse(text)
             except ValueError:
                 content = None
             if not isinstance(content, dict):

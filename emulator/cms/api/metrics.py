@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from emulator.cms.api.answers import WRONG, dimensions, done, milliseconds, moment, wrong
 from emulator.cms.metrics import PERIOD, STATISTICS, Point
-from emulator.wire import params
+from emulator.wire import params, strict_json
 from emulator.wire.call import Call
 from emulator.wire.declare import raises, reads
 
@@ -45,7 +45,7 @@ class MetricsApi:
 
     def _point(self, row: params.Params) -> Point:
         try:
-            read = json.loads(params.required(row, "Values"))
+            read = strict_json.parse(params.required(row, "Values"))
             values = {str(key)[0].upper() + str(key)[1:]: float(value) for key, value in read.items()}
         except (ValueError, AttributeError, TypeError):
             raise wrong("Values", 'a JSON object such as {"value": 1.5} is needed') from None

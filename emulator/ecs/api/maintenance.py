@@ -129,9 +129,10 @@ def _window(call: Call) -> tuple[str, str] | None:
     hours = []
     for text in texts:
         hour, _, rest = text.partition(":")
-        if not hour.isdigit() or int(hour) > 23 or rest not in ("00:00", "00:00Z"):
+        at = params.digits(hour)
+        if at is None or at > 23 or rest not in ("00:00", "00:00Z"):
             raise params.invalid("MaintenanceWindow", f"{text!r} is not a full hour HH:00:00")
-        hours.append(int(hour))
+        hours.append(at)
     if not WINDOW_HOURS[0] <= (hours[1] - hours[0]) % 24 <= WINDOW_HOURS[1]:
         raise params.invalid("MaintenanceWindow", "it is 1 to 23 hours long")
     return texts[0], texts[1]

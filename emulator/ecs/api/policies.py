@@ -13,7 +13,7 @@ from emulator.ecs.api.snapshots import ACCOUNT_CODES, TAG_CODES
 from emulator.ecs.policies import FOR_EVER, AutoSnapshotPolicies, Policy, Settings
 from emulator.ecs.rules import iso
 from emulator.ecs.shelf import carries
-from emulator.wire import params
+from emulator.wire import params, strict_json
 from emulator.wire.call import ApiError, Call, Operation
 from emulator.wire.declare import raises, reads
 
@@ -190,7 +190,7 @@ def _texts(call: Call, name: str, code: str = "ParameterInvalid") -> list[str] |
     if not text:
         return None
     try:
-        read = json.loads(text)
+        read = strict_json.parse(text)
     except ValueError:
         read = None
     if not isinstance(read, list) or not all(isinstance(item, str) for item in read):

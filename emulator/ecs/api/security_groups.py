@@ -306,7 +306,7 @@ def _rule_of(entry: dict[str, str], direction: str) -> Rule:
     if policy not in ("Accept", "Drop"):
         raise ApiError("InvalidPolicy.Malformed", f"Policy {entry.get('Policy')!r} is neither accept nor drop.")
     priority = entry.get("Priority") or "1"
-    if not priority.isdigit() or not 1 <= int(priority) <= 100:
+    if not 1 <= (params.digits(priority) or 0) <= 100:
         raise ApiError("InvalidPriority.ValueNotSupported", f"Priority is 1-100, not {priority!r}.")
     if not 0 <= len(entry.get("Description", "")) <= 512:
         raise ApiError("InvalidSecurityGroupDiscription.Malformed", "A rule's text has at most 512 characters.")

@@ -103,7 +103,7 @@ class StockApi:
         names = params.list_of(p, "InstanceTypes")
         families = params.list_of(p, "InstanceTypeFamilies") or [f for f in [p.get("InstanceTypeFamily")] if f]
         low, high = params.integer(p, "MinimumCpuCoreCount", 0), params.integer(p, "MaximumCpuCoreCount", 10_000)
-        least, most = float(p.get("MinimumMemorySize") or 0), float(p.get("MaximumMemorySize") or 1e9)
+        least, most = params.decimal(p, "MinimumMemorySize", 0), params.decimal(p, "MaximumMemorySize", 1e9)
         known = [types.named(name) for name in names] if names else list(types.CATALOGUE)
         found = [
             one

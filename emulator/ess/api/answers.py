@@ -39,6 +39,16 @@ def cause(call: Call) -> str:
     return f"{call.action} was called"
 
 
+def weights(call: Call, count: int) -> list[int | None]:
+    """`LoadBalancerWeights.N`: one for each of `count` instances, or none at all."""
+    sent = params.integers(call.params, "LoadBalancerWeights")
+    if sent and len(sent) != count:
+        raise params.invalid("LoadBalancerWeights", "it needs one weight for each instance")
+    if any(weight is not None and not 0 <= weight <= 100 for weight in sent):
+        raise params.invalid("LoadBalancerWeights", "a weight is 0 to 100")
+    return sent or [None] * count
+
+
 def once(ess: "AutoScaling", call: Call, act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """The same ClientToken with the same parameters answers what it answered first."""
     fingerprint = tuple(sorted(item for item in call.params.items() if item[0] != "ClientToken"))

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 from emulator.ecs.instances import DataDisk
@@ -11,7 +10,7 @@ from emulator.ess.api.answers import PAGING, TOKEN_ERRORS, once, page
 from emulator.ess.configuration import ScalingConfiguration
 from emulator.ess.group import DEFAULT_WEIGHT
 from emulator.ess.model import CONFIGURATIONS_PER_GROUP
-from emulator.wire import params
+from emulator.wire import params, strict_json
 from emulator.wire.call import ApiError, Call
 from emulator.wire.declare import raises, reads
 
@@ -199,7 +198,7 @@ def _tags(call: Call) -> dict[str, str] | None:
     if not value:
         return None
     try:
-        read = json.loads(value)
+        read = strict_json.parse(value)
     except ValueError:
         read = None
     if not isinstance(read, dict):

@@ -1,12 +1,12 @@
 """Scaling groups on the wire. Pages: api.aliyun.com, Ess 2022-02-22, one per action."""
 
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from emulator.ecs.rules import iso_minutes
-from emulator.ess.api.answers import PAGING, TOKEN_ERRORS, cause, once, page, trigger
+from emulator.ess.api.answers import PAGING, TOKEN_ERRORS, cause, once, page, trigger, weights
 from emulator.ess.group import (
     ACTIVE,
-    DELETING,
     INACTIVE,
     PENDING,
     PROTECTED,
@@ -40,6 +40,7 @@ class Groups:
     )  # fmt: skip
     @raises(
         "InvalidScalingGroupName.Duplicate", "InvalidVSwitchId.NotFound", "InvalidLoadBalancerId.NotFound",
+        "InvalidLoadBalancerIds.Malformed",
         "IncorrectLoadBalancerStatus", "IncorrectLoadBalancerHealthCheck", "InvalidLoadBalancerId.VPCMismatch",
         *TOKEN_ERRORS,
     )  # fmt: skip
@@ -129,25 +130,22 @@ class Groups:
             raise ApiError("IncorrectScalingGroupStatus", f"The scaling group {group.id} is {group.state}.")
         name = params.text(call.params, "ScalingGroupName") or group.name
         self._ess.check_name(name, group.id)
-        before = (group.min_size, group.max_size, group.desired)
-        group.min_size = params.integer(call.params, "MinSize", group.min_size, low=0, high=2000)
-        group.max_size = params.integer(call.params, "MaxSize", group.max_size, low=0, high=2000)
+        new = replace(group, name=name, modified=self._realm.clock.now())  # all of it, or nothing when some is wrong
+        new.min_size = params.integer(call.params, "MinSize", group.min_size, low=0, high=2000)
+        new.max_size = params.integer(call.params, "MaxSize", group.max_size, low=0, high=2000)
         if params.boolean(call.params, "DisableDesiredCapacity", False):
-            group.desired = None
+            new.desired = None
         else:
             asked = params.integer(call.params, "DesiredCapacity", low=0, high=2000)
-            group.desired = group.desired if asked is None else asked
-        try:
-            _check_sizes(group)
-            if configuration := params.text(call.params, "ActiveScalingConfigurationId"):
-                self._ess.choose(group, configuration)
-        except ApiError:
-            group.min_size, group.max_size, group.desired = before
-            raise
+            new.desired = group.desired if asked is None else asked
+        _check_sizes(new)
+        if configuration := params.text(call.params, "ActiveScalingConfigurationId"):
+            self._ess.choose(new, configuration)
         if vswitches := params.list_of(call.params, "VSwitchIds"):
-            self._place(group, vswitches)
-        self._settle(group, call)
-        group.name, group.modified = name, self._realm.clock.now()
+            self._place(new, vswitches)
+        self._settle(new, call)
+        for field in fields(group):
+            setattr(group, field.name, getattr(new, field.name))
         self._ess.will.awaken(group)
         return {}
 
@@ -182,13 +180,13 @@ class Groups:
         return page(call, found, self._show, "ScalingGroups", most=50)
 
     def _show(self, group: ScalingGroup) -> dict[str, Any]:
-        weights = {balancer: 50 if weight is None else weight for balancer, weight in group.balancers.items()}
+        weighed = {balancer: 50 if weight is None else weight for balancer, weight in group.balancers.items()}
         return {
             "ScalingGroupId": group.id,
             "ScalingGroupName": group.name,
             "GroupType": "ECS",
             "RegionId": self._realm.region,
-            "LifecycleState": group.state if group.state != DELETING else DELETING,
+            "LifecycleState": group.state,
             "MinSize": group.min_size,
             "MaxSize": group.max_size,
             **({} if group.desired is None else {"DesiredCapacity": group.desired}),
@@ -212,7 +210,7 @@ class Groups:
             "VSwitchId": group.vswitch_ids[0] if group.vswitch_ids else "",
             "VSwitchIds": list(group.vswitch_ids),
             "LoadBalancerIds": list(group.balancers),
-            "LoadBalancerConfigs": [{"LoadBalancerId": one, "Weight": weight} for one, weight in weights.items()],
+            "LoadBalancerConfigs": [{"LoadBalancerId": one, "Weight": weight} for one, weight in weighed.items()],
             "VServerGroups": [],
             "RemovalPolicies": list(group.removal_policies),
             "MultiAZPolicy": group.multi_az,
@@ -237,13 +235,16 @@ class Groups:
         """From then on the group minds its size and its members' health."""
         group = self._named(call)
         instances = params.list_of(call.params, "InstanceIds")
-        weights: list[int | None] = [int(one) for one in params.list_of(call.params, "LoadBalancerWeights")]
-        self._ess.enable(group, params.text(call.params, "ActiveScalingConfigurationId") or None)
+        joining = weights(call, len(instances))
+        configuration = params.text(call.params, "ActiveScalingConfigurationId") or None
+        self._ess.check_enable(group, configuration)
+        self._ess.check_attach(group, instances, joining)
+        self._ess.enable(group, configuration)
         if instances:
             self._ess.attach(
                 group,
                 instances,
-                weights or [None] * len(instances),
+                joining,
                 entrusted=False,
                 ignore_invalid=False,
                 cause=cause(call),

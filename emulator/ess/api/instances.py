@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from emulator.ecs.rules import iso, iso_minutes
 from emulator.ess.activity import Activity
-from emulator.ess.api.answers import PAGING, TOKEN_ERRORS, cause, once, page, trigger
+from emulator.ess.api.answers import PAGING, TOKEN_ERRORS, cause, once, page, trigger, weights
 from emulator.ess.group import (
     AUTO_CREATED,
     DEFAULT_WEIGHT,
@@ -49,13 +49,10 @@ class Instances:
         def attach() -> dict[str, Any]:
             group = self._group(call)
             ids = _ids(call)
-            weights: list[int | None] = [int(one) for one in params.list_of(call.params, "LoadBalancerWeights")]
-            if weights and len(weights) != len(ids):
-                raise params.invalid("LoadBalancerWeights", "it needs one weight for each instance")
             activity = self._ess.attach(
                 group,
                 ids,
-                weights or [None] * len(ids),
+                weights(call, len(ids)),
                 entrusted=params.boolean(call.params, "Entrusted", False),
                 ignore_invalid=params.boolean(call.params, "IgnoreInvalidInstance", False),
                 cause=cause(call),
@@ -226,7 +223,7 @@ class Instances:
 
     def _show(self, found: tuple[ScalingGroup, Member]) -> dict[str, Any]:
         group, member = found
-        weights = [self._ess.scaling.membership.weight(group, member, one) for one in group.balancers]
+        weighed = [self._ess.scaling.membership.weight(group, member, one) for one in group.balancers]
         return {
             "InstanceId": member.instance_id,
             "ScalingInstanceId": member.instance_id,
@@ -237,7 +234,7 @@ class Instances:
             "HealthStatus": _health(member),
             "CreationType": member.creation,
             "Entrusted": member.entrusted or member.creation == AUTO_CREATED,
-            "LoadBalancerWeight": weights[0] if weights else DEFAULT_WEIGHT,
+            "LoadBalancerWeight": weighed[0] if weighed else DEFAULT_WEIGHT,
             "PrivateIpAddress": member.address,
             "ZoneId": member.zone,
             "WarmupState": "NoNeedWarmup",
