@@ -38,7 +38,7 @@ class Attachments:
             raise ApiError("IncorrectInstanceStatus", f"{instance_id} is {instance.state}.", 400)
         if disk.state == "In_use":
             raise ApiError("InvalidDisk.InUse", f"{disk_id} is in use.", 404)
-        if disk.state != "Available":
+        if disk.state != "Available" or disk.busy:
             raise ApiError("IncorrectDiskStatus", f"{disk_id} is {disk.state}.", 403)
         if disk.zone != instance.zone:
             raise ApiError(
@@ -92,6 +92,7 @@ class Attachments:
         """At once: the end of a detachment, and what a release does."""
         instance.disk_ids.remove(disk.id)
         disk.instance_id, disk.device, disk.attached, disk.state = None, "", None, "Available"
+        disk.turn += 1
         disk.detached = self._ecs.clock.now()
         disk.needs_restart, disk.rewriting = False, ""
         self._apply_resize(disk)

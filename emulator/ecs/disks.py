@@ -71,6 +71,7 @@ class Disk:
     rewriting: str = ""  # ResetDisk | ReInitDisk | ReplaceSystemDisk, while it is under way
     resource_group: str = ""
     tags: dict[str, str] = field(default_factory=dict)
+    turn: int = 0  # rises with each change of state, so that outdated calendar entries can be told
 
     @property
     def instant(self) -> bool:
@@ -218,17 +219,18 @@ class Disks:
     # Attaching ------------------------------------------------------------------------------------------------
 
     def hang(self, disk: Disk, instance: "Instance", device: str | None = None) -> None:
-        """Attached at once: for seeds and new instances."""
+        """Attached at once: for seeds and new instances. The first device is kept for a system disk."""
         disk.instance_id = instance.id
         disk.first_instance = disk.first_instance or instance.id
-        disk.device = device or self._free_device(instance)
+        disk.device = device or ("/dev/vda" if disk.kind == "system" else self._free_device(instance))
         disk.attached = self._ecs.clock.now()
         disk.state = "In_use"
+        disk.turn += 1
         instance.disk_ids.append(disk.id)
 
     def _free_device(self, instance: "Instance") -> str:
         taken = {disk.device for disk in self.of_instance(instance.id)}
-        return next(device for letter in "abcdefghijklmnopqrstuvwxyz" if (device := f"/dev/vd{letter}") not in taken)
+        return next(device for letter in "bcdefghijklmnopqrstuvwxyz" if (device := f"/dev/vd{letter}") not in taken)
 
     def settle(
         self,
@@ -239,10 +241,13 @@ class Disks:
         operation: str | None = None,
         effect: Callable[[], None] | None = None,
     ) -> None:
+        """`now` until `after` has passed, then `effect` and `then`; unless something else happened to it before."""
         disk.state = now
+        disk.turn += 1
+        turn = disk.turn
 
         def done() -> None:
-            if disk.state != now or self.shelf.get(disk.id) is not disk:
+            if disk.turn != turn or self.shelf.get(disk.id) is not disk:
                 return
             if effect is not None:
                 effect()

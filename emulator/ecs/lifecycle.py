@@ -63,9 +63,11 @@ class Lifecycle:
             raise ApiError("IncorrectInstanceStatus", f"{instance.id} is {instance.state}, not Stopped.", 403)
         if not any(disk.kind == "system" for disk in instance.disks()):
             raise ApiError("InvalidInstance.NotFoundSystemDisk", f"{instance.id} has no system disk.", 400)
-        for disk in instance.disks():
-            if disk.busy:  # the code is documented, that this is its case is an assumption
+        for disk in instance.disks():  # the code is documented, that these are its cases is an assumption
+            if disk.busy:
                 raise ApiError("DiskError", f"{disk.id} of {instance.id} is being rewritten.", 403)
+            if disk.kind == "system" and disk.state == "Detaching":
+                raise ApiError("DiskError", f"{disk.id} of {instance.id} is being detached.", 403)
         if not instance.holds_stock and (found := types.named(instance.instance_type)) is not None:
             self._ecs.buying.check_cores(found.cores)
 

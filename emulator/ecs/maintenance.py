@@ -67,11 +67,14 @@ class Maintenance:
             self._ecs.lifecycle.restart(instance, force=True)
 
     def released(self, instance: "Instance") -> None:
-        """What is gone needs no maintenance (assumption: Avoided)."""
-        self._under_way.pop(instance.id, None)
+        """What is gone needs no maintenance: what was planned is Avoided, and what moved it now Canceled (assumption).
+        A rehearsal that only tells ends in its own time, as does the event of a creation that failed."""
+        under_way, _ = self._under_way.pop(instance.id, (instance.failure, ""))
         for event in self._ecs.events.of(instance.id):
             if event.status in ("Inquiring", "Scheduled"):
                 self._ecs.events.move(event, "Avoided")
+        if under_way is not None and under_way.status not in FINAL:
+            self._ecs.events.move(under_way, "Canceled")
 
     def _avoid(self, instance: "Instance", types: tuple[str, ...]) -> None:
         for event in self._ecs.events.of(instance.id):
