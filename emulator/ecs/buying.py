@@ -5,6 +5,7 @@ Not modelled: subscription, spot, launch templates, secondary interfaces bought 
 """
 
 from collections import deque
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from ipaddress import AddressValueError, IPv4Address
 from typing import TYPE_CHECKING
@@ -127,6 +128,7 @@ class Buying:
         if self.in_arrears:
             raise ApiError("InvalidAccountStatus.NotEnoughBalance", "The account has not enough balance.", 403)
         image = ecs.images.startable(order.image_id)
+        self._check_numbers(order)
         self._check_type(order)
         vswitch = ecs.network.vswitch(order.vswitch_id)
         if order.zone is not None and order.zone not in ecs.zones:
@@ -137,16 +139,23 @@ class Buying:
             raise ApiError("MissingParameter", "SecurityGroupId is mandatory.")
         ecs.network.check_security_groups(order.security_group_ids, vswitch.vpc)
         self._check_words(order)
-        self._check_numbers(order)
         self._check_disks(order, image)
         if order.auto_release is not None:
             self.check_release(order.auto_release)
         self._check_rate(order.amount)
-        for number in range(order.amount):  # all or nothing: look before anything is taken
-            wanted = consecutive(order.private_address, number)
-            if wanted is not None:
-                ecs.network.check_address(vswitch, wanted)
+        self._check_addresses(order, vswitch)
         return image
+
+    def _check_addresses(self, order: Order, vswitch: "VSwitch") -> None:
+        """All or nothing: look before anything is taken. MinAmount is about stock, not about addresses (assumption)."""
+        network = self._ecs.network
+        if order.private_address is not None:
+            for number in range(order.amount):
+                network.check_address(vswitch, consecutive(order.private_address, number) or "")
+        elif (free := network.free_addresses(vswitch)) < order.amount:
+            raise ApiError(
+                "QuotaExceeded.PrivateIpAddress", f"{vswitch.id} has {free} free addresses, not {order.amount}.", 403
+            )
 
     def _check_type(self, order: Order) -> None:
         wanted = types.named(order.instance_type)
@@ -207,7 +216,7 @@ class Buying:
             raise ApiError("InvalidSystemDiskSize.ValueNotSupported", f"A system disk has 20-2048 GiB, not {wanted}.")
         for disk in order.data_disks:
             self._check_data_disk(disk)
-        if len(order.data_disks) > DATA_DISKS_AT_MOST:
+        if sum(1 for _ in _image_disks(image, order)) + len(order.data_disks) > DATA_DISKS_AT_MOST:
             raise ApiError("InstanceDiskNumLimitExceed", f"At most {DATA_DISKS_AT_MOST} data disks.", 403)
 
     def _check_data_disk(self, disk: DataDisk) -> None:
@@ -280,17 +289,15 @@ class Buying:
         system.image_owner, system.description = owner, order.system_description
         system.performance_level = order.system_performance_level or system.performance_level
         disks.hang(system, instance, "/dev/vda")
-        ordered_devices = {disk.device for disk in order.data_disks if disk.device}
-        for mapped in image.mappings:
-            if mapped.kind == "data" and _guest_device(mapped) not in ordered_devices:
-                ours = mapped.snapshot if owner == self._ecs.account else None
-                theirs = mapped.snapshot if ours is None else None  # their snapshots do not hear of our disks
-                volume = Volume.of(theirs.layer, mapped.size_gib * GIB) if theirs is not None else None
-                disk = disks.add(
-                    kind="data", category=order.system_category, size_gib=mapped.size_gib, zone=instance.zone,
-                    tags=dict(order.tags), snapshot=ours, volume=volume,
-                )  # fmt: skip
-                disks.hang(disk, instance, _guest_device(mapped))
+        for mapped in _image_disks(image, order):
+            ours = mapped.snapshot if owner == self._ecs.account else None
+            theirs = mapped.snapshot if ours is None else None  # their snapshots do not hear of our disks
+            volume = Volume.of(theirs.layer, mapped.size_gib * GIB) if theirs is not None else None
+            disk = disks.add(
+                kind="data", category=order.system_category, size_gib=mapped.size_gib, zone=instance.zone,
+                tags=dict(order.tags), snapshot=ours, volume=volume,
+            )  # fmt: skip
+            disks.hang(disk, instance, _guest_device(mapped))
         for wanted in order.data_disks:
             snapshot = None if wanted.snapshot_id is None else self._ecs.snapshots.usable(wanted.snapshot_id)
             disk = disks.add(
@@ -329,6 +336,12 @@ def consecutive(first: str | None, number: int) -> str | None:
         return str(IPv4Address(first) + number)
     except AddressValueError:
         return first
+
+
+def _image_disks(image: "Image", order: Order) -> "Iterator[Mapped]":
+    """The image's data disks, without those in whose place the order names one of its own."""
+    ordered = {disk.device for disk in order.data_disks if disk.device}
+    return (mapped for mapped in image.mappings if mapped.kind == "data" and _guest_device(mapped) not in ordered)
 
 
 def _guest_device(mapped: "Mapped") -> str:

@@ -163,10 +163,14 @@ class Disks:
         description: str | None = None,
         tags: Mapping[str, str] | None = None,
         level: str = "",
+        resource_group: str = "",
         token: str | None = None,
     ) -> Disk:
         tags = dict(tags or {})
-        fingerprint = (zone, category, level, size_gib, snapshot_id, name, description, tuple(sorted(tags.items())))
+        fingerprint = (
+            zone, category, level, size_gib, snapshot_id, name, description, resource_group,
+            tuple(sorted(tags.items())),
+        )  # fmt: skip
 
         def make() -> Disk:
             self._check_words(name, description)
@@ -196,6 +200,7 @@ class Disks:
             )  # fmt: skip
             disk.description = description or ""
             disk.performance_level = level or disk.performance_level
+            disk.resource_group = resource_group
             self.settle(disk, "Creating", "Available", CREATING)
             return disk
 

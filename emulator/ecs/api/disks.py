@@ -172,9 +172,9 @@ class DisksApi:
             name=p.get("DiskName"),
             description=p.get("Description"),
             tags=paging.tags(call),
+            resource_group=p.get("ResourceGroupId", ""),
             token=p.get("ClientToken"),
         )
-        disk.resource_group = p.get("ResourceGroupId", disk.resource_group)
         return {"DiskId": disk.id, "OrderId": ""}
 
     @reads("InstanceId", "DiskId", "DeleteWithInstance", "Device", "Bootable", "Password", "KeyPairName")

@@ -297,12 +297,13 @@ class InstancesApi:
             naming.check_host(p["HostName"])
         groups = tuple(params.list_of(p, "SecurityGroupIds"))
         self._ecs.network.check_security_groups(groups, instance.vpc_id)
+        protected = params.boolean(p, "DeletionProtection", instance.deletion_protection)
         if "UserData" in p:
             self._modify_user_data(instance, user_data(p))
         instance.name = p.get("InstanceName", instance.name)
         instance.description = p.get("Description", instance.description)
         instance.host_name = p.get("HostName") or instance.host_name
-        instance.deletion_protection = params.boolean(p, "DeletionProtection", instance.deletion_protection)
+        instance.deletion_protection = protected
         if groups:
             self._ecs.interfaces.primary(instance).belong_to(groups)
         return {}
