@@ -44,6 +44,11 @@ class Trouble:
     instances: tuple[str, ...] = ()
 
 
+def gone(group: ScalingGroup) -> Trouble:
+    """What ends an activity whose group was deleted under it (code: assumption)."""
+    return Trouble(code="InvalidScalingGroupId.NotFound", message=f"The scaling group {group.id} was deleted.")
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Activity:
     id: str
@@ -66,6 +71,7 @@ class Activity:
     attached: int = 0
     auto_created: int = 0
     metadata: str = ""
+    cooldown: int | None = None  # seconds, of the rule that asked for it; None: the group's
     refresh_id: str = ""
 
     @property

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from emulator.ecs.instances import Instance
-from emulator.ess.activity import Activity, Trouble
+from emulator.ess.activity import Activity, Trouble, gone
 from emulator.ess.configuration import ScalingConfiguration, image_of, order
 from emulator.ess.group import AUTO_CREATED, DELETING, IN_SERVICE, Member, ScalingGroup
 from emulator.wire.call import ApiError
@@ -33,7 +33,11 @@ class Launching:
         self._realm.clock.call_later(PREPARING, lambda: self._launch(group, activity), f"ess launch {group.id}")
 
     def _launch(self, group: ScalingGroup, activity: Activity) -> None:
-        made = [] if group.state == DELETING else self._buy(group, activity)
+        if group.state == DELETING:
+            activity.troubles.append(gone(group))
+            self._scaling.ended(group, activity, done=0)
+            return
+        made = self._buy(group, activity)
         activity.progress = 50
         if not made:
             self._scaling.ended(group, activity, done=0)
@@ -53,7 +57,7 @@ class Launching:
         made: list[Member] = []
         refused: ApiError | None = None
         for vswitch, amount in self._shares(group, activity.asked):
-            wanted = amount if group.multi_az == "BALANCE" else activity.asked - len(made)
+            wanted = min(amount, activity.asked - len(made))
             for instance_type in configuration.instance_types:
                 if wanted <= 0:
                     break
@@ -72,8 +76,9 @@ class Launching:
         return made
 
     def _shares(self, group: ScalingGroup, count: int) -> list[tuple[str, int]]:
-        """vSwitches with how many each gets. PRIORITY fills the first and goes on to the next only for what it could
-        not have; BALANCE evens out over zones, whatever they have in stock (assumption)."""
+        """vSwitches with how many each gets at most. PRIORITY fills the first and goes on to the next only for what it
+        could not have; BALANCE evens out over zones first, and takes what a zone does not have in the others (so its
+        documentation of RebalanceInstances implies)."""
         if group.multi_az != "BALANCE":
             return [(vswitch, count) for vswitch in group.vswitch_ids]
         zones = {vswitch: self._realm.ecs.network.vswitch(vswitch).zone for vswitch in group.vswitch_ids}
@@ -84,7 +89,7 @@ class Launching:
         for _ in range(count):
             least = min(shares, key=lambda vswitch: held[vswitch] + shares[vswitch])
             shares[least] += 1
-        return list(shares.items())
+        return [*shares.items(), *((vswitch, count) for vswitch in group.vswitch_ids)]
 
     def _order(
         self, group: ScalingGroup, configuration: ScalingConfiguration, vswitch: str, instance_type: str, amount: int
@@ -127,7 +132,20 @@ class Launching:
         if state == "Running":
             self._realm.clock.call_later(JOINING, lambda: self._serve(instance.id), f"ess join {instance.id}")
         elif state in ("Stopping", "Stopped", "Deleted"):
-            self._failed(instance.id, Trouble(code="IncorrectInstanceStatus", message=f"{instance.id} is {state}."))
+            # Not before the change is over: nobody may release an instance in the middle of its own change.
+            lost = lambda: self._lost(instance.id, state)  # noqa: E731
+            self._realm.clock.call_later(timedelta(0), lost, f"ess lost {instance.id}")
+
+    def _lost(self, instance_id: str, state: str) -> None:
+        if instance_id in self._awaited:
+            self._failed(instance_id, Trouble(code="IncorrectInstanceStatus", message=f"{instance_id} is {state}."))
+
+    def abandon(self, group: ScalingGroup) -> None:
+        """The group is being deleted: nobody waits for what it launched."""
+        for instance_id in [one for one, (whose, _, _) in self._awaited.items() if whose is group]:
+            _, _, activity = self._awaited.pop(instance_id)
+            activity.troubles.append(gone(group))
+            self._end_when_all_came(group, activity)
 
     def _serve(self, instance_id: str) -> None:
         awaited = self._awaited.get(instance_id)

@@ -107,15 +107,20 @@ class AutoScaling:
 
     def enable(self, group: ScalingGroup, configuration_id: str | None) -> None:
         """Only an inactive one. Lifts what the system suspended (assumption)."""
-        if group.state != INACTIVE:
-            raise ApiError("IncorrectScalingGroupStatus", f"The scaling group {group.id} is {group.state}.")
+        self.check_enable(group, configuration_id)
         if configuration_id is not None:
             self.choose(group, configuration_id)
-        if not group.configuration_id:
-            raise ApiError("InvalidScalingConfigurationId.NotFound", f"{group.id} has no active configuration.", 404)
         group.state = ACTIVE
         group.system_suspended, group.failing_since = False, None
         self.will.awaken(group)
+
+    def check_enable(self, group: ScalingGroup, configuration_id: str | None) -> None:
+        if group.state != INACTIVE:
+            raise ApiError("IncorrectScalingGroupStatus", f"The scaling group {group.id} is {group.state}.")
+        if configuration_id is not None:
+            self._check_own(group, configuration_id)
+        elif not group.configuration_id:
+            raise ApiError("InvalidScalingConfigurationId.NotFound", f"{group.id} has no active configuration.", 404)
 
     def disable(self, group: ScalingGroup) -> None:
         """What is under way runs to its end; nothing new begins."""
@@ -126,13 +131,16 @@ class AutoScaling:
 
     def choose(self, group: ScalingGroup, configuration_id: str) -> None:
         """For future instances only; those that run keep what they were made from."""
+        self._check_own(group, configuration_id)
+        group.configuration_id = configuration_id
+
+    def _check_own(self, group: ScalingGroup, configuration_id: str) -> None:
         if self.configuration(configuration_id).group_id != group.id:
             raise ApiError(
                 "InvalidScalingConfigurationId.NotFound",
                 f"{configuration_id} is not a configuration of {group.id}.",
                 404,
             )
-        group.configuration_id = configuration_id
 
     def delete_group(self, group: ScalingGroup, *, force: bool) -> None:
         """With `force`, owned members are released and others let go."""
@@ -144,6 +152,7 @@ class AutoScaling:
                 raise ApiError("IncorrectScalingGroupStatus", f"{group.id} still has {group.total} instances.")
         self.will.forget(group)
         group.state = DELETING
+        self.scaling.launching.abandon(group)
         for member in list(group.members.values()):
             self.scaling.dismiss(group, member.instance_id, release=member.owned)
         self.groups.remove(group)
@@ -176,8 +185,19 @@ class AutoScaling:
         ignore_invalid: bool, cause: str, trigger: Trigger,
     ) -> Activity:  # fmt: skip
         """Group active and idle; instances running, free, in the VPC; no more than MaxSize in the end."""
+        fit = self.check_attach(group, ids, weights, ignore_invalid=ignore_invalid)
+        if group.desired is not None:  # assumption: the desired capacity grows with what is attached
+            group.desired = max(group.desired, min(group.max_size, group.total + len(fit)))
+        return self.scaling.attach(
+            group, list(fit), list(fit.values()), entrusted=entrusted, cause=cause, trigger=trigger
+        )
+
+    def check_attach(
+        self, group: ScalingGroup, ids: Sequence[str], weights: Sequence[int | None], *, ignore_invalid: bool = False
+    ) -> dict[str, int | None]:
+        """Who may join, with which weight."""
         self.scaling.activities.check_idle(group)
-        fit: list[tuple[str, int | None]] = []
+        fit: dict[str, int | None] = {}
         for instance_id, weight in zip(ids, weights, strict=True):
             try:
                 self._check_attachable(group, instance_id)
@@ -185,22 +205,13 @@ class AutoScaling:
                 if not ignore_invalid:
                     raise
             else:
-                fit.append((instance_id, weight))
+                fit[instance_id] = weight
         if group.total + len(fit) > group.max_size:
             raise ApiError(
                 "IncorrectCapacity.MaxSize",
                 f"{group.total} members and {len(fit)} more are above MaxSize {group.max_size}.",
             )
-        if group.desired is not None:  # assumption: the desired capacity grows with what is attached
-            group.desired = max(group.desired, min(group.max_size, group.total + len(fit)))
-        return self.scaling.attach(
-            group,
-            [one for one, _ in fit],
-            [weight for _, weight in fit],
-            entrusted=entrusted,
-            cause=cause,
-            trigger=trigger,
-        )
+        return fit
 
     def _check_attachable(self, group: ScalingGroup, id: str) -> None:
         instance = self.realm.ecs.instances.get(id)
@@ -247,7 +258,9 @@ class AutoScaling:
                 return activity
         value = rule.value(metric=metric, threshold=threshold)
         size = group.clipped(wanted(rule.adjustment_type, value, group.total, least=rule.min_magnitude))
-        return self.resize(group, size, cause=cause, trigger=trigger)
+        activity = self.resize(group, size, cause=cause, trigger=trigger)
+        activity.cooldown = rule.cooldown
+        return activity
 
     def resize(
         self, group: ScalingGroup, size: int, *, cause: str, trigger: Trigger, parallel: bool = False

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from emulator.ess.activity import FAILED, ITSELF, Activity
-from emulator.ess.group import IN_SERVICE, Member, ScalingGroup
+from emulator.ess.group import DELETING, IN_SERVICE, SCALE_IN, Member, ScalingGroup
 from emulator.wire.call import ApiError
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class Refresh:
     status: str = RUNNING
     finished: int = 0
     batch: int = 0
+    waits: bool = False  # between two activities of its own
+    to_launch: int = 0  # in place of the batch that has left
     ended: datetime | None = None
     detail: str = ""
 
@@ -57,11 +59,11 @@ class Refreshes:
         self._ess.scaling.activities.check_idle(group)
         if (other := self.running(group)) is not None:
             raise ApiError("ScalingActivityInProgress", f"The instance refresh {other.id} of {group.id} is running.")
+        if image_id and self._ess.realm.ecs.images.shelf.get(image_id) is None:
+            raise ApiError("InvalidImageId.NotFound", f"The image {image_id} does not exist.", 404)
         if configuration_id:
             self._ess.choose(group, configuration_id)
         if image_id:
-            if self._ess.realm.ecs.images.shelf.get(image_id) is None:
-                raise ApiError("InvalidImageId.NotFound", f"The image {image_id} does not exist.", 404)
             configuration = self._ess.configuration(group.configuration_id)
             configuration.image_id, configuration.image_family = image_id, ""
         left = [one.instance_id for one in group.removable() if not (skip_matching and self._matches(group, one))]
@@ -100,18 +102,30 @@ class Refreshes:
         self._ess.scaling.remove(group, batch, cause=cause, trigger=ITSELF, refresh_id=task.id)
 
     def activity_ended(self, group: ScalingGroup, activity: Activity) -> None:
-        """The next step of whatever refresh the activity belonged to."""
-        task = self.tasks.get(activity.refresh_id)
-        if task is None or task.status != RUNNING:
+        """The next step of the group's refresh, once nothing else (a parallel activity) is under way there."""
+        task = self.running(group)
+        if task is None:
             return
-        if activity.status == FAILED:
-            self._end(task, ENDED_BADLY, activity.message)
-        elif activity.kind == "ScaleIn":
-            cause = f"The instance refresh {task.id} launches {task.batch} instances"
-            self._ess.scaling.scale_out(group, task.batch, cause=cause, trigger=ITSELF, refresh_id=task.id)
-        else:
+        if group.state == DELETING:
+            self._end(task, CANCELLED, f"{group.id} was deleted.")
+            return
+        if activity.refresh_id == task.id:
+            if activity.status == FAILED:
+                self._end(task, ENDED_BADLY, activity.message)
+                return
+            task.waits = True
+            task.to_launch = task.batch if activity.kind == SCALE_IN else 0
             task.finished += len(activity.created)
+        if task.waits and self._ess.scaling.activities.running(group.id) is None:
+            task.waits = False
+            self._step(group, task)
+
+    def _step(self, group: ScalingGroup, task: Refresh) -> None:
+        if not task.to_launch:
             self._next(group, task)
+            return
+        cause = f"The instance refresh {task.id} launches {task.to_launch} instances"
+        self._ess.scaling.scale_out(group, task.to_launch, cause=cause, trigger=ITSELF, refresh_id=task.id)
 
     def cancel(self, task: Refresh) -> None:
         """What is under way runs to its end."""

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from emulator.ess import notices
-from emulator.ess.activity import Activities, Activity, Trigger, Trouble
+from emulator.ess.activity import Activities, Activity, Trigger, Trouble, gone
 from emulator.ess.configuration import ScalingConfiguration
 from emulator.ess.group import (
     ATTACHED,
@@ -24,7 +24,6 @@ from emulator.ess.group import (
 )
 from emulator.ess.launching import Launching
 from emulator.ess.membership import Membership
-from emulator.wire.call import ApiError
 
 if TYPE_CHECKING:
     from emulator.realm import Realm
@@ -58,20 +57,15 @@ class Scaling:
         group.members[member.instance_id] = member
         self._group_of[member.instance_id] = group
 
-    def dismiss(self, group: ScalingGroup, instance_id: str, *, release: bool) -> Trouble | None:
-        """Out of the balancers and the group; `release` also deletes the instance. What cannot be deleted has left
-        the group all the same (assumption)."""
+    def dismiss(self, group: ScalingGroup, instance_id: str, *, release: bool) -> None:
+        """Out of the balancers and the group; `release` also deletes the instance, whatever state it is in: neither
+        Stopping nor release protection keep Auto Scaling from what it made (ECS documentation, release protection)."""
         self.membership.leave(group, [instance_id])
         group.members.pop(instance_id, None)
         self._group_of.pop(instance_id, None)
         instance = self.realm.ecs.instances.get(instance_id)
-        if not release or instance is None:
-            return None
-        try:
-            self.realm.ecs.lifecycle.delete(instance, force=True)
-        except ApiError as error:
-            return Trouble(code=error.code, message=error.message, instances=(instance_id,))
-        return None
+        if release and instance is not None:
+            self.realm.ecs.lifecycle.release(instance)
 
     # Growing --------------------------------------------------------------------------------------------------
 
@@ -126,7 +120,10 @@ class Scaling:
         return activity
 
     def _take_in(self, group: ScalingGroup, instance_id: str, activity: Activity) -> None:
-        member = group.members[instance_id]
+        member = group.members.get(instance_id)
+        if member is None:
+            activity.troubles.append(gone(group))
+            return
         instance = self.realm.ecs.instances.get(instance_id)
         if instance is None or instance.state != "Running":
             state = "gone" if instance is None else instance.state
@@ -159,16 +156,13 @@ class Scaling:
             member.state = REMOVING
         self.membership.leave(group, leaving)
 
-        def gone() -> None:
+        def left() -> None:
             for member in members:
-                trouble = self.dismiss(group, member.instance_id, release=release and member.owned)
-                if trouble is None:
-                    activity.destroyed.append(member.instance_id)
-                else:
-                    activity.troubles.append(trouble)
+                self.dismiss(group, member.instance_id, release=release and member.owned)
+                activity.destroyed.append(member.instance_id)
             self.ended(group, activity, done=len(activity.destroyed))
 
-        self.realm.clock.call_later(self._seconds(LEAVING_SECONDS), gone, f"ess remove {group.id}")
+        self.realm.clock.call_later(self._seconds(LEAVING_SECONDS), left, f"ess remove {group.id}")
         return activity
 
     # Standing by ----------------------------------------------------------------------------------------------

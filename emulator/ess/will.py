@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from emulator.clock import Due
 from emulator.ecs.instances import Instance
-from emulator.ess.activity import FAILED, ITSELF, Activity
+from emulator.ess.activity import FAILED, ITSELF, SUCCESSFUL, WARNING, Activity
 from emulator.ess.group import IN_SERVICE, SCALE_IN, SCALE_OUT, Member, ScalingGroup, chosen_for_removal
 
 if TYPE_CHECKING:
@@ -105,7 +105,9 @@ class Will:
 
     def activity_ended(self, group: ScalingGroup, activity: Activity) -> None:
         now = self._clock.now()
-        group.cooling_until = now + timedelta(seconds=group.cooldown)
+        if activity.kind and activity.status in (SUCCESSFUL, WARNING):  # nothing changed: nothing to settle down
+            seconds = group.cooldown if activity.cooldown is None else activity.cooldown
+            group.cooling_until = now + timedelta(seconds=seconds)
         if activity.kind == SCALE_OUT:
             self._remember_failure(group, activity)
         if not group.active:
