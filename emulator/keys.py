@@ -1,7 +1,7 @@
 """Access keys: long-lived ones of an account or of a RAM user, and temporary ones of an assumed role."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
     id: str
-    secret: str
+    secret: str = field(repr=False)  # nor in any text that shows this value
     account: str
     role: str | None = None
-    token: str | None = None  # STS security token; None for long-lived keys
+    token: str | None = field(default=None, repr=False)  # STS security token; None for long-lived keys
     expires: datetime | None = None  # on the emulated clock
     user: str | None = None  # of a RAM user; None with a role None: the account's own
     session: str = ""  # the role session's name

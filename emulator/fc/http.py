@@ -106,6 +106,7 @@ class _Door:
                     headers=request.headers,
                     body=body,
                     zone=self._cloud.zone_behind(request),
+                    source=request.remote or "",
                 )
 
             return await self._guard(request, handler, action, authenticate, ("Code", "Message"))
@@ -116,7 +117,13 @@ class _Door:
         async def guarded(request: web.Request) -> web.StreamResponse:
             def authenticate(body: bytes) -> Caller:  # noqa: ARG001 (this signature does not cover the body)
                 path = unquote(request.rel_url.raw_path)
-                return signature.caller(self._cloud, method=request.method, path=path, headers=request.headers)
+                return signature.caller(
+                    self._cloud,
+                    method=request.method,
+                    path=path,
+                    headers=request.headers,
+                    source=request.remote or "",
+                )
 
             return await self._guard(request, handler, action, authenticate, ("ErrorCode", "ErrorMessage"))
 
@@ -338,6 +345,7 @@ class _Door:
             query=parse_query(request.rel_url.raw_query_string),
             headers=request.headers,
             body=body,
+            source=request.remote or "",
         )
 
     def _http_event(self, request: web.Request, body: bytes, trigger: Http, request_id: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from emulator.clock import real_now
 from emulator.fc.queue import Refused
+from emulator.wire.acs3 import same
 from emulator.wire.call import Caller
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def sign(secret: str, text: str) -> str:
     return base64.b64encode(hmac.new(secret.encode(), text.encode(), sha256).digest()).decode()
 
 
-def caller(cloud: "Cloud", *, method: str, path: str, headers: Mapping[str, str]) -> Caller:
+def caller(cloud: "Cloud", *, method: str, path: str, headers: Mapping[str, str], source: str = "") -> Caller:
     """Raises Refused. The codes of refused signatures are not documented for this version (assumption: as below)."""
     scheme, _, credential = headers.get("authorization", "").partition(" ")
     access_key, _, signature = credential.partition(":")
@@ -39,11 +40,13 @@ def caller(cloud: "Cloud", *, method: str, path: str, headers: Mapping[str, str]
     key = cloud.keys.find(access_key)
     if key is None:
         raise Refused(403, "AccessDenied", f"access key {access_key!r} is not known")
-    if key.token is not None and not hmac.compare_digest(key.token, headers.get("x-fc-security-token", "")):
+    if not key.enabled:
+        raise Refused(403, "AccessDenied", f"access key {access_key!r} is disabled")
+    if key.token is not None and not same(key.token, headers.get("x-fc-security-token", "")):
         raise Refused(403, "InvalidSecurityToken", "the security token does not belong to this access key")
     if key.expires is not None and key.expires <= cloud.clock.now():
         raise Refused(403, "InvalidSecurityToken.Expired", "Specified SecurityToken is expired.")
-    if not hmac.compare_digest(sign(key.secret, string_to_sign(method, path, headers)), signature):
+    if not same(sign(key.secret, string_to_sign(method, path, headers)), signature):
         raise Refused(403, "SignatureNotMatch", "the request signature does not match")
     try:
         sent = parsedate_to_datetime(headers.get("date", ""))
@@ -51,4 +54,4 @@ def caller(cloud: "Cloud", *, method: str, path: str, headers: Mapping[str, str]
         raise Refused(400, "InvalidArgument", "the date header is missing or malformed") from None
     if abs(real_now() - sent.replace(tzinfo=sent.tzinfo or UTC)) > SKEW:
         raise Refused(403, "RequestTimeTooSkewed", f"the date {headers['date']} is more than 15 minutes off")
-    return Caller(account=key.account, access_key=key.id, role=key.role)
+    return Caller(account=key.account, access_key=key.id, role=key.role, source=source)

@@ -23,8 +23,8 @@ OF_INSTANCE: Final = frozenset(["ListTable"])
 
 def allowed(cloud: "Cloud", key: Key, instance: str, operation: str, body: bytes) -> bool:
     """Whether `key` may do `operation`, whose request is `body`. Undecodable bodies are for the operation to refuse."""
-    if key.account != cloud.account and key.role is None and key.user is None:
-        return False  # the instance is another account's (assumption: no cross-account policies)
+    if key.account != cloud.account:
+        return False  # the instance is another account's, and only a policy of its own could let strangers in
 
     def touched() -> tuple[str, ...]:
         prefix = f"acs:ots:{cloud.region}:{cloud.account}:instance/{instance.lower()}"
@@ -51,18 +51,19 @@ def tables(operation: str, body: bytes) -> Iterator[str]:
 
 def _message(operation: str) -> Any:
     # Here, not above: the service's own modules quieten the SDK before they import it.
+    from tablestore.protobuf import search_pb2
     from tablestore.protobuf import table_store_pb2 as pb2
 
-    return getattr(pb2, f"{operation}Request", None)
+    return getattr(pb2, f"{operation}Request", None) or getattr(search_pb2, f"{operation}Request", None)
 
 
 @lru_cache(maxsize=64)
 def _paths(operation: str) -> tuple[tuple[str, ...], ...]:
-    """Where a request of this operation keeps table names: `table_name` in itself or one level below."""
+    """Where a request of this operation keeps table names: in itself or one level below. An index is its table's."""
     descriptor = _message(operation).DESCRIPTOR
     found: list[tuple[str, ...]] = []
     for field in descriptor.fields:
-        if field.name == "table_name":
+        if field.name in ("table_name", "main_table_name"):
             found.append((field.name,))
         elif field.message_type is not None and "table_name" in field.message_type.fields_by_name:
             found.append((field.name, "table_name"))

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -37,7 +37,7 @@ class Signer:
     """Who called, and the key with which the answer is signed."""
 
     key: Key
-    signing_key: bytes
+    signing_key: bytes = field(repr=False)
 
     def authorization(self, path: str, headers: Mapping[str, str]) -> str:
         """Always HMAC-SHA1 over the answer's `x-ots-*` headers, also for callers that sign with V4."""
@@ -61,6 +61,8 @@ def verify(path: str, headers: Mapping[str, str], body: bytes, cloud: "Cloud") -
     key = cloud.keys.find(headers["x-ots-accesskeyid"])
     if key is None:
         raise auth_failed("The AccessKeyID does not exist.")
+    if not key.enabled:
+        raise auth_failed("The AccessKeyID is disabled.")  # text: assumption
     signer = _check_signature(path, headers, key)
     _check_token(key, headers.get("x-ots-ststoken"), cloud)
     if headers["x-ots-instancename"] not in cloud.ots_instances:

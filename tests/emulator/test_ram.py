@@ -1,7 +1,10 @@
 """Permissions: how policies decide, what calls touch, and how each service refuses."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,8 @@ from alibabacloud_tea_openapi.exceptions import ClientException
 from alibabacloud_tea_openapi.models import Config
 
 from emulator.cloud import Cloud
+from emulator.fc import signature
+from emulator.fc.queue import Refused
 from emulator.keys import Key
 from emulator.ram.policy import PolicyError, evaluate, parse
 from emulator.ram.resources import has_row, resources
@@ -22,6 +27,7 @@ from emulator.ram.tables import tables
 from emulator.seed import SeedError, load_text
 from emulator.server import Options, build_cloud
 from emulator.testing import Local, mock_aliyun
+from emulator.wire.call import Caller
 from emulator.wire.services import VERSIONS
 
 ACCOUNT = "1000000000000001"
@@ -189,6 +195,17 @@ def test_a_batch_touches_each_of_its_tables() -> None:
     for name in ("a", "b"):
         batch.tables.add(table_name=name)
     assert list(tables("BatchWriteRow", batch.SerializeToString())) == ["a", "b"]
+
+
+def test_what_is_about_an_index_touches_its_table() -> None:
+    from tablestore.protobuf import search_pb2
+    from tablestore.protobuf import table_store_pb2 as pb2
+
+    drop = pb2.DropIndexRequest(main_table_name="a", index_name="by_n")
+    assert list(tables("DropIndex", drop.SerializeToString())) == ["a"]
+    assert list(tables("ListSearchIndex", search_pb2.ListSearchIndexRequest(table_name="a").SerializeToString())) == [
+        "a"
+    ]
 
 
 # Whom it is asked of ----------------------------------------------------------------------------------------------
@@ -374,12 +391,51 @@ def test_tablestore_is_open_table_by_table(local: Local) -> None:
         client.connection.pool.clear()
 
 
+def older_functions_door(cloud: Cloud, key: str, secret: str) -> Caller:
+    headers = {"date": format_datetime(datetime.now(UTC), usegmt=True)}
+    text = signature.string_to_sign("GET", "/", headers)
+    headers["authorization"] = f"FC {key}:{signature.sign(secret, text)}"
+    return signature.caller(cloud, method="GET", path="/", headers=headers, source="127.0.0.1")
+
+
+def test_tablestore_is_shut_to_other_accounts_whatever_they_allow_themselves(local: Local) -> None:
+    """Permission on everything is permission on everything of one's own account."""
+
+    def declare() -> None:
+        local.cloud.ram.user("stranger", policy(allow("*")), account="2000000000000002")
+        local.cloud.keys.add("STRANGER", "s", account="2000000000000002", user="stranger")
+
+    local.run(declare)
+    stranger = sdk.OTSClient(local.url, "STRANGER", "s", local.ots_instance)
+    with pytest.raises(sdk.OTSServiceError) as caught:
+        stranger.list_table()
+    assert (caught.value.http_status, caught.value.code) == (403, "OTSNoPermissionAccess")
+    stranger.connection.pool.clear()
+
+
+def test_the_older_functions_door_knows_where_a_call_came_from(local: Local) -> None:
+    assert older_functions_door(local.cloud, *local.access_key).source == "127.0.0.1"
+
+
+def test_no_text_shows_a_secret() -> None:
+    key = Cloud().keys.issue("r")
+    assert key.token is not None
+    assert not {key.secret, key.token} & set(re.split(r"[^A-Za-z0-9]", repr(key)))
+
+
 def test_a_disabled_key_opens_nothing(local: Local) -> None:
     local.run(lambda: local.cloud.keys.enable("READER", False))
     try:
         with pytest.raises(ClientException) as caught:
             Client(config(local)).describe_disks(models.DescribeDisksRequest(region_id="cn-hangzhou"))
         assert (caught.value.status_code, caught.value.code) == (403, "Forbidden.AccessKeyDisabled")
+        reader = sdk.OTSClient(local.url, "READER", "s", local.ots_instance)
+        with pytest.raises(sdk.OTSServiceError) as refused:
+            reader.get_row("open", [("k", "x")], max_version=1)
+        assert (refused.value.http_status, refused.value.code) == (403, "OTSAuthFailed")
+        reader.connection.pool.clear()
+        with pytest.raises(Refused, match="disabled"):
+            older_functions_door(local.cloud, "READER", "s")
     finally:
         local.run(lambda: local.cloud.keys.enable("READER", True))
 
