@@ -9,7 +9,7 @@ from emulator.ecs.api import paging
 from emulator.ecs.api.buying import USER_DATA_CODES, user_data
 from emulator.ecs.buying import USER_DATA_BYTES
 from emulator.ecs.instances import Instance
-from emulator.ecs.interfaces import Interface
+from emulator.ecs.interfaces import IN_USE
 from emulator.ecs.rules import check_description, check_name, check_password, iso_minutes, moment
 from emulator.ecs.shelf import carries
 from emulator.wire import params
@@ -99,12 +99,8 @@ class InstancesApi:
                 and (not tags or carries(i.tags, tags))
             )
 
-        secondary = self._secondary_interfaces()
-
-        def render(i: Instance) -> dict[str, Any]:
-            return self._render(i, secondary.get(i.id, []))
-
-        items, fields = paging.listed(call, self._ecs.shelf, matches, render, cap=100, ids=[] if nothing else ids)
+        shown = [] if nothing else ids
+        items, fields = paging.listed(call, self._ecs.shelf, matches, self._render, cap=100, ids=shown)
         return {"Instances": {"Instance": items}, **fields}
 
     def _creation(self, call: Call) -> tuple[Any, Any]:
@@ -168,15 +164,7 @@ class InstancesApi:
             "CreditSpecification": "",
         }
 
-    def _secondary_interfaces(self) -> dict[str, list[Interface]]:
-        """Looked up once a call: the shelf holds every instance's own as well."""
-        found: dict[str, list[Interface]] = {}
-        for interface in self._ecs.interfaces.shelf:
-            if interface.machine is None and interface.status == "InUse":
-                found.setdefault(interface.instance_id, []).append(interface)
-        return found
-
-    def _render(self, i: Instance, secondary: list[Interface]) -> dict[str, Any]:
+    def _render(self, i: Instance) -> dict[str, Any]:
         return {
             **self._common(i),
             "StartTime": iso_minutes(i.started) if i.started else "",
@@ -188,7 +176,7 @@ class InstancesApi:
             "Recyclable": "Recycling" in i.locks,
             "DeviceAvailable": True,
             "EipAddress": self._eip(i),
-            "NetworkInterfaces": {"NetworkInterface": self._interfaces(i, secondary)},
+            "NetworkInterfaces": {"NetworkInterface": self._interfaces(i)},
             "OperationLocks": {"LockReason": [{"LockReason": reason, "LockMsg": ""} for reason in i.locks]},
             "OSType": "linux",
             "Tags": paging.tag_list(i.tags),
@@ -196,7 +184,8 @@ class InstancesApi:
             "KeyPairName": i.key_pair,
         }
 
-    def _interfaces(self, i: Instance, secondary: list[Interface]) -> list[dict[str, Any]]:
+    def _interfaces(self, i: Instance) -> list[dict[str, Any]]:
+        """Its own first; one that is on its way there or away is not shown."""
         return [
             {
                 "NetworkInterfaceId": interface.id,
@@ -210,7 +199,8 @@ class InstancesApi:
                     ]
                 },
             }
-            for interface in (self._ecs.interfaces.primary(i), *secondary)
+            for interface in self._ecs.interfaces.of(i.id)
+            if interface.status == IN_USE
         ]
 
     @reads("ZoneId", "InstanceId.N", "ClusterId", "PageNumber", "PageSize")

@@ -59,10 +59,7 @@ def numbered(
     dry_run(call)
     number = params.integer(call.params, "PageNumber", 1, low=1)
     size = params.integer(call.params, "PageSize", DEFAULT, low=1, high=cap)
-    wanted = None if ids is None else set(ids)
-    items, total = shelf.numbered(
-        lambda item: (wanted is None or item.id in wanted) and matches(item), number=number, size=size
-    )
+    items, total = shelf.numbered(matches, number=number, size=size, ids=ids)
     fields = {"NextToken": "", "TotalCount": total, "PageNumber": number, "PageSize": size}
     return [render(item) for item in items], fields
 

@@ -56,25 +56,38 @@ class TagsApi:
             raise params.invalid("ResourceId", f"it holds {len(ids)} ids, at most {RESOURCES_AT_MOST} are allowed")
         if not ids and not wanted:
             raise ApiError("MissingParameter", "ResourceId or Tag is mandatory.")
-        found = [
-            {"ResourceId": resource.id, "ResourceType": kind, "TagKey": key, "TagValue": value}
-            for resource in self._tagging.shelf(kind)
-            if (not ids or resource.id in ids) and carries(resource.tags, wanted)
-            for key, value in resource.tags.items()
-        ]
-        start = _start(p.get("NextToken"))
-        more = len(found) > start + PAGE
-        return {
-            "TagResources": {"TagResource": found[start : start + PAGE]},
-            "NextToken": urlsafe_b64encode(str(start + PAGE).encode()).decode() if more else "",
-        }
+        lines, token = self._page(kind, ids, wanted, p.get("NextToken"))
+        return {"TagResources": {"TagResource": lines}, "NextToken": token}
+
+    def _page(
+        self, kind: str, ids: list[str], wanted: list[tuple[str, str | None]], token: str | None
+    ) -> tuple[list[dict[str, str]], str]:
+        """Newest resource first, its tags by their keys (assumption). The token names the last line shown, so that
+        who untags or deletes what was listed misses nothing."""
+        last, last_key = _decoded(token) if token else (None, "")
+        lines: list[dict[str, str]] = []
+        shown = 0
+        for number, resource in self._tagging.shelf(kind).walk(down_from=last, ids=ids or None):
+            if not carries(resource.tags, wanted):
+                continue
+            for key, value in sorted(resource.tags.items()):
+                if number == last and key <= last_key:
+                    continue
+                if len(lines) == PAGE:
+                    return lines, _encoded(shown, lines[-1]["TagKey"])
+                lines.append({"ResourceId": resource.id, "ResourceType": kind, "TagKey": key, "TagValue": value})
+                shown = number
+        return lines, ""
 
 
-def _start(token: str | None) -> int:
-    if not token:
-        return 0
+def _encoded(number: int, key: str) -> str:
+    return urlsafe_b64encode(f"{number}.{key}".encode()).decode()
+
+
+def _decoded(token: str) -> tuple[int, str]:
     try:
-        return int(urlsafe_b64decode(token))
+        number, _, key = urlsafe_b64decode(token).decode().partition(".")
+        return int(number), key
     except ValueError:
         raise ApiError(
             "InvalidParameter.NextToken", f"The NextToken {token!r} is not one that was given out."
