@@ -75,6 +75,7 @@ class Fault:
     limit: int | None = None
     moment: str | None = None
     instance: str | None = None
+    instance_type: str | None = None
     how: str | None = None
 
     def __post_init__(self) -> None:
@@ -141,7 +142,7 @@ class Fault:
             raise self._wrong("real", "true or false")
         if self.status is not None and not (_whole(self.status) and 200 <= self.status <= 599):
             raise self._wrong("status", "an HTTP status, 200 to 599")
-        for name in ("code", "message", "instance"):
+        for name in ("code", "message", "instance", "instance_type"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, str) or not value):
                 raise self._wrong(name, "a text")
@@ -159,9 +160,14 @@ class Fault:
             known = status_of(self.code)
             if known is None:
                 raise FaultError(f"fault {self.kind}: the HTTP status of {self.code} is not known here; give 'status'")
-        needed = {"zone_silence": "zone", "region_outage": "region"}.get(self.kind)
+        exactly = {"zone_silence": "zone", "no_stock": "zone", "region_outage": "region", "deny": "caller"}
+        needed = exactly.get(self.kind)
         if needed and any(c in getattr(self, needed) for c in "*?["):
-            raise FaultError(f"fault {self.kind}: name the {needed}, such as {{'{needed}': 'cn-hangzhou...'}}")
+            raise FaultError(f"fault {self.kind}: name the {needed}, without a pattern")
+        if self.kind == "no_stock" and self.instance_type is None:
+            raise self._wrong("instance_type", "a type such as 'ecs.g7.large'")
+        if self.kind == "deny" and ":" not in self.action:
+            raise self._wrong("action", "an action as in a RAM policy, such as 'ecs:DeleteSnapshot'")
         if self.kind == "instance_limit" and self.limit is None:
             raise self._wrong("limit", "a whole number from 0")
         if self.kind == "split" and "*" in self.table:

@@ -157,6 +157,17 @@ KINDS: Final[Mapping[str, Kind]] = {
         always=True,
         says="held back while it lasts (two hours unless said otherwise), then all at once",
     ),
+    "no_stock": Kind(
+        scope=_WORLD,
+        details=("limit", "instance_type"),
+        defaults={"limit": 0},
+        services=("ecs",),
+        says="only `limit` more instances of `instance_type` can be bought in the zone",
+    ),
+    "deny": Kind(
+        scope=_WORLD,
+        says="the role `caller` is refused `action`, both as in a RAM policy (`ecs:DeleteSnapshot`, `ots:*`)",
+    ),
     "zone_silence": Kind(scope=_WORLD, says="nothing from the zone is heard, nothing reaches it"),
     "region_outage": Kind(
         scope=_WORLD,

@@ -1,7 +1,9 @@
-"""Faults that stand: a silent zone, a region that is out.
+"""Faults that stand: a silent zone, a region that is out, no stock, a permission that is missing.
 
 Several may cover one zone; it is heard again when the last of them ends. A region's zones, functions and regional
 endpoints go with it. Global services answer on (PrivateZone, Alidns, STS).
+
+Darkness and stock are part of the world: where it is kept, so are they, also when the process ends before the fault.
 """
 
 from collections.abc import Callable
@@ -21,6 +23,7 @@ class Outages:
         self._cloud = cloud
         self._regions: dict[str, Fault] = {}
         self._zones: dict[str, tuple[str, ...]] = {}
+        self._all: dict[str, Fault] = {}
         self._listeners: list[Callable[[], None]] = []
 
     def on_region(self, listener: Callable[[], None]) -> None:
@@ -33,35 +36,63 @@ class Outages:
             raise FaultError(
                 f"fault region_outage: region {fault.region!r} is none of {', '.join(self._cloud.regions)}"
             )
-        if fault.kind == "zone_silence":
+        if fault.kind in ("zone_silence", "no_stock"):
             known = [zone for region in self._cloud.regions for zone in self._zones_of(region)]
             if fault.zone not in known:
-                raise FaultError(f"fault zone_silence: zone {fault.zone!r} is none of {', '.join(known) or 'none'}")
+                raise FaultError(f"fault {fault.kind}: zone {fault.zone!r} is none of {', '.join(known) or 'none'}")
 
     def begin(self, id: str, fault: Fault) -> None:
-        zones: tuple[str, ...] = ()
-        if fault.kind == "zone_silence":
-            zones = (fault.zone,)
-        elif fault.kind == "region_outage":
-            self._regions[id] = fault
-            zones = self._zones_of(fault.region)
+        self._all[id] = fault
+        match fault.kind:
+            case "zone_silence":
+                self._darken(id, (fault.zone,))
+            case "region_outage":
+                self._regions[id] = fault
+                self._darken(id, self._zones_of(fault.region))
+                self._tell()
+            case "no_stock":
+                self._stock(fault, fault.limit)
+            case "deny":
+                self._cloud.ram.deny(fault.caller, fault.action)
+
+    def end(self, id: str) -> None:
+        fault = self._all.pop(id, None)
+        if fault is None:
+            return
+        self._lighten(id)
+        if self._regions.pop(id, None) is not None:
+            self._tell()
+        if fault.kind == "no_stock":
+            self._stock(fault, None)
+        if fault.kind == "deny" and not any(
+            (f.kind, f.caller, f.action) == ("deny", fault.caller, fault.action) for f in self._all.values()
+        ):
+            self._cloud.ram.allow(fault.caller, fault.action)
+
+    def _darken(self, id: str, zones: tuple[str, ...]) -> None:
         ours = {zone for others in self._zones.values() for zone in others}
         # What somebody else has darkened is his to light again.
         self._zones[id] = tuple(z for z in zones if z in ours or not self._cloud.zones.is_dark(z))
-        for zone in zones:
-            self._cloud.zones.set_dark(zone, True)
-        if id in self._regions:
-            self._tell()
+        for zone in self._zones[id]:
+            self._set_dark(zone, True)
 
-    def end(self, id: str) -> None:
+    def _lighten(self, id: str) -> None:
         zones = self._zones.pop(id, ())
-        fault = self._regions.pop(id, None)
         still = {zone for others in self._zones.values() for zone in others}
         for zone in zones:
             if zone not in still:
-                self._cloud.zones.set_dark(zone, False)
-        if fault is not None:
-            self._tell()
+                self._set_dark(zone, False)
+
+    def _set_dark(self, zone: str, dark: bool) -> None:
+        from emulator import deeds
+
+        self._cloud.do(deeds.set_dark, zone=zone, dark=dark)
+
+    def _stock(self, fault: Fault, count: int | None) -> None:
+        from emulator import deeds
+
+        assert fault.instance_type is not None
+        self._cloud.do(deeds.set_stock, zone=fault.zone, instance_type=fault.instance_type, count=count)
 
     def _tell(self) -> None:
         for listener in list(self._listeners):

@@ -12,6 +12,7 @@ from emulator.faults.codes import refusal
 from emulator.faults.fault import Asked, Fault, FaultError, from_json
 from emulator.faults.kinds import KINDS
 from emulator.wire.call import ApiError
+from tests.emulator.ecs_stage import Stage
 
 START = datetime(2026, 3, 2, 0, 0, 30, tzinfo=UTC)
 
@@ -58,6 +59,9 @@ def struck(cloud: Cloud, asked: Asked, times: int = 1) -> list[str | None]:
         ({"kind": "freeze_caller", "moment": "during"}, "moment is 'during', not 'before' or 'after'"),
         ({"kind": "region_outage"}, "name the region"),
         ({"kind": "zone_silence", "zone": "cn-*"}, "name the zone"),
+        ({"kind": "no_stock", "zone": "cn-hangzhou-h"}, "instance_type is None, not a type"),
+        ({"kind": "deny", "caller": "*", "action": "ecs:*"}, "name the caller"),
+        ({"kind": "deny", "caller": "r", "action": "DeleteSnapshot"}, "not an action as in a RAM policy"),
         ({"kind": "region_outage", "region": "cn-hangzhou", "how": "loudly"}, "how is 'loudly'"),
         ({"kind": "split"}, "name the table"),
         ({"kind": "instance_limit"}, "limit is None, not a whole number from 0"),
@@ -96,12 +100,14 @@ def test_every_kind_comes_back_from_json_as_it_was(kind: str) -> None:
         "instance_limit": {"limit": 3},
         "region_outage": {"region": "cn-hangzhou"},
         "zone_silence": {"zone": "cn-hangzhou-h"},
+        "no_stock": {"zone": "cn-hangzhou-h", "instance_type": "ecs.g7.large"},
+        "deny": {"action": "ecs:*"},
     }
     needs = places.get(kind, {})
     for fault in (
-        Fault(kind=kind, **needs),
-        Fault(kind=kind, **{"service": "ecs", "skip": 1, "lasts": timedelta(seconds=5), **needs}),
-        Fault(kind=kind, **{"caller": "understudy-*", "calls": 2, "until": START, **needs}),
+        Fault(kind=kind, **{"caller": "understudy-backup", **needs}),
+        Fault(kind=kind, **{"caller": "r", "service": "ecs", "skip": 1, "lasts": timedelta(seconds=5), **needs}),
+        Fault(kind=kind, **{"caller": "understudy-backup", "calls": 2, "until": START, **needs}),
     ):
         assert from_json(fault.to_json()) == fault
 
@@ -318,6 +324,25 @@ def test_a_zone_that_was_dark_before_a_fault_stays_so_after_it() -> None:
     with cloud.faults.standing(Fault(kind="zone_silence", zone="cn-hangzhou-h")):
         pass
     assert cloud.zones.is_dark("cn-hangzhou-h")
+
+
+def test_a_permission_is_missing_while_the_fault_stands(cloud: Cloud) -> None:
+    cloud.ram.deny("backup", "ecs:StopInstance")
+    fault = Fault(kind="deny", caller="backup", action="ecs:Delete*")
+    with cloud.faults.standing(fault), cloud.faults.standing(fault):
+        assert cloud.ram.denies("backup", "ecs:DeleteSnapshot")
+        assert not cloud.ram.denies("watch", "ecs:DeleteSnapshot")
+    assert not cloud.ram.denies("backup", "ecs:DeleteSnapshot")
+    assert cloud.ram.denies("backup", "ecs:StopInstance")
+
+
+def test_stock_comes_back_when_the_fault_ends() -> None:
+    stage = Stage()
+    order = {"ImageId": "m-base", "InstanceType": "ecs.g7.large", "VSwitchId": "vsw-h", "SecurityGroupId": "sg-a"}
+    place = {"zone": "cn-hangzhou-h", "instance_type": "ecs.g7.large"}
+    with stage.cloud.faults.standing(Fault(kind="no_stock", **place)):  # type: ignore[arg-type]
+        assert stage.refusal("RunInstances", order) == (403, "OperationDenied.NoStock")
+    stage.ask("RunInstances", order)
 
 
 def test_a_region_that_is_out_takes_its_services_with_it_but_not_the_global_ones(cloud: Cloud) -> None:

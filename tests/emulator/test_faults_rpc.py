@@ -1,6 +1,7 @@
 """The menu over HTTP as the official RPC SDK meets it: each fault is the exception that the real failure would be."""
 
 import json
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -261,6 +262,25 @@ def test_a_caller_without_an_instance_waits_while_it_is_frozen(local: Local) -> 
         local.advance(30)
         held.result(5)
     assert made() == 1
+
+
+def test_a_guest_that_a_fault_names_is_suspended_in_the_middle_of_a_call(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    got: list[tuple[str, str]] = []
+
+    class Machines:
+        def signal(self, instance: str, number: signal.Signals) -> None:
+            got.append((instance, number.name))
+
+    monkeypatch.setattr(local.cloud, "hypervisor", Machines())
+    fault = {"kind": "freeze_caller", "action": "CreateSnapshot", "seconds": 30, "moment": "after", "instance": "i-app"}
+    menu(local, fault)
+    send, made = create(local)
+    send()
+    assert (got, made()) == ([("i-app", "SIGSTOP")], 1)
+    local.advance(30)
+    assert got == [("i-app", "SIGSTOP"), ("i-app", "SIGCONT")]
 
 
 def test_the_admin_door_lists_refuses_and_clears(local: Local) -> None:
