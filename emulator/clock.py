@@ -16,6 +16,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 Callback = Callable[[], None]
+TIDY_FROM = 1024
+"""Entries from which on the calendar looks for cancelled ones."""
 
 
 def real_now() -> datetime:
@@ -56,6 +58,7 @@ class Clock:
         self._real = time.monotonic()
         self._rate = 0.0
         self._calendar: list[Due] = []
+        self._full = TIDY_FROM
         self._order = itertools.count()
         self._holds: dict[int, str] = {}
         self._hold_ids = itertools.count()
@@ -104,8 +107,16 @@ class Clock:
     def call_at(self, at: datetime, callback: Callback, label: str = "") -> Due:
         due = Due(at, next(self._order), callback, label, inside=self.course is not None and self.course.inside)
         heapq.heappush(self._calendar, due)
+        if len(self._calendar) >= self._full:
+            self._tidy()
         self._changed.set()
         return due
+
+    def _tidy(self) -> None:
+        """Let go of what was cancelled long before its time: each time the calendar has doubled."""
+        self._calendar = [due for due in self._calendar if due.callback is not None]
+        heapq.heapify(self._calendar)
+        self._full = max(TIDY_FROM, 2 * len(self._calendar))
 
     def call_later(self, delay: timedelta, callback: Callback, label: str = "") -> Due:
         return self.call_at(self.now() + delay, callback, label)
