@@ -229,9 +229,10 @@ class Volume:
         self._changed.update(index for index in indexes if index in self._blocks)
 
     def leave(self) -> None:
-        """The disk is gone: its snapshots need not keep anything in mind for it."""
+        """The disk is gone: its snapshots need not keep anything in mind for it, and nobody reads it any more."""
         head = self._head
         self.stand_on(None)
+        self._blocks, self._changed, self._filled = {}, set(), 0
         if head is not None and head.ghost:
             head._settle()
 

@@ -259,15 +259,18 @@ class Buying:
 
     def release_at(self, instance: Instance, at: datetime | None) -> None:
         """At that minute (seconds do not count) the instance is released, protected or not. None takes it back."""
+        if instance.release is not None:
+            instance.release.cancel()
+            instance.release = None
         instance.auto_release = at = at.replace(second=0, microsecond=0) if at is not None else None
         if at is None:
             return
 
         def due() -> None:
-            if instance.auto_release == at and self._ecs.shelf.get(instance.id) is instance:
-                self._ecs.lifecycle.release(instance)
+            instance.release = None
+            self._ecs.lifecycle.release(instance)
 
-        self._ecs.clock.call_at(at, due, f"instance {instance.id} is released")
+        instance.release = self._ecs.clock.call_at(at, due, f"instance {instance.id} is released")
 
     # Disks ----------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@
 Sources: ECS API DescribeInstanceHistoryEvents, DescribeInstancesFullStatus; the event tables of CloudMonitor.
 """
 
+from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -62,7 +63,7 @@ class SystemEvent:
 class SystemEvents:
     def __init__(self, ecs: "Ecs") -> None:
         self._ecs = ecs
-        self.all: list[SystemEvent] = []
+        self.all: deque[SystemEvent] = deque()
         self._by_id: dict[str, SystemEvent] = {}
         self._by_instance: dict[str, list[SystemEvent]] = {}
         self.stale_names = False
@@ -98,9 +99,21 @@ class SystemEvents:
         return self._by_id.get(id)
 
     def _keep(self, event: SystemEvent) -> None:
+        self._forget_old()
         self.all.append(event)
         self._by_id[event.id] = event
         self._by_instance.setdefault(event.instance_id, []).append(event)
+
+    def _forget_old(self) -> None:
+        """What is over and no longer listed."""
+        since = self._ecs.clock.now() - KEPT
+        while self.all and self.all[0].published < since and self.all[0].status in FINAL:
+            old = self.all.popleft()
+            del self._by_id[old.id]
+            of_instance = self._by_instance[old.instance_id]
+            of_instance.remove(old)
+            if not of_instance:
+                del self._by_instance[old.instance_id]
 
     def move(self, event: SystemEvent, status: str) -> None:
         """Change its status and tell the bus: one notification per change."""
@@ -143,7 +156,12 @@ class SystemEvents:
         """Of the last 30 days, newest first."""
         since = self._ecs.clock.now() - KEPT
         events = self.all if instance_id is None else self._by_instance.get(instance_id, [])
-        return [event for event in reversed(events) if event.published >= since]
+        found = []
+        for event in reversed(events):  # in the order of their publication
+            if event.published < since:
+                break
+            found.append(event)
+        return found
 
     # Disks ----------------------------------------------------------------------------------------------------
 
@@ -167,8 +185,13 @@ class SystemEvents:
             if event.disk_id == disk_id and event.status not in FINAL:
                 self.move(event, "Executed")
 
-    def troubles(self, disk_id: str) -> list[SystemEvent]:
-        return [event for event in self.of() if event.disk_id == disk_id and event.status not in FINAL]
+    def troubles(self) -> dict[str, list[SystemEvent]]:
+        """By disk, newest first: what is not over."""
+        found: dict[str, list[SystemEvent]] = {}
+        for event in self.of():
+            if event.disk_id and event.status not in FINAL:
+                found.setdefault(event.disk_id, []).append(event)
+        return found
 
     def _tell_disk(self, event: SystemEvent) -> None:
         """No eventStatus here: it is over when executeFinishTime is there."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from emulator.clock import Due
 from emulator.ecs.events import SystemEvent
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class Instance:
     bandwidth_in: int = 200
     bandwidth_out: int = 0
     auto_release: datetime | None = None
+    release: Due | None = field(default=None, repr=False)  # the calendar's entry for that
     locks: list[str] = field(default_factory=list)
     expired: bool = False
     on_maintenance: str = "AutoRecover"  # Stop | AutoRecover | AutoRedeploy: what the platform does when the host fails

@@ -141,6 +141,9 @@ class Lifecycle:
         """At once and without checks. Disks go or stay by DeleteWithInstance, unless the instance is locked for
         security: then all go. Manual snapshots and EIPs survive."""
         instance.stop_is_forced = True
+        if instance.release is not None:
+            instance.release.cancel()
+            instance.release = None
         self._ecs.maintenance.released(instance)
         everything = operation_locks.is_secured(instance)
         for disk in instance.disks():

@@ -184,8 +184,10 @@ class EventsApi:
         status, health, kind = p.get("Status"), p.get("HealthStatus"), p.get("EventType")
         events, tags = params.list_of(p, "EventId"), paging.tag_filter(call)
 
+        all_troubles = self._ecs.events.troubles()
+
         def matches(disk: Disk) -> bool:
-            troubles = self._ecs.events.troubles(disk.id)
+            troubles = all_troubles.get(disk.id, [])
             return (
                 (not status or disk.state == status)
                 and (not health or ("Impaired" if troubles else "Ok") == health)
@@ -194,14 +196,16 @@ class EventsApi:
                 and (not tags or carries(disk.tags, tags))
             )
 
-        items, fields = paging.numbered(call, self._ecs.disks.shelf, matches, self._disk, cap=100, ids=ids)
+        def render(disk: Disk) -> dict[str, Any]:
+            return self._disk(disk, all_troubles.get(disk.id, []))
+
+        items, fields = paging.numbered(call, self._ecs.disks.shelf, matches, render, cap=100, ids=ids)
         return {
             "DiskFullStatusSet": {"DiskFullStatusType": items},
             **paging.only(fields, "PageNumber", "PageSize", "TotalCount"),
         }
 
-    def _disk(self, disk: Disk) -> dict[str, Any]:
-        troubles = self._ecs.events.troubles(disk.id)
+    def _disk(self, disk: Disk, troubles: list[SystemEvent]) -> dict[str, Any]:
         return {
             "DiskId": disk.id,
             "InstanceId": disk.instance_id or "",
