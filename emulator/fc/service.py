@@ -450,6 +450,8 @@ class FunctionCompute:
             return
         if event.dry_run:  # CloudMonitor's business alone (assumption)
             return
+        if (event.account, event.region) != (self._cloud.account, self.project.region):
+            return  # a bus carries what happens in its own account and region
         told = eventbridge.cloud_event(event, published=self._cloud.clock.now())
         for state in self._states.values():
             for rule in state.function.triggers:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -370,6 +371,17 @@ def test_events_reach_the_functions_whose_rules_match(tmp_path: Path) -> None:
         props("raw", triggers=[rule("e", wanted, "RawData")]),
         props("not", triggers=[rule("e", {"source": ["acs.rds"]})]),
     )
+
+
+def test_events_of_another_account_or_region_reach_no_function(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        event = failure("Instance:SystemFailure.Reboot:Executing", eventStatus="Executing")
+        world.cloud.bus.publish(replace(event, account="1000000000000002"))
+        world.cloud.bus.publish(replace(event, region="cn-shanghai"))
+        await world.advance(seconds=5)
+        assert world.notes() == []
+
+    tell(tmp_path, story, props("f", triggers=[rule("e", {"source": ["acs.ecs"]})]))
 
 
 # --- dark zones and chaos ----------------------------------------------------------------------------------------
