@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from emulator.clock import Due
-from emulator.cms.metrics import ECS, Dimensions, Metrics, Point
+from emulator.cms.metrics import ECS, SLB, Dimensions, Metrics, Point
 from emulator.events.alarm import ALERT, INSUFFICIENT_DATA, OK, Alarm
 from emulator.events.target import THRESHOLD, Webhook
 
@@ -150,9 +150,20 @@ class Alarms:
             standing.without_data = 0
             self._judge(rule, standing, values)
         for resource in rule.resources:
-            key = json.dumps(dict(resource), sort_keys=True)
-            if key not in seen:
-                self._no_data(rule, self._standing(rule, key, resource))
+            self._standing(rule, json.dumps(dict(resource), sort_keys=True), resource)
+        for key, standing in list(rule.standing.items()):
+            if key in seen:
+                continue
+            if not rule.resources and self._is_gone(rule, standing):
+                del rule.standing[key]  # of all resources it is none any more (assumption: without a word)
+            else:
+                self._no_data(rule, standing)
+
+    def _is_gone(self, rule: MetricRule, standing: Standing) -> bool:
+        resource = standing.dimensions.get("instanceId", "")
+        if rule.namespace == ECS:
+            return resource not in self._realm.ecs.instances
+        return rule.namespace == SLB and resource not in self._realm.slb.balancers
 
     def _by_resource(self, rule: MetricRule, points: list[Point]) -> list[tuple[Dimensions, list[Point]]]:
         """A resource is what the rule names; without names, what the points name."""
@@ -192,7 +203,8 @@ class Alarms:
         if rule.no_data == KEEP_LAST or standing.without_data < patience:
             return
         state = OK if rule.no_data == OK else INSUFFICIENT_DATA
-        self._move(rule, standing, state, OK if state == OK else max(rule.conditions), None)
+        worst = next(level for level in LEVELS if level in rule.conditions)
+        self._move(rule, standing, state, OK if state == OK else worst, None)
 
     # Telling --------------------------------------------------------------------------------------------------
 

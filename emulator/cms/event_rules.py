@@ -92,12 +92,15 @@ class EventRules:
                 self._send(rule, event)
 
     def _send(self, rule: EventRule, event: CloudEvent) -> None:
-        now = self._realm.clock.now()
-        key = (event.name, event.resource)
-        last = rule.sent.get(key)
-        if rule.silence and last is not None and now - last < timedelta(seconds=rule.silence):
-            return
-        rule.sent[key] = now
+        if rule.silence:
+            now, silence = self._realm.clock.now(), timedelta(seconds=rule.silence)
+            key = (event.name, event.resource)
+            if key in rule.sent and now - rule.sent[key] < silence:
+                return
+            rule.sent.pop(key, None)
+            rule.sent[key] = now
+            while now - rule.sent[oldest := next(iter(rule.sent))] >= silence:  # in order of sending
+                del rule.sent[oldest]
         for target in self.targets(rule):
             self._realm.cloud.deliveries.deliver(event, target)
 
