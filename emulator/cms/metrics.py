@@ -7,7 +7,8 @@ HeathyServerCount (sic) and UnhealthyServerCount, the latter as they are now (th
 """
 
 import json
-from bisect import bisect_right
+from bisect import bisect_right, insort
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,7 @@ CPU: Final = "CPUUtilization"
 IDLE_PERCENT: Final = 5.0  # assumption
 PERIOD: Final = timedelta(seconds=60)
 KEPT: Final = timedelta(days=31)
+OLD_CHANGES: Final = 64
 STATISTICS: Final = ("Average", "Minimum", "Maximum", "Sum", "Value", "Count")
 
 Dimensions = Mapping[str, str]
@@ -50,6 +52,12 @@ class _Life:
 
     changes: list[tuple[datetime, bool]]
 
+    def change(self, at: datetime, runs: bool) -> None:
+        self.changes.append((at, runs))
+        old = bisect_right(self.changes, at - KEPT, key=lambda change: change[0])
+        if old > OLD_CHANGES:
+            del self.changes[: old - 1]  # the last of them says how it was when what is kept begins
+
     def runs(self, at: datetime) -> bool:
         place = bisect_right(self.changes, at, key=lambda change: change[0])
         return place > 0 and self.changes[place - 1][1]
@@ -61,16 +69,15 @@ class Metrics:
         self._put: dict[tuple[str, str], list[Point]] = {}
         self._gauges: dict[tuple[str, str, str], list[tuple[datetime, float]]] = {}
         self._lives: dict[str, _Life] = {}
+        self._buried: deque[tuple[datetime, str]] = deque()  # instances that are gone, in order
         self._watching = False
 
     # Writing --------------------------------------------------------------------------------------------------
 
     def put(self, namespace: str, metric: str, point: Point) -> None:
         points = self._put.setdefault((namespace, metric), [])
-        points.append(point)
-        if len(points) > 4096:
-            since = self._realm.clock.now() - KEPT
-            self._put[namespace, metric] = [one for one in points if one.at >= since]
+        insort(points, point, key=_at)
+        del points[: bisect_right(points, self._realm.clock.now() - KEPT, key=_at)]
 
     def set_gauge(self, namespace: str, metric: str, resource: str, value: float) -> None:
         """From now on this metric of the resource (`i-...`, `lb-...`) reads so."""
@@ -89,10 +96,19 @@ class Metrics:
         self._realm.ecs.on_instance(self._changed)
 
     def _changed(self, instance: Instance, old: str, new: str) -> None:
-        if "Running" not in (old, new):
-            return
-        life = self._lives.setdefault(instance.id, _Life([]))
-        life.changes.append((self._realm.clock.now(), new == "Running"))
+        now = self._realm.clock.now()
+        if "Running" in (old, new):
+            self._lives.setdefault(instance.id, _Life([])).change(now, new == "Running")
+        if new == "Deleted":
+            self._buried.append((now, instance.id))
+            self._forget_the_dead(now - KEPT)
+
+    def _forget_the_dead(self, since: datetime) -> None:
+        while self._buried and self._buried[0][0] < since:
+            _, instance_id = self._buried.popleft()
+            self._lives.pop(instance_id, None)
+            for key in [key for key in self._gauges if key[2] == instance_id]:
+                del self._gauges[key]
 
     # Reading --------------------------------------------------------------------------------------------------
 
@@ -106,13 +122,13 @@ class Metrics:
         until: datetime,
         period: timedelta,
     ) -> list[Point]:
-        """Oldest first, at full periods, `since` < point <= `until`. No wanted dimensions: of every resource."""
+        """Oldest first, at full periods, `since` < point <= `until`, of the last 31 days. No wanted dimensions: of
+        every resource."""
         self.watch()
-        found = [
-            point
-            for point in self._put.get((namespace, metric), ())
-            if since < point.at <= until and _fits(point.dimensions, wanted)
-        ]
+        since = max(since, self._realm.clock.now() - KEPT)
+        put = self._put.get((namespace, metric), [])
+        first, end = bisect_right(put, since, key=_at), bisect_right(put, until, key=_at)
+        found = [point for point in put[first:end] if _fits(point.dimensions, wanted)]
         if namespace == ECS:
             found += self._of_instances(metric, wanted, since, until, period)
         elif namespace == SLB and metric in (HEALTHY, UNHEALTHY):
@@ -156,7 +172,8 @@ class Metrics:
             for listener in balancer.listeners.values():
                 if not listener.check.enabled:
                     continue
-                count = float(sum(slb.health(balancer, listener, server) == wanted for server in balancer.backends))
+                members = slb.members(balancer, listener)
+                count = float(sum(slb.health(balancer, listener, member.key) == wanted for member in members))
                 yield Point(
                     at=now,
                     dimensions={
@@ -173,6 +190,10 @@ class Metrics:
 def _gauged(history: list[tuple[datetime, float]], at: datetime, default: float | None) -> float | None:
     place = bisect_right(history, at, key=lambda entry: entry[0])
     return history[place - 1][1] if place else default
+
+
+def _at(point: Point) -> datetime:
+    return point.at
 
 
 def _fits(dimensions: Dimensions, wanted: list[Dimensions]) -> bool:

@@ -79,7 +79,7 @@ class Relocation:
         if len(ecs.interfaces.of(instance.id)) > 1:
             raise ApiError("InvalidInstance.AttachedEni", f"{instance.id} has a secondary network interface.", 404)
         realm = ecs.realm
-        if realm.built("slb") and any(instance.id in one.backends for one in realm.slb.balancers.values()):
+        if realm.built("slb") and realm.slb.is_member(instance.id):
             raise ApiError("InvalidDependence.SLB", f"{instance.id} is behind a load balancer.", 404)
 
     def _address(self, instance: "Instance", vswitch: "VSwitch", wanted: str | None) -> str:

@@ -24,7 +24,9 @@ COMMON = ("Lang", "UserClientIp")
 ENTITIES = ("PV_ZONE", "PV_RECORD", "RESOLVER_RULE", "CUSTOM_LINE", "RESOLVER_ENDPOINT", "INBOUND_ENDPOINT",
             "CACHE_RESERVE_DOMAIN")  # fmt: skip
 ZONE = ("Zone.NotExists", "Zone.Invalid.Id", "Zone.Invalid.UserId")
-TOKEN = ("IdempotentParameterMismatch", "InvalidClientToken.Malformed", "IdempotentProcessing")
+TOKEN = ("IdempotentParameterMismatch", "InvalidClientToken.Malformed", "IdempotentProcessing", "System.Busy",
+         "Throttling.User")  # fmt: skip
+"""Of every call that changes something; the last two come from the menu of faults alone."""
 RECORD = "Record.NotExists"
 CONFLICT = "Record.Invalid.Conflict"
 

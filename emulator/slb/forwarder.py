@@ -25,7 +25,7 @@ class Forwarder:
     def __init__(self, cloud: "Cloud", balancer: Balancer, listener: Listener) -> None:
         self._cloud = cloud
         self._balancer = balancer
-        self._listener = listener
+        self._number = listener.port
         self._credit: dict[str, int] = {}
         self._port = Port((balancer.address, listener.port), self._reach)
 
@@ -38,12 +38,12 @@ class Forwarder:
         try:
             self._port.open()
         except PermissionError:
-            if self._listener.port >= 1024:
+            if self._number >= 1024:
                 raise
-            shifted = self._listener.port + UNPRIVILEGED_SHIFT
+            shifted = self._number + UNPRIVILEGED_SHIFT
             log.warning(
                 "slb.port_shifted: ports below 1024 need privileges here, so listener %d of %s is served at %s:%d",
-                self._listener.port,
+                self._number,
                 self._balancer.id,
                 self._balancer.address,
                 shifted,
@@ -61,23 +61,27 @@ class Forwarder:
         await self._port.close()
 
     async def _reach(self) -> socket.socket:
-        candidates = self._in_turn(self._cloud.slb.serving(self._balancer, self._listener))
+        listener = self._balancer.listeners.get(self._number)  # as it is now: it may serve another group than before
+        candidates = [] if listener is None else self._in_turn(listener)
         for backend in candidates:
+            assert listener is not None
             address = self._cloud.slb.address_of(backend.server)
             if address is None:
                 continue
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
-                    return await dial((address, self._listener.backend_port))()
+                    return await dial((address, backend.port or listener.backend_port))()
             except OSError as error:  # TimeoutError is one
                 log.debug("slb.member_unreachable", extra={"server": backend.server, "error": repr(error)})
         raise ConnectionRefusedError(f"{self._balancer.id}: none of {len(candidates)} healthy members answers")
 
-    def _in_turn(self, serving: list[Backend]) -> list[Backend]:
+    def _in_turn(self, listener: Listener) -> list[Backend]:
         """The member whose turn it is, then the others by credit: smooth weighted round robin, as nginx does it."""
+        serving = self._cloud.slb.serving(self._balancer, listener)
         if not serving:
             return []
-        self._credit = {b.server: self._credit.get(b.server, 0) + b.weight for b in serving}
-        order = sorted(serving, key=lambda b: -self._credit[b.server])
-        self._credit[order[0].server] -= sum(b.weight for b in serving)
+        weights = {b.key: 1 if listener.scheduler == "rr" else b.weight for b in serving}
+        self._credit = {key: self._credit.get(key, 0) + weight for key, weight in weights.items()}
+        order = sorted(serving, key=lambda b: -self._credit[b.key])
+        self._credit[order[0].key] -= sum(weights.values())
         return order

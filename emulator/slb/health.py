@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from emulator import deeds
 from emulator.clock import Due
-from emulator.slb.model import ABNORMAL, NORMAL, Balancer, Check, Listener
+from emulator.slb.model import ABNORMAL, NORMAL, Backend, Balancer, Check, Listener
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 STANDING_PROBE_SECONDS: Final = 0.3
 SETTLED: Final = timedelta(hours=1)
 
-Key = tuple[str, int, str]  # balancer, listener's port, server
+Key = tuple[str, int, str]  # balancer, listener's port, member
 
 
 @dataclass(slots=True)
@@ -63,11 +63,11 @@ class HealthChecks:
         if not self._running:
             return
         wanted = {
-            (balancer.id, listener.port, server): listener.check
+            (balancer.id, listener.port, member.key): listener.check
             for balancer in self._cloud.slb.balancers.values()
             for listener in balancer.listeners.values()
-            for server in balancer.backends
-            if listener.check.enabled
+            if listener.check.enabled and listener.running
+            for member in self._cloud.slb.members(balancer, listener)
         }
         for key in self._watches.keys() - wanted.keys():
             if (due := self._watches.pop(key).due) is not None:
@@ -100,9 +100,12 @@ class HealthChecks:
     async def _check(self, key: Key, watch: Watch, held: contextlib.ExitStack) -> None:
         started = self._cloud.clock.now()
         with held:
+            if not self._running or self._watches.get(key) is not watch:
+                return  # changed since the task was made
             balancer = self._cloud.slb.balancers[key[0]]
             listener = balancer.listeners[key[1]]
-            answered = await self._probe(listener, key[2])
+            member = next(one for one in self._cloud.slb.members(balancer, listener) if one.key == key[2])
+            answered = await self._probe(listener, member)
             if not self._running or self._watches.get(key) is not watch:
                 return
             settled = self._record(balancer, listener, key[2], watch, answered)
@@ -130,18 +133,19 @@ class HealthChecks:
         if balancer.health.get((listener.port, server)) != health:
             self._cloud.do(deeds.set_health, balancer=balancer.id, port=listener.port, server=server, health=health)
 
-    async def _probe(self, listener: Listener, server: str) -> bool:
-        address = self._cloud.slb.address_of(server)
+    async def _probe(self, listener: Listener, member: Backend) -> bool:
+        address = self._cloud.slb.address_of(member.server)
         if address is None:
             return False
         seconds = listener.check.timeout.total_seconds()
         if self._cloud.clock.rate == 0:
-            if self._is_silent(server):
+            if self._is_silent(member.server):
                 return False  # known without waiting for a time-out that takes no emulated time anyway
             seconds = min(seconds, STANDING_PROBE_SECONDS)
         try:
             async with asyncio.timeout(seconds):
-                return await _answers(address, listener.backend_port, listener.check)
+                port = listener.check.port or member.port or listener.backend_port
+                return await _answers(address, port, listener.check)
         except OSError:  # refused, reset, unreachable; TimeoutError is one
             return False
 

@@ -1,29 +1,41 @@
-"""Classic load balancers: listeners, the default server pool, and what health checks found.
+"""Classic load balancers: listeners, the default server pool, vServer groups, and what health checks found.
 
 Source: SLB API 2014-05-15 (SDK 3.3.31). The data plane (`forwarder`) and the checks (`health`) read these live objects.
-Not modelled: vServer groups, master/slave groups, UDP, TLS, session persistence, bandwidth, arrears (`locked`).
+Not modelled: master/slave groups, UDP, HTTP(S) listeners, forwarding rules, session persistence, bandwidth, internet
+addresses, arrears (`locked`).
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
+from emulator.ecs.rules import Tokens
+from emulator.slb.groups import ServerGroups
+from emulator.slb.pool import PER_CALL, Backend, addable, bounded, check_weight
 from emulator.wire.call import ApiError
 
 if TYPE_CHECKING:
     from emulator.realm import Realm
 
-_T = TypeVar("_T")
+__all__ = ["PER_CALL", "Backend", "Balancer", "Check", "Listener", "LoadBalancers"]
 
 ACTIVE: Final = "active"
 INACTIVE: Final = "inactive"
 NORMAL: Final = "normal"
 ABNORMAL: Final = "abnormal"
-UNAVAILABLE: Final = "unavailable"  # check off, or no data yet
+UNAVAILABLE: Final = "unavailable"  # check off, listener or balancer stopped, or no data yet
 
-PER_CALL: Final = 20  # backend servers in one call
-POOL: Final = 200  # backend servers of one balancer
+POOL: Final = 200  # backend servers of one balancer, its groups included (assumption: each member counts)
+LISTENERS: Final = 50  # of one balancer
+BALANCERS: Final = 30  # of one account, here in one region (assumption)
+
+SERVING = ("SystemBusy", 449)  # the balancer as a whole
+LISTENING = ("ServiceIsConfiguring", 400)
+POOLING = ("BackendServer.configuring", 409)
+GROUPING = ("VServerGroupProcessing", 400)
+STOPPING = ("ServiceIsStopping", 409)
+BUSY: Final = tuple(code for code, _ in (SERVING, LISTENING, POOLING, GROUPING, STOPPING))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +44,7 @@ class Check:
 
     enabled: bool = True
     path: str = ""  # HTTP GET of this path, 2xx and 3xx are healthy; "" is a TCP connect
+    port: int | None = None  # None: where the traffic goes
     interval: timedelta = timedelta(seconds=2)
     timeout: timedelta = timedelta(seconds=5)
     healthy: int = 3  # answers in a row until normal
@@ -41,15 +54,13 @@ class Check:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
     port: int
-    backend_port: int
+    backend_port: int  # of the default pool's members
     protocol: str = "tcp"
     check: Check = Check()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backend:
-    server: str
-    weight: int = 100  # 0-100; 0 takes no new connections, existing ones run on
+    group: str = ""  # the vServer group that it serves instead of the default pool
+    running: bool = True
+    scheduler: str = "wrr"  # wrr: by weight; rr: in turn
+    bandwidth: int = -1  # -1: no limit; never enforced
     description: str = ""
 
 
@@ -64,33 +75,58 @@ class Balancer:
     vswitch: str = ""
     master_zone: str = ""  # "": the address belongs to no zone and never falls silent
     slave_zone: str = ""
+    spec: str = ""
+    protected: bool = False  # from deletion
     listeners: dict[int, Listener] = field(default_factory=dict)
-    backends: dict[str, Backend] = field(default_factory=dict)  # in order of addition
-    health: dict[tuple[int, str], str] = field(default_factory=dict)  # (listener's port, server)
+    backends: dict[str, Backend] = field(default_factory=dict)  # the default pool, in order of addition
+    health: dict[tuple[int, str], str] = field(default_factory=dict)  # (listener's port, member's key)
+    configuring_until: datetime | None = None
+    stopping: bool = False  # what is being configured is a stop
 
 
 class LoadBalancers:
-    """Synchronous, so that one call is atomic on the server's loop.
+    """One account's balancers in one region. Synchronous, so that one call is atomic on the server's loop.
 
     Assumptions: SetBackendServers leaves unlisted servers alone and refuses unknown ones as InvalidServerId.NotFound;
-    adding a server that is there is 400 BackendServer.Duplicate; one that is not Running is 400
-    BackendServer.IncorrectStatus (the documentation states the rules without the codes).
+    listeners that do not exist are InvalidParameter.
     """
 
     def __init__(self, realm: "Realm") -> None:
         self._realm = realm
         self.balancers: dict[str, Balancer] = {}
+        self.groups = ServerGroups(self, realm)
+        self.tokens = Tokens(realm.clock)
         self.endpoints: dict[tuple[str, int], tuple[str, int]] = {}
         """Where each (balancer, listener's port) really answers: see `Forwarder.address`."""
+        self.configuring_for = timedelta(0)
+        """For so long after a change the balancer refuses the next one: 449, 409 or 400 by what is to be changed. The
+        time is not documented; 0 unless a test or an operator chooses one. Auto Scaling waits its turn by itself."""
         self._listeners: list[Callable[[], None]] = []
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """`listener()` is called after every change of balancers, listeners, members or weights (not of health)."""
         self._listeners.append(listener)
 
+    # -- balancers
+
     def add(self, balancer: Balancer) -> None:
         self.balancers[balancer.id] = balancer
-        self._changed()
+        self._tell()
+
+    def create(self, balancer: Balancer) -> None:
+        if len(self.balancers) >= BALANCERS:
+            raise ApiError("OverQuota", f"An account has at most {BALANCERS} load balancers.")
+        self.add(balancer)
+
+    def delete(self, id: str) -> Balancer:
+        """With its listeners and groups; deleting one that is protected is refused."""
+        balancer = self.idle(id, SERVING)
+        if balancer.protected:
+            raise ApiError("OperationDenied.DeleteProtectionIsOn", f"{id} is protected from deletion.")
+        self.groups.forget(id)
+        del self.balancers[id]
+        self._tell()
+        return balancer
 
     def get(self, id: str) -> Balancer:
         balancer = self.balancers.get(id)
@@ -98,31 +134,91 @@ class LoadBalancers:
             raise ApiError("InvalidLoadBalancerId.NotFound", f"The load balancer {id} does not exist.", 404)
         return balancer
 
-    def attach(self, id: str, servers: Sequence[Backend]) -> Balancer:
-        """All of them or none. Duplicates inside one request are ignored."""
+    def set_status(self, id: str, status: str) -> None:
+        if status not in (ACTIVE, INACTIVE):
+            raise ApiError("InvalidParameter", f"LoadBalancerStatus {status!r} is not active or inactive.")
+        balancer = self.idle(id, SERVING)
+        balancer.status = status
+        self.changed(balancer, stopping=status == INACTIVE)
+
+    # -- one change at a time
+
+    def idle(self, id: str, busy: tuple[str, int], *, patient: bool = False) -> Balancer:
+        """The balancer, if it can take a change now. `busy`: how it refuses otherwise; `patient`: it need not."""
         balancer = self.get(id)
-        wanted = {backend.server: backend for backend in _bounded(servers)}
-        for backend in wanted.values():
-            _check_weight(backend)
-            if backend.server in balancer.backends:
-                raise ApiError("BackendServer.Duplicate", f"The server {backend.server} is in the pool already.")
-            instance = self._realm.ecs.instances.get(backend.server)
-            if instance is None:
-                raise ApiError("InvalidServerId.NotFound", f"The server {backend.server} does not exist.", 404)
-            if instance.state != "Running":
-                raise ApiError(
-                    "BackendServer.IncorrectStatus", f"The server {backend.server} is {instance.state}, not Running."
-                )
-        if len(balancer.backends) + len(wanted) > POOL:
-            raise ApiError("OverQuota", f"A load balancer holds at most {POOL} backend servers.")
-        balancer.backends.update(wanted)
-        self._changed()
+        until = balancer.configuring_until
+        if until is not None and self._realm.clock.now() < until and not patient:
+            code, status = STOPPING if balancer.stopping else busy
+            raise ApiError(code, f"The load balancer {id} is being configured: try again later.", status)
         return balancer
 
-    def set_weights(self, id: str, servers: Sequence[Backend]) -> Balancer:
-        balancer = self.get(id)
-        for backend in _bounded(servers):
-            _check_weight(backend)
+    def changed(self, balancer: Balancer, *, stopping: bool = False) -> None:
+        if self.configuring_for:
+            balancer.configuring_until = self._realm.clock.now() + self.configuring_for
+            balancer.stopping = stopping
+        self._tell()
+
+    def _tell(self) -> None:
+        for listener in list(self._listeners):
+            listener()
+
+    # -- listeners
+
+    def listener(self, id: str, port: int) -> Listener:
+        found = self.get(id).listeners.get(port)
+        if found is None:
+            raise ApiError("InvalidParameter", f"The specified resource does not exist: listener {port} of {id}.")
+        return found
+
+    def add_listener(self, id: str, listener: Listener) -> None:
+        balancer = self.idle(id, LISTENING)
+        if listener.port in balancer.listeners:
+            raise ApiError("ListenerAlreadyExists", f"The load balancer {id} listens on {listener.port} already.")
+        if len(balancer.listeners) >= LISTENERS:
+            raise ApiError("OverQuota", f"A load balancer has at most {LISTENERS} listeners.")
+        self._check_group(balancer, listener)
+        balancer.listeners[listener.port] = listener
+        self.changed(balancer)
+
+    def change_listener(self, id: str, listener: Listener) -> None:
+        balancer = self.idle(id, LISTENING)
+        old = self.listener(id, listener.port)
+        self._check_group(balancer, listener)
+        if listener.group != old.group:
+            _forget_health(balancer, listener.port)
+        balancer.listeners[listener.port] = listener
+        self.changed(balancer, stopping=old.running and not listener.running)
+
+    def run_listener(self, id: str, port: int, running: bool) -> None:
+        """Starting what runs and stopping what is stopped is fine (assumption)."""
+        self.change_listener(id, replace(self.listener(id, port), running=running))
+
+    def delete_listener(self, id: str, port: int) -> None:
+        balancer = self.idle(id, LISTENING)
+        self.listener(id, port)
+        del balancer.listeners[port]
+        _forget_health(balancer, port)
+        self.changed(balancer)
+
+    def _check_group(self, balancer: Balancer, listener: Listener) -> None:
+        if listener.group and self.groups.get(listener.group).balancer != balancer.id:
+            raise ApiError("InvalidParameter", f"The group {listener.group} belongs to another load balancer.")
+
+    # -- the default pool
+
+    def attach(self, id: str, servers: Sequence[Backend], *, patient: bool = False) -> Balancer:
+        """All of them or none. Duplicates inside one request are ignored."""
+        balancer = self.idle(id, POOLING, patient=patient)
+        wanted = addable(self._realm, balancer.vpc, servers, balancer.backends)
+        self.check_room(balancer, len(wanted))
+        balancer.backends.update(wanted)
+        self.changed(balancer)
+        return balancer
+
+    def set_weights(self, id: str, servers: Sequence[Backend], *, patient: bool = False) -> Balancer:
+        balancer = self.idle(id, POOLING, patient=patient)
+        for backend in bounded(servers):
+            check_weight(backend)
             if backend.server not in balancer.backends:
                 raise ApiError("InvalidServerId.NotFound", f"The server {backend.server} is not in the pool.", 404)
         for backend in servers:
@@ -130,29 +226,37 @@ class LoadBalancers:
             balancer.backends[backend.server] = replace(
                 old, weight=backend.weight, description=backend.description or old.description
             )
-        self._changed()
+        self.changed(balancer)
         return balancer
 
-    def detach(self, id: str, servers: Iterable[str]) -> Balancer:
+    def detach(self, id: str, servers: Iterable[str], *, patient: bool = False) -> Balancer:
         """Removing a server that is not there is silently fine."""
-        balancer = self.get(id)
-        for server in _bounded(list(servers)):
+        balancer = self.idle(id, POOLING, patient=patient)
+        for server in bounded(list(servers)):
             balancer.backends.pop(server, None)
-            for port in balancer.listeners:
-                balancer.health.pop((port, server), None)
-        self._changed()
+            for port, listener in balancer.listeners.items():
+                if not listener.group:
+                    balancer.health.pop((port, server), None)
+        self.changed(balancer)
         return balancer
 
-    def set_status(self, id: str, status: str) -> None:
-        if status not in (ACTIVE, INACTIVE):
-            raise ApiError("InvalidParameter", f"LoadBalancerStatus {status!r} is not active or inactive.")
-        self.get(id).status = status
-        self._changed()
+    def check_room(self, balancer: Balancer, more: int) -> None:
+        if len(balancer.backends) + self.groups.members_of(balancer.id) + more > POOL:
+            raise ApiError("OverQuota", f"A load balancer holds at most {POOL} backend servers.")
 
-    def health(self, balancer: Balancer, listener: Listener, server: str) -> str:
-        if not listener.check.enabled or balancer.status != ACTIVE:
+    # -- who serves
+
+    def members(self, balancer: Balancer, listener: Listener) -> list[Backend]:
+        """Whom the listener serves from: its vServer group, and then nobody else, or the default pool."""
+        if listener.group:
+            return list(self.groups.get(listener.group).members.values())
+        return list(balancer.backends.values())
+
+    def health(self, balancer: Balancer, listener: Listener, key: str) -> str:
+        """`key`: the member's; in the default pool that is the server's id."""
+        if not listener.check.enabled or not listener.running or balancer.status != ACTIVE:
             return UNAVAILABLE
-        return balancer.health.get((listener.port, server), UNAVAILABLE)
+        return balancer.health.get((listener.port, key), UNAVAILABLE)
 
     def serving(self, balancer: Balancer, listener: Listener) -> list[Backend]:
         """Who may get a new connection: weight above 0, healthy as far as it is checked.
@@ -161,15 +265,19 @@ class LoadBalancers:
         """
         return [
             backend
-            for backend in balancer.backends.values()
+            for backend in self.members(balancer, listener)
             if backend.weight > 0
-            and (not listener.check.enabled or self.health(balancer, listener, backend.server) == NORMAL)
+            and (not listener.check.enabled or self.health(balancer, listener, backend.key) == NORMAL)
         ]
 
     def address_of(self, server: str) -> str | None:
         """The private address of a member; None once the instance is released."""
         instance = self._realm.ecs.instances.get(server)
         return instance.private_ip if instance is not None else None
+
+    def is_member(self, server: str) -> bool:
+        """Of any pool or group."""
+        return any(server in one.backends for one in self.balancers.values()) or self.groups.has(server)
 
     def describe(self) -> list[dict[str, object]]:
         """Per listener: where it really answers, its members, their weights and health."""
@@ -181,28 +289,18 @@ class LoadBalancers:
                 if (where := self.endpoints.get((balancer.id, listener.port)))
                 else None,
                 "backends": {
-                    backend.server: {
+                    backend.key: {
                         "weight": backend.weight,
-                        "health": self.health(balancer, listener, backend.server),
+                        "health": self.health(balancer, listener, backend.key),
                     }
-                    for backend in balancer.backends.values()
+                    for backend in self.members(balancer, listener)
                 },
             }
             for balancer in self.balancers.values()
             for listener in balancer.listeners.values()
         ]
 
-    def _changed(self) -> None:
-        for listener in list(self._listeners):
-            listener()
 
-
-def _bounded(servers: Sequence[_T]) -> Sequence[_T]:
-    if len(servers) > PER_CALL:
-        raise ApiError("TooManyBackendServers", f"At most {PER_CALL} backend servers in one call.")
-    return servers
-
-
-def _check_weight(backend: Backend) -> None:
-    if not 0 <= backend.weight <= 100:
-        raise ApiError("InvalidWeight.Malformed", f"The weight {backend.weight} is not within 0-100.")
+def _forget_health(balancer: Balancer, port: int) -> None:
+    for key in [key for key in balancer.health if key[0] == port]:
+        del balancer.health[key]

@@ -1,6 +1,8 @@
 """The `load_balancers` section of a seed file:
-`[{id, name, address, master_zone, slave_zone, listeners: [{port, backend_port, health: {...}}],
-backends: [{server, weight}]}]`.
+`[{id, name, address, master_zone, slave_zone, listeners: [{port, backend_port, group, health: {...}}],
+backends: [{server, weight}], groups: [{id, name, backends: [{server, port, weight}]}]}]`.
+
+A listener with a `group` (a vServer group's id) leaves the default pool aside.
 
 `health` takes `interval`, `timeout` (seconds), `healthy`, `unhealthy`, `path`; `health: off` switches the check off.
 """
@@ -28,9 +30,16 @@ def load(section: Sequence[Mapping[str, Any]], realm: "Realm") -> None:
                 vswitch=str(entry.get("vswitch", "")),
                 master_zone=str(entry.get("master_zone", "")),
                 slave_zone=str(entry.get("slave_zone", "")),
-                listeners={row["port"]: _listener(row) for row in entry.get("listeners", ())},
             )
         )
+        for row in entry.get("groups", ()):
+            members = [
+                Backend(server=str(one["server"]), port=int(one["port"]), weight=int(one.get("weight", 100)))
+                for one in row.get("backends", ())
+            ]
+            realm.slb.groups.create(entry["id"], str(row.get("name", "")), members, id=str(row["id"]))
+        for row in entry.get("listeners", ()):
+            realm.slb.add_listener(entry["id"], _listener(row))
         for row in entry.get("backends", ()):
             realm.slb.attach(entry["id"], [Backend(server=str(row["server"]), weight=int(row.get("weight", 100)))])
 
@@ -48,4 +57,9 @@ def _listener(row: Mapping[str, Any]) -> Listener:
             unhealthy=int(health.get("unhealthy", 3)),
         )
     )
-    return Listener(port=int(row["port"]), backend_port=int(row.get("backend_port", row["port"])), check=check)
+    return Listener(
+        port=int(row["port"]),
+        backend_port=int(row.get("backend_port", row["port"])),
+        group=str(row.get("group", "")),
+        check=check,
+    )

@@ -52,12 +52,13 @@ class LoadBalancing:
             self._health.refresh()
 
     def _match(self) -> None:
-        """Open what is missing, close what is too much. A stopped balancer refuses (assumption)."""
+        """Open what is missing, close what is too much. What is stopped refuses (assumption)."""
         wanted = {
             (balancer.id, port): (balancer, listener)
             for balancer in self._cloud.slb.balancers.values()
             if balancer.status == ACTIVE
             for port, listener in balancer.listeners.items()
+            if listener.running
         }
         for key in self._forwarders.keys() - wanted.keys():
             self._cloud.slb.endpoints.pop(key, None)

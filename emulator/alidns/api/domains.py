@@ -9,7 +9,9 @@ from emulator.wire.call import Call
 from emulator.wire.declare import raises, reads
 
 DOMAIN_ERRORS = ("InvalidDomainName.NoExist", "IncorrectDomainUser")
-BANNED = ("DomainForbidden", "RecordForbidden.BlackHole")
+BANNED = ("DomainForbidden", "RecordForbidden.BlackHole", "LastOperationNotFinished", "RecordForbidden.DNSChange",
+          "UnKnownError", "Throttling.User")  # fmt: skip
+"""Of every call that changes something; all but the first two come from the menu of faults alone."""
 
 
 class Domains:
