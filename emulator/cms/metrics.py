@@ -172,8 +172,7 @@ class Metrics:
             for listener in balancer.listeners.values():
                 if not listener.check.enabled:
                     continue
-                members = slb.members(balancer, listener)
-                count = float(sum(slb.health(balancer, listener, member.key) == wanted for member in members))
+                count = float(sum(slb.health(balancer, listener, server) == wanted for server in balancer.backends))
                 yield Point(
                     at=now,
                     dimensions={

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -81,6 +82,18 @@ def test_a_running_instance_has_a_load_and_a_stopped_one_has_nothing(local: Loca
     local.advance(300)
 
     assert last(cms, ECS, "CPUUtilization", '{"instanceId": "i-free"}') == []
+
+
+def test_points_are_asked_for_from_the_beginning_of_time_and_only_kept_ones_come(local: Local, cms: Client) -> None:
+    """The server's loop is not held up by half a century of minutes."""
+    request = m.DescribeMetricListRequest(
+        namespace=ECS, metric_name="CPUUtilization", start_time="0", dimensions='[{"instanceId": "i-one"}]', period="60"
+    )
+
+    points = json.loads(cms.describe_metric_list(request).body.datapoints)
+
+    oldest = local.run(local.cloud.clock.now) - timedelta(days=31)
+    assert all(point["timestamp"] >= oldest.timestamp() * 1000 for point in points)
 
 
 def test_points_are_paged_by_token(local: Local, cms: Client) -> None:

@@ -11,6 +11,7 @@ import pytest
 from emulator.bus import CloudEvent
 from emulator.cloud import Cloud
 from emulator.cms.api.answers import VERSION
+from emulator.cms.metrics import Point
 from emulator.cms.rpc import operations
 from emulator.events import shapes
 from emulator.events.alarm import Alarm
@@ -289,6 +290,58 @@ def test_missing_data_alarm_only_where_the_rule_asks_for_it() -> None:
     stage.advance(7200)
 
     assert [alarm["alertState"] for alarm in stage.alarms()] == ["INSUFFICIENT_DATA"]
+
+
+def test_missing_data_of_one_is_missed_also_by_a_rule_for_all() -> None:
+    stage = Stage()
+    stage.rule(Resources='[{"resource": "_ALL"}]', NoDataPolicy="INSUFFICIENT_DATA")
+    stage.advance(300)
+
+    stage.cloud.ecs.lifecycle.stop(stage.cloud.ecs.find_instance("i-one"))
+    stage.advance(900)
+
+    told = [(one["alertState"], one["triggerLevel"]) for one in stage.alarms()]
+    assert told == [("INSUFFICIENT_DATA", "CRITICAL")]
+
+
+def test_a_rule_for_all_forgets_who_is_gone_instead_of_alarming_for_ever() -> None:
+    stage = Stage()
+    stage.rule(Resources='[{"resource": "_ALL"}]')
+    stage.gauge(99)
+    stage.advance(600)
+    assert stage.cloud.cms.alarms.rules["dr-cpu"].state == "ALERT"
+
+    stage.cloud.ecs.lifecycle.release(stage.cloud.ecs.find_instance("i-one"))
+    stage.advance(600)
+
+    assert stage.cloud.cms.alarms.rules["dr-cpu"].state == "OK"
+
+
+def test_metrics_of_who_is_gone_are_kept_for_a_month_and_no_longer() -> None:
+    stage = Stage()
+    stage.gauge(50)
+    stage.cloud.ecs.lifecycle.release(stage.cloud.ecs.find_instance("i-one"))
+    stage.advance(32 * 86_400)
+
+    stage.cloud.ecs.lifecycle.release(stage.cloud.ecs.find_instance("i-two"))
+
+    metrics = stage.cloud.cms.metrics
+    assert ("i-one" in metrics._lives, len(metrics._gauges)) == (False, 0)
+
+
+def test_values_that_come_late_stand_at_their_own_time() -> None:
+    stage = Stage()
+    now = stage.cloud.clock.now()
+    metrics = stage.cloud.cms.metrics
+    for minutes in (0, -3, -1, -60 * 24 * 40):
+        at = now + timedelta(minutes=minutes)
+        metrics.put("acs_customMetric_1", "depth", Point(at=at, dimensions={}, values={"Value": float(minutes)}))
+
+    found = metrics.points(
+        "acs_customMetric_1", "depth", [], since=now - timedelta(days=100), until=now, period=timedelta(minutes=1)
+    )
+
+    assert [point.values["Value"] for point in found] == [-3, -1, 0]
 
 
 def test_dimensions_are_not_json_and_time_is_in_milliseconds_or_not() -> None:
