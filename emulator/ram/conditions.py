@@ -14,9 +14,12 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+KEYS: Final = ("acs:CurrentTime", "acs:SourceIp", "acs:SecureTransport", "acs:MFAPresent", "sts:ExternalId")
+TAG_KEYS: Final = ("ecs:tag/", "acs:ResourceTag/")  # the tag's own key follows
 
-class UnknownOperator(ValueError):
-    """The message names the operator, and those that are modelled."""
+
+class UnknownCondition(ValueError):
+    """The message names the operator or key, and those that are modelled."""
 
 
 def _number(text: str) -> float:
@@ -88,17 +91,23 @@ def _fits(test: _Test, actual: str, wanted: str) -> bool:
 
 
 def parse_conditions(block: Any) -> tuple[Condition, ...]:
-    """Raises UnknownOperator."""
+    """Raises UnknownCondition, also for a key that the emulator knows nothing of: a negated operator would be met by
+    every request, and so allow what the cloud denies."""
     if not isinstance(block, Mapping):
-        raise UnknownOperator("Condition must be an object: operator, key, values")
+        raise UnknownCondition("Condition must be an object: operator, key, values")
     found = []
     for operator, keys in block.items():
         if operator not in OPERATORS:
-            raise UnknownOperator(f"the condition operator {operator!r} is not one of {', '.join(OPERATORS)}")
-        if not isinstance(keys, Mapping):
-            raise UnknownOperator(f"Condition.{operator} must be an object: key, values")
+            raise UnknownCondition(f"the condition operator {operator!r} is not one of {', '.join(OPERATORS)}")
+        if not isinstance(keys, Mapping) or not keys:
+            raise UnknownCondition(f"Condition.{operator} must be an object: key, values")
         for key, values in keys.items():
+            if key not in KEYS and not (isinstance(key, str) and key.startswith(TAG_KEYS)):
+                known = ", ".join((*KEYS, *(f"{prefix}KEY" for prefix in TAG_KEYS)))
+                raise UnknownCondition(f"the condition key {key!r} is not modelled; these are: {known}")
             listed = values if isinstance(values, list) else [values]
+            if not listed or not all(isinstance(value, str | bool | int | float) for value in listed):
+                raise UnknownCondition(f"Condition.{operator}.{key} must be a value or a list of values")
             found.append(Condition(operator=operator, key=key, values=tuple(_text(value) for value in listed)))
     return tuple(found)
 

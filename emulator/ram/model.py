@@ -72,7 +72,7 @@ class Ram:
             account=owner,
             id=self._id_of(self._roles.get((owner, name))),
             statements=_statements(name, policies),
-            trust=None if trust is None else parse(trust, f"trust policy of {name}"),
+            trust=None if trust is None else parse(trust, f"trust policy of {name}", trust=True),
             max_session=max_session,
         )
         self._roles[owner, name] = role
@@ -141,7 +141,10 @@ class Ram:
 
     def _decide_call(self, call: Call, service: str) -> tuple[Decision, str]:
         def touched() -> tuple[str, ...]:
-            realm = self._cloud.realm(call.caller.account, call.region)
+            # Snapshot policies' own spelling of where they are to act, whatever endpoint was called.
+            elsewhere = call.params.get("regionId", "")
+            region = elsewhere if elsewhere in self._cloud.regions else call.region
+            realm = self._cloud.realm(call.caller.account, region)
             return resources.resources(realm, service, call.action, call.params)
 
         return self.decide(call.caller, f"{service}:{call.action}", touched)
@@ -270,9 +273,9 @@ class Ram:
 class _Circumstances(Mapping[str, str]):
     """What conditions can ask of one request; looked up only when one does.
 
-    Keys: acs:CurrentTime, acs:SourceIp, acs:SecureTransport (always false: the emulator speaks HTTP), acs:MFAPresent,
-    acs:PrincipalARN, and the tags of an ECS resource as ecs:tag/KEY and acs:ResourceTag/KEY. Not modelled: request tags
-    (acs:RequestTag), acs:SourceVpc.
+    Keys (`conditions.KEYS`): acs:CurrentTime, acs:SourceIp, acs:SecureTransport (always false: the emulator speaks
+    HTTP), acs:MFAPresent (always false), and the tags of an ECS resource as ecs:tag/KEY and acs:ResourceTag/KEY. Not
+    modelled, and refused when a policy is read: all others, such as acs:RequestTag, acs:SourceVpc, acs:PrincipalARN.
     """
 
     def __init__(self, cloud: "Cloud", caller: Caller | Key, resource: str, given: Mapping[str, str]) -> None:

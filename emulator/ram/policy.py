@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from emulator.ram.conditions import Condition, UnknownOperator, parse_conditions
+from emulator.ram.conditions import Condition, UnknownCondition, parse_conditions
 from emulator.wire import strict_json
 
 VERSION: Final = "1"
@@ -90,8 +90,10 @@ def _expression(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(parts.get(char) or re.escape(char) for char in pattern), re.DOTALL)
 
 
-def parse(document: str | Mapping[str, Any], name: str = "policy") -> tuple[Statement, ...]:
-    """The statements of a policy document. Raises PolicyError."""
+def parse(document: str | Mapping[str, Any], name: str = "policy", *, trust: bool = False) -> tuple[Statement, ...]:
+    """The statements of a policy document; of a role's trust policy, those say whom they mean instead of what.
+
+    Raises PolicyError."""
     if isinstance(document, str):
         try:
             document = strict_json.parse(document)
@@ -107,10 +109,10 @@ def parse(document: str | Mapping[str, Any], name: str = "policy") -> tuple[Stat
     listed = [listed] if isinstance(listed, Mapping) else listed
     if not isinstance(listed, list) or not listed:
         raise PolicyError(f"{name}: Statement must be a list of statements, and not an empty one")
-    return tuple(_statement(part, f"{name}: Statement[{number}]") for number, part in enumerate(listed))
+    return tuple(_statement(part, f"{name}: Statement[{number}]", trust) for number, part in enumerate(listed))
 
 
-def _statement(part: Any, where: str) -> Statement:
+def _statement(part: Any, where: str, trust: bool) -> Statement:
     if not isinstance(part, Mapping):
         raise PolicyError(f"{where}: expected an object")
     if strangers := set(part) - _STATEMENT_KEYS:
@@ -118,6 +120,8 @@ def _statement(part: Any, where: str) -> Statement:
     if part.get("Effect") not in ("Allow", "Deny"):
         raise PolicyError(f"{where}: Effect must be Allow or Deny, not {part.get('Effect')!r}")
     actions, except_actions = _one_of(part, "Action", "NotAction", where)
+    if trust != ("Principal" in part):
+        raise PolicyError(f"{where}: " + ("Principal is missing" if trust else "Principal belongs in a trust policy"))
     principals = tuple(_principals(part.get("Principal"), where))
     resources: tuple[str, ...] = ("*",)
     except_resources = False
@@ -127,8 +131,8 @@ def _statement(part: Any, where: str) -> Statement:
         if action != "*" and ":" not in action:
             raise PolicyError(f"{where}: the action {action!r} is not of the form service:Action")
     try:
-        conditions = parse_conditions(part.get("Condition") or {})
-    except UnknownOperator as error:
+        conditions = parse_conditions(part.get("Condition", {}))
+    except UnknownCondition as error:
         raise PolicyError(f"{where}: {error}") from error
     return Statement(
         allows=part["Effect"] == "Allow",

@@ -29,7 +29,8 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Role:
-    """`trust` says who may take it on; None: whoever is permitted to assume it (an emulator's convenience)."""
+    """`trust` says who may take it on; None: whoever of its account is permitted to assume it, and every service (an
+    emulator's convenience)."""
 
     name: str
     account: str
@@ -44,9 +45,9 @@ class Role:
 
     def trusts(self, kind: str, names: Iterator[str] | tuple[str, ...], context: Mapping[str, str]) -> bool:
         """Whether one of these names (of `kind` RAM, Service or Federated) may take the role on."""
-        if self.trust is None:
-            return True
         wanted = set(names)
+        if self.trust is None:
+            return kind != "RAM" or self.account in wanted
         allowed = False
         for statement in self.trust:
             named = any(k == kind and _same(who, wanted) for k, who in statement.principals)

@@ -9,6 +9,7 @@ parameter that names the resource only by way of another one.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from emulator.ram import rows
@@ -52,6 +53,8 @@ def resources(realm: "Realm", service: str, action: str, params: Mapping[str, st
         return ("*",)
     row = ROWS.get(service, {}).get(action, ("*",))
     found = [name for part in row for name in _names(realm, service, part, params)]
+    if row and not found:  # all that it could touch was left out: that must not be less than naming it
+        found = list(_names(realm, service, row[0].rstrip("?"), {}))
     return tuple(dict.fromkeys(found))
 
 
@@ -75,23 +78,23 @@ def _names(realm: "Realm", service: str, part: str, params: Mapping[str, str]) -
 
 
 def _values(params: Mapping[str, str], name: str) -> list[str]:
+    """All values, whatever their numbers: an operation reads `Id.1` and `Id.3` even where there is no `Id.2`."""
     if ".N" not in name:
         text = params.get(name, "")
-        if not text.startswith("["):
+        if not text.lstrip().startswith("["):
             return [text] if text else []
         try:
             listed = strict_json.parse(text)
         except ValueError:
             return [text]
         return [str(item) for item in listed]
-    before, _, after = name.partition(".N")
-    found: list[str] = []
-    number = 1
-    while any(key == f"{before}.{number}" or key.startswith(f"{before}.{number}.") for key in params):
-        if value := params.get(f"{before}.{number}{after}"):
-            found.append(value)
-        number += 1
-    return found
+    wanted = _numbered(name)
+    return [value for key, value in params.items() if value and wanted.fullmatch(key)]
+
+
+@lru_cache(maxsize=256)
+def _numbered(name: str) -> re.Pattern[str]:
+    return re.compile(re.escape(name).replace(r"\.N", r"\.[0-9]+"))
 
 
 # Resources that a parameter names only by way of another ----------------------------------------------------------

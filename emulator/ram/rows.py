@@ -29,6 +29,7 @@ CreateDisk                     disk/* snapshot/SnapshotId? instance/InstanceId?
 CreateImage                    image/* snapshot/SnapshotId? instance/InstanceId?
                                snapshot/DiskDeviceMapping.N.SnapshotId?
 CreateInstance                 instance/* image/ImageId securitygroup/SecurityGroupId vpc:vswitch/VSwitchId
+                               snapshot/DataDisk.N.SnapshotId? keypair/KeyPairName?
 CreateNetworkInterface         eni/* securitygroup/SecurityGroupId? securitygroup/SecurityGroupIds.N?
                                vpc:vswitch/VSwitchId
 CreateSecurityGroup            securitygroup/* vpc:vpc/VpcId?
@@ -94,7 +95,7 @@ LeaveSecurityGroup             securitygroup/SecurityGroupId instance/InstanceId
 ListTagResources               @tagged
 LockSnapshot                   snapshot/SnapshotId
 ModifyAutoSnapshotPolicyEx     snapshotpolicy/autoSnapshotPolicyId
-ModifyDiskAttribute            disk/DiskId disk/DiskIds.N?
+ModifyDiskAttribute            disk/DiskId? disk/DiskIds.N?
 ModifyImageAttribute           image/ImageId
 ModifyImageSharePermission     image/ImageId
 ModifyInstanceAttribute        instance/InstanceId
@@ -104,7 +105,7 @@ ModifyInstanceVpcAttribute     instance/InstanceId vpc:vswitch/VSwitchId
 ModifyNetworkInterfaceAttribute eni/NetworkInterfaceId
 ModifySecurityGroupAttribute   securitygroup/SecurityGroupId
 ModifySecurityGroupPolicy      securitygroup/SecurityGroupId
-ModifySnapshotAttribute        snapshot/SnapshotId snapshot/SnapshotIds.N?
+ModifySnapshotAttribute        snapshot/SnapshotId
 ModifySnapshotCategory         snapshot/SnapshotId
 ModifySnapshotGroup            snapshotgroup/SnapshotGroupId
 ReInitDisk                     disk/DiskId
@@ -122,7 +123,9 @@ RevokeSecurityGroupEgress      securitygroup/SecurityGroupId
 RunCommand                     command/* instance/InstanceId.N
 RunInstances                   instance/* image/ImageId? securitygroup/SecurityGroupId?
                                securitygroup/SecurityGroupIds.N? vpc:vswitch/VSwitchId? snapshot/DataDisk.N.SnapshotId?
-                               keypair/KeyPairName?
+                               securitygroup/NetworkInterface.N.SecurityGroupId?
+                               securitygroup/NetworkInterface.N.SecurityGroupIds.N?
+                               vpc:vswitch/NetworkInterface.N.VSwitchId? keypair/KeyPairName?
 SendFile                       instance/InstanceId.N
 StartInstance                  instance/InstanceId
 StartInstances                 instance/InstanceId.N
@@ -186,7 +189,7 @@ DescribeZoneRecords            zone/ZoneId
 DescribeZoneVpcTree            zone/*
 DescribeZones                  zone/*
 SetProxyPattern                zone/ZoneId
-SetZoneLbaStatus               @zone
+SetZoneLbaStatus               zone/ZoneId
 SetZoneRecordStatus            @zone
 UpdateRecordRemark             @zone
 UpdateZoneRecord               @zone

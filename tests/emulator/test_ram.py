@@ -22,12 +22,14 @@ from emulator.fc import signature
 from emulator.fc.queue import Refused
 from emulator.keys import Key
 from emulator.ram.policy import PolicyError, evaluate, parse
-from emulator.ram.resources import has_row, resources
+from emulator.ram.principals import names_of
+from emulator.ram.resources import ROWS, has_row, resources
 from emulator.ram.tables import tables
 from emulator.seed import SeedError, load_text
 from emulator.server import Options, build_cloud
 from emulator.testing import Local, mock_aliyun
-from emulator.wire.call import Caller
+from emulator.wire.call import Call, Caller
+from emulator.wire.declare import parameters_of
 from emulator.wire.services import VERSIONS
 
 ACCOUNT = "1000000000000001"
@@ -59,6 +61,12 @@ def deny(action: str | list[str], resource: str | list[str] = "*", **more: Any) 
         (policy({"Effect": "Allow", "Action": "ecs:*"}), "either Resource or NotResource"),
         (policy(allow("DescribeDisks")), "service:Action"),
         (policy(allow("*", Condition={"StringResembles": {"acs:SourceIp": "1"}})), "StringResembles"),
+        (policy(allow("*", Condition={"StringNotEquals": {"acs:SourceVpc": "vpc-1"}})), "acs:SourceVpc"),
+        (policy(deny("*", Condition={"StringEquals": {"acs:SourceIp": []}})), "a list of values"),
+        (policy(deny("*", Condition={"StringEquals": {}})), "key, values"),
+        (policy(allow("*", Condition=[])), "Condition must be"),
+        (policy(allow("*", Condition=None)), "Condition must be"),
+        (policy({"Effect": "Allow", "Action": "*", "Principal": {"RAM": "*"}}), "trust policy"),
         (policy(allow("*", Sidd="x")), "unknown keys"),
     ],
 )
@@ -109,8 +117,8 @@ CONDITIONS = [
     ({"StringEqualsIgnoreCase": {"ecs:tag/role": "APP"}}, True),
     ({"StringEquals": {"ecs:tag/none": "x"}}, False),
     ({"StringNotEquals": {"ecs:tag/none": "x"}}, True),
-    ({"NumericLessThan": {"n": "10"}}, True),
-    ({"NumericGreaterThanEquals": {"n": 8}}, False),
+    ({"NumericLessThan": {"ecs:tag/n": "10"}}, True),
+    ({"NumericGreaterThanEquals": {"ecs:tag/n": 8}}, False),
     ({"StringEquals": {"ecs:tag/role": "app"}, "Bool": {"acs:SecureTransport": "true"}}, False),
 ]
 
@@ -122,7 +130,7 @@ def test_a_condition(condition: dict[str, Any], met: bool) -> None:
         "acs:CurrentTime": "2026-03-02T00:00:00Z",
         "acs:SecureTransport": "false",
         "ecs:tag/role": "app",
-        "n": "7",
+        "ecs:tag/n": "7",
     }
     decision = evaluate(parse(policy(allow("*", Condition=condition))), "ecs:StopInstance", "*", context)
     assert (decision.allowed, decision.conditional) == (met, True)
@@ -169,14 +177,57 @@ TOUCHES = [
         {"LoadBalancerId": "lb-1", "BackendServers": '["i-1"]'},
         ["slb:loadbalancer/lb-1", "ecs:instance/i-1"],
     ),
+    ("ecs", "StopInstances", {"InstanceId.1": "i-1", "InstanceId.3": "i-3"}, ["ecs:instance/i-1", "ecs:instance/i-3"]),
+    ("ecs", "AttachInstanceRamRole", {"InstanceIds": ' ["i-1"]'}, ["ecs:instance/i-1"]),
+    ("ecs", "ModifyDiskAttribute", {"DiskIds.1": "d-1"}, ["ecs:disk/d-1"]),
+    ("ecs", "ModifyDiskAttribute", {}, ["ecs:disk/*"]),
+    (
+        "ecs",
+        "RunInstances",
+        {"NetworkInterface.1.SecurityGroupIds.2": "sg-2", "NetworkInterface.1.SecurityGroupId": "sg-1",
+         "NetworkInterface.1.VSwitchId": "vsw-1"},
+        ["ecs:instance/*", "ecs:securitygroup/sg-1", "ecs:securitygroup/sg-2", "vpc:vswitch/vsw-1"],
+    ),
     ("sts", "GetCallerIdentity", {}, []),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("service", "action", "params", "touched"), TOUCHES, ids=[t[1] for t in TOUCHES])
+@pytest.mark.parametrize(
+    ("service", "action", "params", "touched"), TOUCHES, ids=[f"{t[1]} {' '.join(t[2])}" for t in TOUCHES]
+)
 def test_what_a_call_touches(service: str, action: str, params: dict[str, str], touched: list[str]) -> None:
     wanted = [f"acs:{s}:cn-hangzhou:{ACCOUNT}:{rest}" for s, rest in (text.split(":") for text in touched)]
     assert list(resources(Cloud().home, service, action, params)) == wanted
+
+
+def test_every_row_names_parameters_that_its_operation_reads() -> None:
+    strangers = []
+    for (version, action), operation in Cloud().home.operations.items():
+        for part in ROWS[VERSIONS[version]].get(action, ()):
+            name = part.partition("/")[2].rstrip("?")
+            if name not in ("", "*") and name not in parameters_of(operation):
+                strangers.append((action, name))
+    assert strangers == [], "nobody can name that resource: the call is always judged on all of its kind"
+
+
+def test_a_snapshot_policy_is_judged_where_it_is_whatever_endpoint_was_called() -> None:
+    cloud = Cloud()
+    cloud.ram.role("r", policy(allow("ecs:*", "acs:ecs:cn-hangzhou:*:*")))
+    key = key_of(cloud, "r")
+    caller = Caller(account=ACCOUNT, access_key=key.id, role="r")
+    for region, allowed in (("cn-hangzhou", True), ("cn-shanghai", False)):
+        params = {"regionId": region, "autoSnapshotPolicyId": "sp-1"}
+        call = Call(
+            version="2014-05-26", action="DeleteAutoSnapshotPolicy", region="cn-hangzhou", params=params, caller=caller
+        )
+        assert cloud.ram.permits(call, "ecs") is allowed, region
+
+
+def test_a_role_that_names_nobody_trusts_its_own_account_and_services_only() -> None:
+    role = Cloud().ram.role("r", policy(allow("*")))
+    assert role.trusts("RAM", names_of(ACCOUNT, None), {})
+    assert role.trusts("Service", ("fc.aliyuncs.com",), {})
+    assert not role.trusts("RAM", names_of("2000000000000002", None), {})
 
 
 def test_a_record_is_judged_by_its_zone_and_names_have_no_region() -> None:
