@@ -172,7 +172,8 @@ class Metrics:
             for listener in balancer.listeners.values():
                 if not listener.check.enabled:
                     continue
-                count = float(sum(slb.health(balancer, listener, server) == wanted for server in balancer.backends))
+                members = slb.members(balancer, listener)
+                count = float(sum(slb.health(balancer, listener, member.key) == wanted for member in members))
                 yield Point(
                     at=now,
                     dimensions={
