@@ -330,7 +330,8 @@ class Snapshots:
     def modify(
         self, id: str, *, name: str | None = None, description: str | None = None, retention_days: int | None = None
     ) -> None:
-        """RetentionDays can only be extended, and counts from creation."""
+        """RetentionDays counts from creation. One that is set can only be extended; one that is kept for ever can be
+        given one, as the members of a group have to be (which may well end at once)."""
         snapshot = self.find(id)
         if name is None and description is None and retention_days is None:
             raise ApiError("NoAttributeToModify", "No attribute is given.")
@@ -347,10 +348,10 @@ class Snapshots:
         if not snapshot.available:
             raise ApiError("IncorrectDiskStatus.CreatingSnapshot", f"{id} is still being created.")
         if retention_days is not None:
-            if snapshot.retention_days is None or retention_days < snapshot.retention_days:
+            if snapshot.retention_days is not None and retention_days < snapshot.retention_days:
                 raise ApiError(
                     "InvalidOperation.DecreaseRetentionDaysUnsupported",
-                    f"{id} is kept for {snapshot.retention_days or 'ever'}; this can only be extended.",
+                    f"{id} is kept for {snapshot.retention_days} days; this can only be extended.",
                 )
             snapshot.retention_days = retention_days
             self._plan_release(snapshot)
