@@ -74,7 +74,7 @@ class Contents:
             if snapshot.id in self._ecs.snapshots.shelf:
                 disk.volume.roll_back(snapshot.layer)
             else:
-                disk.volume = taken
+                self._put(disk, taken)
             disk.size_gib, disk.pending_gib = snapshot.size_gib, None
 
         self._rewrite(disk, "ResetDisk", taken.used_bytes, done, shown=self.shown_while_resetting)
@@ -116,7 +116,7 @@ class Contents:
         fresh = self._as_made(disk)
 
         def done() -> None:
-            disk.volume = fresh
+            self._put(disk, fresh)
             if starts and instance.state == "Stopped":
                 self._ecs.clock.call_later(timedelta(0), lambda: self._start(instance), f"{instance.id} starts")
 
@@ -203,12 +203,18 @@ class Contents:
         self._rewrite(fresh, "ReplaceSystemDisk", fresh.volume.used_bytes, lambda: None)
         return fresh
 
-    # Both -----------------------------------------------------------------------------------------------------
+    # All of them -----------------------------------------------------------------------------------------------------
 
     def _check_stopped(self, instance: "Instance", action: str) -> None:
         operation_locks.check(instance, action)
         if instance.state != "Stopped":
             raise ApiError("IncorrectInstanceStatus", f"{instance.id} is {instance.state}, not Stopped.", 403)
+
+    def _put(self, disk: Disk, volume: Volume) -> None:
+        """Contents that no snapshot of this disk knows: the next one is full."""
+        disk.volume.leave()
+        self._ecs.snapshots.chains.weigh(disk.id)
+        disk.volume = volume
 
     def _rewrite(
         self, disk: Disk, operation: str, size: int, effect: Callable[[], None], *, shown: str | None = "ReIniting"
