@@ -11,11 +11,10 @@ from emulator.cloud import Cloud
 from emulator.faults.fault import Fault
 from emulator.slb.model import Backend as Member
 from emulator.testing import mock_aliyun
-from emulator.wire.call import ApiError
 from shared.adapters.credentials import Credentials
 from shared.adapters.sdk import Endpoint
 from shared.adapters.slb import SlbBalancer
-from shared.domain.errors import DrError, NotFound, Permanent, QuotaReached, Retryable
+from shared.domain.errors import NotFound, Permanent, QuotaReached, Retryable
 from shared.domain.ids import InstanceId, LoadBalancerId
 from shared.ports.balancer import Backend, Balancer, Health
 from tests.contract.faults import RPC, Mishap, Read, Write, hold_read, hold_write, with_faults
@@ -162,22 +161,11 @@ def test_a_server_is_as_well_as_on_its_worst_listener(door: Door) -> None:
 
 
 @pytest.mark.parametrize(
-    ("refusal", "error"),
-    [
-        (ApiError("ServiceIsConfiguring", "Wait.", 400), Retryable),
-        (ApiError("BackendServer.configuring", "Wait.", 409), Retryable),
-        (ApiError("SystemBusy", "Wait.", 449), Retryable),
-    ],
-    ids=lambda value: getattr(value, "code", ""),
+    ("code", "status"), [("ServiceIsConfiguring", 400), ("BackendServer.configuring", 409), ("SystemBusy", 449)]
 )
-def test_a_busy_balancer_is_asked_again_later(
-    door: Door, monkeypatch: pytest.MonkeyPatch, refusal: ApiError, error: type[DrError]
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise refusal
-
-    monkeypatch.setattr(door.cloud.slb, "set_weights", refuse)
-    with pytest.raises(error):
+def test_a_busy_balancer_is_asked_again_later(door: Door, code: str, status: int) -> None:
+    refuse = Fault(kind="error", action="SetBackendServers", code=code, status=status)
+    with with_faults(door.cloud, door.run, refuse), pytest.raises(Retryable):
         door.balancer.set_weight(LB, ONE, weight=1)
 
 

@@ -9,7 +9,6 @@ import pytest
 from emulator.cloud import Cloud
 from emulator.faults.fault import Fault
 from emulator.testing import mock_aliyun
-from emulator.wire.call import ApiError
 from shared.adapters.credentials import Credentials
 from shared.adapters.pvtz import PvtzNames
 from shared.adapters.sdk import Endpoint
@@ -156,24 +155,13 @@ def test_the_last_writer_wins(door: Door) -> None:
 
 
 @pytest.mark.parametrize(
-    ("refusal", "error"),
-    [
-        (ApiError("System.Busy", "Busy.", 400), Retryable),
-        (ApiError("Throttling.User", "Slow down.", 400), Retryable),
-        (ApiError("Forbidden.RAM", "No.", 403), Forbidden),
-    ],
-    ids=lambda value: getattr(value, "code", ""),
+    ("code", "status", "error"),
+    [("System.Busy", 400, Retryable), ("Throttling.User", 400, Retryable), ("Forbidden.RAM", 403, Forbidden)],
 )
-def test_a_refusal_comes_out_in_our_words(
-    door: Door, monkeypatch: pytest.MonkeyPatch, refusal: ApiError, error: type[DrError]
-) -> None:
+def test_a_refusal_comes_out_in_our_words(door: Door, code: str, status: int, error: type[DrError]) -> None:
     record = door.record()
-
-    def refuse(*_: object, **__: object) -> None:
-        raise refusal
-
-    monkeypatch.setattr(door.cloud.pvtz, "update_record", refuse)
-    with pytest.raises(error):
+    refuse = Fault(kind="error", action="UpdateZoneRecord", code=code, status=status)
+    with with_faults(door.cloud, door.run, refuse), pytest.raises(error):
         door.names.rebind(record, value="127.77.2.21")
 
 
