@@ -17,6 +17,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from emulator.cloud import Cloud
+from emulator.pvtz.resolver import CachingResolver
 from emulator.server import Options, Server
 
 T = TypeVar("T")
@@ -41,6 +42,12 @@ class Local:
             return fn()
 
         return asyncio.run_coroutine_threadsafe(call(), self._loop).result(PATIENCE_SECONDS)
+
+    def resolver(self, *, forever: bool = False) -> CachingResolver:
+        """A client that remembers names for their TTL, or for ever."""
+        if self.dns is None:
+            raise RuntimeError("this cloud answers no DNS")
+        return CachingResolver(self.dns, now=self.cloud.clock.now, forever=forever)
 
     def advance(self, seconds: float) -> None:
         """Jump the emulated clock; returns when everything due has run and all is quiet."""

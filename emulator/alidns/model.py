@@ -37,6 +37,7 @@ class Domain:
     weights: dict[tuple[str, str], bool] = field(default_factory=dict)  # (host in lower case, type) -> open
     forbidden: bool = False  # banned by the authorities
     black_hole: bool = False  # under attack
+    records_at_most: int = 100_000  # assumption: QuotaExceeded.Record is documented without a number
     behind: list[Lagging] = field(default_factory=list)
     updated: datetime
 
@@ -65,8 +66,6 @@ class Alidns:
         self.changes: list[Change] = []
         self.propagation = timedelta(0)
         """For so long name servers still answer what was before a change (undocumented: "seconds"); tests choose."""
-        self.records_at_most = 100_000
-        """Of one domain (assumption; the documentation has QuotaExceeded.Record without a number)."""
         self._domain_of: dict[str, str] = {}
         self._next_record = FIRST_RECORD
 
@@ -138,8 +137,8 @@ class Alidns:
             created=now, updated=now,
         )  # fmt: skip
         self._check(owner, record)
-        if len(owner.records) >= self.records_at_most:
-            raise ApiError("QuotaExceeded.Record", f"{owner.name} has {self.records_at_most} records, the most it may.")
+        if len(owner.records) >= owner.records_at_most:
+            raise ApiError("QuotaExceeded.Record", f"{owner.name} has {len(owner.records)} records, the most it may.")
         self._next_record += 1
         self._domain_of[record.id] = owner.name
         self._store(owner, record, "ADD", _say(record), client_ip)

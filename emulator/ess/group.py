@@ -31,6 +31,16 @@ DEFAULT_WEIGHT: Final = 50
 """Of a member in a load balancer, unless the group says otherwise; the balancer's own default is 100."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerGroup:
+    """A vServer group that members join at one port."""
+
+    id: str
+    balancer: str
+    port: int
+    weight: int | None = None  # None: the default
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Member:
     instance_id: str
@@ -65,6 +75,7 @@ class ScalingGroup:
     vswitch_ids: tuple[str, ...] = ()
     multi_az: str = "PRIORITY"
     balancers: dict[str, int | None] = field(default_factory=dict)  # weight None: the default
+    server_groups: dict[tuple[str, int], ServerGroup] = field(default_factory=dict)  # by (vServer group, port)
     removal_policies: tuple[str, ...] = ("OldestScalingConfiguration", "OldestInstance")
     health_checks: tuple[str, ...] = ("ECS",)
     configuration_id: str = ""

@@ -21,6 +21,7 @@ from emulator.ess.group import (
     STANDBY,
     Member,
     ScalingGroup,
+    ServerGroup,
 )
 from emulator.ess.launching import Launching
 from emulator.ess.membership import Membership
@@ -239,6 +240,14 @@ class Scaling:
     ) -> Activity:
         activity = self._begin(group, "", cause, f"Detach {len(balancers)} load balancers", trigger, group.total)
         self.membership.leave(group, group.members, balancers=balancers)
+        self.ended(group, activity, done=group.total)
+        return activity
+
+    def leave_server_groups(
+        self, group: ScalingGroup, gone: Sequence[ServerGroup], *, cause: str, trigger: Trigger
+    ) -> Activity:
+        activity = self._begin(group, "", cause, f"Detach {len(gone)} vServer groups", trigger, group.total)
+        self.membership.leave_server_groups(group.members, gone)
         self.ended(group, activity, done=group.total)
         return activity
 

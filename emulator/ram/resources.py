@@ -116,13 +116,25 @@ def _zone(realm: "Realm", params: Mapping[str, str]) -> Iterator[str]:
 
 
 def _domain(realm: "Realm", params: Mapping[str, str]) -> Iterator[str]:
-    """Assumption: calls with nothing but a RecordId are judged on `domain/*`."""
-    yield arn("alidns", realm.region, realm.account, f"domain/{params.get('DomainName') or '*'}")
+    """A public record's domain. Of a record that does not exist: any (as for private ones)."""
+    record = params.get("RecordId", "")
+    owner = next((domain.name for domain in realm.alidns.domains.values() if record in domain.records), "*")
+    yield arn("alidns", realm.region, realm.account, f"domain/{params.get('DomainName') or owner}")
+
+
+def _subdomain(realm: "Realm", params: Mapping[str, str]) -> Iterator[str]:
+    """The domain that a full name ends with, unless it is given."""
+    labels = params.get("SubDomain", "").rstrip(".").lower().split(".")
+    ends = [".".join(labels[cut:]) for cut in range(len(labels))]
+    owner = next((end for end in ends if end in realm.alidns.domains), "*")
+    yield arn("alidns", realm.region, realm.account, f"domain/{params.get('DomainName') or owner}")
 
 
 def _vservergroup(realm: "Realm", params: Mapping[str, str]) -> Iterator[str]:
     """Assumption: a server group is judged by its load balancer, of which the call need not know the id."""
-    yield arn("slb", realm.region, realm.account, f"loadbalancer/{params.get('LoadBalancerId') or '*'}")
+    named = params.get("VServerGroupId", "")
+    owner = next((one.id for one in realm.slb.balancers.values() if named in realm.slb.groups.ids(one.id)), "*")
+    yield arn("slb", realm.region, realm.account, f"loadbalancer/{params.get('LoadBalancerId') or owner}")
 
 
 def _servers(realm: "Realm", params: Mapping[str, str]) -> Iterator[str]:
@@ -162,6 +174,7 @@ _LOOKUPS: Final[Mapping[str, Callable[["Realm", Mapping[str, str]], Iterator[str
     "@tagged": _tagged,
     "@zone": _zone,
     "@domain": _domain,
+    "@subdomain": _subdomain,
     "@vservergroup": _vservergroup,
     "@servers": _servers,
     "@bound": _bound,

@@ -209,8 +209,8 @@ DescribeDomainRecordInfo       @domain
 DescribeDomainRecords          domain/DomainName
 DescribeDomains                domain/*
 DescribeRecordLogs             domain/DomainName
-DescribeSubDomainRecords       domain/*
-SetDNSSLBStatus                domain/*
+DescribeSubDomainRecords       @subdomain
+SetDNSSLBStatus                @subdomain
 SetDomainRecordStatus          @domain
 UpdateDNSSLBWeight             @domain
 UpdateDomainRecord             @domain

@@ -57,6 +57,10 @@ class Forwarder:
         else:
             self._port.sound()
 
+    def shut(self) -> None:
+        """Refuse from now on; the address may be bound again at once."""
+        self._port.shut()
+
     async def close(self) -> None:
         await self._port.close()
 

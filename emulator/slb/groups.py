@@ -42,6 +42,9 @@ class ServerGroups:
     def of(self, balancer: str) -> list[ServerGroup]:
         return [group for group in self._groups.values() if group.balancer == balancer]
 
+    def ids(self, balancer: str) -> set[str]:
+        return {group.id for group in self.of(balancer)}
+
     def members_of(self, balancer: str) -> int:
         return sum(len(group.members) for group in self.of(balancer))
 

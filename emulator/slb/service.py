@@ -1,15 +1,19 @@
 """Load balancing as it runs beside the server: one forwarder per listener, and the health checks."""
 
 import asyncio
+import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from emulator.network.port import AddressMissing
 from emulator.slb.forwarder import Forwarder
 from emulator.slb.health import HealthChecks
 from emulator.slb.model import ACTIVE, Balancer
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
+
+log = logging.getLogger(__name__)
 
 ZONE_SWITCH: Final = timedelta(seconds=20)
 """How long a balancer stays silent when its serving zone does (documented: within 30 s; 20 s is an assumption)."""
@@ -47,9 +51,14 @@ class LoadBalancing:
         await asyncio.gather(*self._closing, return_exceptions=True)
 
     def _changed(self) -> None:
-        if self._running:
+        if not self._running:
+            return
+        try:
             self._match()
-            self._health.refresh()
+        except AddressMissing as error:
+            # An address that is not on this machine: the API has the balancer, its traffic has nowhere to go.
+            log.warning("slb.not_served", extra={"error": str(error)})
+        self._health.refresh()
 
     def _match(self) -> None:
         """Open what is missing, close what is too much. What is stopped refuses (assumption)."""
@@ -62,7 +71,9 @@ class LoadBalancing:
         }
         for key in self._forwarders.keys() - wanted.keys():
             self._cloud.slb.endpoints.pop(key, None)
-            task = asyncio.get_running_loop().create_task(self._forwarders.pop(key).close())
+            forwarder = self._forwarders.pop(key)
+            forwarder.shut()  # at once: the next change may open it again
+            task = asyncio.get_running_loop().create_task(forwarder.close())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
         for key, (balancer, listener) in wanted.items():

@@ -4,6 +4,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from emulator.ecs.rules import iso_minutes
+from emulator.ess.api import server_groups
 from emulator.ess.api.answers import PAGING, TOKEN_ERRORS, cause, once, page, trigger, weights
 from emulator.ess.group import (
     ACTIVE,
@@ -211,7 +212,7 @@ class Groups:
             "VSwitchIds": list(group.vswitch_ids),
             "LoadBalancerIds": list(group.balancers),
             "LoadBalancerConfigs": [{"LoadBalancerId": one, "Weight": weight} for one, weight in weighed.items()],
-            "VServerGroups": [],
+            "VServerGroups": server_groups.shown(group.server_groups.values()),
             "RemovalPolicies": list(group.removal_policies),
             "MultiAZPolicy": group.multi_az,
             "ScalingPolicy": "release",

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from emulator.ecs.rules import iso_minutes
 from emulator.ess.activity import Activity
+from emulator.ess.api import server_groups
 from emulator.ess.api.answers import PAGING, TOKEN_ERRORS, cause, once, page, trigger
 from emulator.ess.rule import PERCENT, SIMPLE, STEP, ScalingRule, Step, check, wanted
 from emulator.wire import params
@@ -214,6 +215,47 @@ class Sizes:
                 return {}
             activity = self._ess.scaling.leave_balancers(group, gone, cause=cause(call), trigger=trigger(call))
             return {"ScalingActivityId": activity.id}
+
+        return once(self._ess, call, detach)
+
+    @reads("ScalingGroupId", *server_groups.PARAMETERS, "ForceAttach", "ClientToken")
+    @raises(*GROUP, BUSY, *BALANCER, *TOKEN_ERRORS)
+    def AttachVServerGroups(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
+        """Members join each vServer group at the port that is named: future ones, and with ForceAttach present ones at
+        once. Done when it answers, though real activities take their time (assumption)."""
+
+        def attach() -> dict[str, Any]:
+            group = self._ess.active_group(params.required(call.params, "ScalingGroupId"))
+            new = server_groups.named(call)
+            if not new:
+                raise params.missing("VServerGroups")
+            self._ess.scaling.membership.check_server_groups(group.vpc_id, new)
+            self._ess.scaling.activities.check_idle(group)
+            group.server_groups.update({(one.id, one.port): one for one in new})
+            if params.boolean(call.params, "ForceAttach", False):
+                self._ess.scaling.join_balancers(
+                    group, [one.id for one in new], cause=cause(call), trigger=trigger(call)
+                )
+            return {}
+
+        return once(self._ess, call, attach)
+
+    @reads("ScalingGroupId", *server_groups.PORTS, "ForceDetach", "ClientToken")
+    @raises(*GROUP, BUSY, *TOKEN_ERRORS)
+    def DetachVServerGroups(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
+        """With ForceDetach present members leave the vServer groups at once, else they stay in them."""
+
+        def detach() -> dict[str, Any]:
+            group = self._ess.active_group(params.required(call.params, "ScalingGroupId"))
+            gone = server_groups.named(call)
+            if not gone:
+                raise params.missing("VServerGroups")
+            self._ess.scaling.activities.check_idle(group)
+            for one in gone:
+                group.server_groups.pop((one.id, one.port), None)
+            if params.boolean(call.params, "ForceDetach", False):
+                self._ess.scaling.leave_server_groups(group, gone, cause=cause(call), trigger=trigger(call))
+            return {}
 
         return once(self._ess, call, detach)
 
