@@ -189,6 +189,9 @@ class Catalogue:
             check_indexes(new, name)
             self._tell_table(instance, name, new)
             table.description = new
+            for meta in new.indexes:
+                index = self.tables(instance)[meta.name]
+                index.description = replace(index.described(), options=new.options)
         return table
 
     def delete_table(self, instance: str, name: str) -> None:

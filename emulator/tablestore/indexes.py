@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from emulator.tablestore.errors import parameter_invalid
-from emulator.tablestore.rows import Columns, Version
+from emulator.tablestore.rows import LIFE, Columns, Version
 from emulator.tablestore.schema import MAX_INDEXES, Description, IndexMeta, Options
 from emulator.tablestore.table import Table
 from emulator.tablestore.values import KEY_TYPES, Key, KeyValue, Value, check_name
@@ -121,10 +121,12 @@ class Index:
             return None
         own = {column: value for (column, _), value in zip(self._main.schema, key, strict=True)}
         parts: list[KeyValue] = []
+        ages: list[int] = []
         for column, kind in self._key:
             value: Value | None = own.get(column)
             if value is None and column in columns:
                 value = columns[column][0].value
+                ages.append(columns[column][0].timestamp)
             if value is None or type(value) is not KEY_TYPES[kind]:
                 return None
             parts.append(value)  # type: ignore[arg-type]
@@ -133,4 +135,7 @@ class Index:
             for column in self.meta.defined
             if column in columns
         }
+        if columns:  # it ends with the first column that its key is made of, or else with the row
+            age = min(ages) if ages else max(versions[0].timestamp for versions in columns.values())
+            carried[LIFE] = [Version(True, age)]
         return tuple(parts), carried

@@ -7,6 +7,7 @@ sent (`wire`), because encoding and its checksum cost more than everything else 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from emulator.tablestore.errors import OtsError, parameter_invalid
 from emulator.tablestore.values import INT64, MAX_COLUMNS_PER_WRITE, Key, Value, check_name, check_value, size_of
@@ -41,6 +42,10 @@ Columns = dict[str, list[Version]]
 """Column -> its versions, newest first. Never changed in place: a write makes a new one."""
 
 
+LIFE: Final = ""
+"""In an index row, and under a name that no column can have: a version as old as what the row stands for."""
+
+
 @dataclass(slots=True)
 class Row:
     key: Key
@@ -72,6 +77,8 @@ class Horizon:
             return False
         if self.ttl_seconds < 0 or not row.columns:
             return True
+        if LIFE in row.columns:
+            return bool(self.visible(row.columns[LIFE]))
         return any(self.visible(versions) for versions in row.columns.values())
 
 
@@ -179,6 +186,8 @@ def select(row: Row, selection: Selection, horizon: Horizon) -> list[tuple[str, 
         names = [n for n in names if n < selection.end_column]
     chosen = []
     for name in sorted(names):
+        if name == LIFE:
+            continue
         versions = horizon.visible(row.columns[name])
         if selection.between is not None:
             start, end = selection.between

@@ -219,6 +219,33 @@ def test_a_table_with_an_index_and_a_time_to_live_takes_no_updates(one: Any) -> 
 # -- split points
 
 
+def by_n_alone() -> Any:
+    return sdk.SecondaryIndexMeta("bare", ["n"], [])
+
+
+def test_a_row_that_has_expired_is_in_no_index_either(local: Local, one: Any) -> None:
+    """Whatever the index carries of it, if anything: the row's time counts, not that of what was carried."""
+    indexed(one, by_n(), by_n_alone(), time_to_live=86_400, allow_update=False)
+    one.put_row("t", sdk.Row(pk("k", 1), [("n", 7), ("s", "x")]))
+    one.put_row("t", sdk.Row(pk("k", 2), [("n", 8), ("other", "nothing that is carried")]))
+    local.advance(86_399)
+    assert [len(entries(one, name)) for name in ("by_n", "bare")] == [2, 2]
+    local.advance(1)
+    assert one.get_range("t", "FORWARD", LOW, HIGH, max_version=1)[2] == []
+    assert [entries(one, name) for name in ("by_n", "bare")] == [[], []]
+
+
+def test_an_index_lives_by_its_tables_present_options(local: Local, one: Any) -> None:
+    indexed(one, by_n(), by_n_alone(), time_to_live=86_400, allow_update=False)
+    one.put_row("t", sdk.Row(pk("k", 1), [("n", 7), ("s", "x")]))
+    one.update_table("t", sdk.TableOptions(time_to_live=200_000, allow_update=False))
+    local.advance(90_000)
+    assert len(one.get_range("t", "FORWARD", LOW, HIGH, max_version=1)[2]) == 1
+    assert [len(entries(one, name)) for name in ("by_n", "bare")] == [1, 1]
+    local.advance(110_000)
+    assert [entries(one, name) for name in ("by_n", "bare")] == [[], []]
+
+
 def test_a_table_can_be_made_in_several_partitions(local: Local, instance: str, one: Any) -> None:
     request = pb2.CreateTableRequest()
     request.table_meta.table_name = "t"
