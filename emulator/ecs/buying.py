@@ -216,6 +216,9 @@ class Buying:
             raise ApiError("InvalidSystemDiskSize.ValueNotSupported", f"A system disk has 20-2048 GiB, not {wanted}.")
         for disk in order.data_disks:
             self._check_data_disk(disk)
+        devices = [disk.device for disk in order.data_disks if disk.device]
+        if len(set(devices)) < len(devices) or "/dev/vda" in devices:  # assumption: CreateImage's code and status
+            raise ApiError("InvalidDevice.InUse", f"A device is given twice: {', '.join(devices)}.")
         if sum(1 for _ in _image_disks(image, order)) + len(order.data_disks) > DATA_DISKS_AT_MOST:
             raise ApiError("InstanceDiskNumLimitExceed", f"At most {DATA_DISKS_AT_MOST} data disks.", 403)
 
@@ -301,7 +304,7 @@ class Buying:
                 tags=dict(order.tags), snapshot=ours, volume=volume,
             )  # fmt: skip
             disks.hang(disk, instance, _guest_device(mapped))
-        for wanted in order.data_disks:
+        for wanted in sorted(order.data_disks, key=lambda disk: disk.device is None):  # named devices are kept free
             snapshot = None if wanted.snapshot_id is None else self._ecs.snapshots.usable(wanted.snapshot_id)
             disk = disks.add(
                 kind="data",

@@ -1,6 +1,7 @@
 """Copies of images in other regions: five at once arrive in a region, the others wait in its queue.
 
-Asked for in the source region, seen and cancelled in the target region. Each copy brings copies of the image's
+Asked for in the source region, seen and cancelled in the target region, where DescribeTasks lists it too (assumption:
+that it is there, and by the new image's id). Each copy brings copies of the image's
 snapshots, which stay for ever, also when the image is deleted.
 
 Source: ECS API CopyImage, CancelCopyImage, read 2026.
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from emulator.ecs.images import Image
     from emulator.ecs.model import Ecs
     from emulator.ecs.snapshots import Snapshot
+    from emulator.ecs.tasks import Task
 
 AT_ONCE = 5
 LARGEST_GIB = 2 * 1024
@@ -34,6 +36,7 @@ class Copying:
     source: "Image"
     source_ecs: "Ecs"
     target: "Image"
+    task: "Task"
 
 
 class ImageCopies:
@@ -140,7 +143,8 @@ class ImageCopies:
             tags=dict(tags),
         )
         self._ecs.images.admit(made)
-        self._arriving[made.id] = Copying(source=image, source_ecs=source, target=made)
+        task = self._ecs.tasks.open("CopyImage", made.id, cancellable=True)
+        self._arriving[made.id] = Copying(source=image, source_ecs=source, target=made, task=task)
         self._waiting.append(made.id)
         source.images.copies._leaving[image.id] = source.images.copies._leaving.get(image.id, 0) + 1
         self._advance()
@@ -169,6 +173,9 @@ class ImageCopies:
         copying = self._arriving.pop(image.id, None)
         if copying is None:
             return
+        gone = image.id not in self._ecs.images.shelf
+        status = "Cancelled" if gone else "Finished" if image.status == "Available" else "Failed"
+        self._ecs.tasks.close(copying.task, status)
         if image.id in self._waiting:
             self._waiting.remove(image.id)
         leaving = copying.source_ecs.images.copies._leaving

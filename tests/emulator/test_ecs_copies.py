@@ -265,3 +265,27 @@ def test_images_above_two_tib_are_not_copied(stage: TwoRegions) -> None:
     disk.size_gib = 3_000
 
     assert stage.refusal("CopyImage", ImageId=image(stage), DestinationRegionId=THERE) == (403, "SizeExceed.Image")
+
+
+def test_a_copy_of_an_image_is_listed_as_a_task_until_it_has_ended(stage: TwoRegions) -> None:
+    source = image(stage)
+
+    def copy(name: str) -> str:
+        asked = {"ImageId": source, "DestinationRegionId": THERE, "DestinationImageName": name}
+        made: str = stage.ask("CopyImage", asked)["ImageId"]
+        return made
+
+    def tasks() -> dict[str, str]:
+        shown = stage.there("DescribeTasks", TaskAction="CopyImage")["TaskSet"]["Task"]
+        return {task["ResourceId"]: task["TaskStatus"] for task in shown}
+
+    first = copy("first")
+    assert tasks() == {first: "Processing"}
+    stage.advance(600)
+    second = copy("second")
+    stage.there("CancelCopyImage", ImageId=second)
+    stage.ecs.realm.sibling(THERE).ecs.snapshots.fail_next("d-sys")
+    third = copy("third")
+    stage.advance(600)
+    assert tasks() == {first: "Finished", second: "Cancelled", third: "Failed"}
+    assert stage.ask("DescribeTasks")["TaskSet"]["Task"] == []

@@ -63,3 +63,13 @@ def test_a_token_used_for_another_resource_group_moves_no_disk(stage: Stage) -> 
     assert stage.ask("CreateDisk", order, ResourceGroupId="rg-1")["DiskId"] == disk
     assert stage.refusal("CreateDisk", order, ResourceGroupId="rg-2") == (403, "IdempotentParameterMismatch")
     assert stage.ecs.disks.find(disk).resource_group == "rg-1"
+
+
+def test_disks_without_a_device_keep_off_those_that_are_named(stage: Stage) -> None:
+    disks = {"DataDisk.1.Size": 20, "DataDisk.2.Size": 30, "DataDisk.2.Device": "/dev/xvdb"}
+    [made] = stage.ask("RunInstances", ORDER, **disks)["InstanceIdSets"]["InstanceIdSet"]
+    devices = {disk.size_gib: disk.device for disk in stage.ecs.disks.of_instance(made) if disk.kind == "data"}
+    assert devices == {20: "/dev/vdc", 30: "/dev/vdb"}
+
+    twice = {**disks, "DataDisk.1.Device": "/dev/xvdb"}
+    assert stage.refusal("RunInstances", ORDER, **twice) == (400, "InvalidDevice.InUse")
