@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 from emulator import coverage
@@ -20,6 +21,8 @@ from emulator.seed import SeedError
 from emulator.server import Options, Server
 
 PR_SET_PDEATHSIG = 1
+
+logger = logging.getLogger(__name__)
 
 
 def _pair(separator: str, text: str) -> tuple[str, str]:
@@ -66,7 +69,11 @@ def parse(arguments: Sequence[str]) -> tuple[Options, str, int | None] | None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("coverage", help="print what is modelled and what is not, as Markdown")
     serve = commands.add_parser("serve", help="serve until SIGTERM or Ctrl-C")
-    serve.add_argument("--host", default="127.0.0.1")
+    serve.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="elsewhere than on loopback, whoever reaches the port rules this cloud: /_emulator/ asks for no key",
+    )
     serve.add_argument("--port", type=int, default=0, help="0: a free one")
     serve.add_argument("--access-key", type=_access_key, action="append", metavar="ID:SECRET[:ACCOUNT]")
     serve.add_argument("--ots-instance", default="understudy", help="the Tablestore instance that exists")
@@ -135,8 +142,24 @@ def end_with(parent: int) -> bool:
     return os.getppid() == parent
 
 
+def reachable_by_others(host: str) -> bool:
+    """Whether machines other than this one may reach an address; a name that is no address is taken to be so."""
+    if host == "localhost":
+        return False
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return True
+
+
 async def run(options: Options) -> None:
     """Until a signal. Raises SeedError, ProjectError, DataError."""
+    if reachable_by_others(options.host):
+        logger.warning(
+            "serving on %s: the admin door below /_emulator/ asks for no key, so whoever reaches this port can move "
+            "time, fail machines and read what was asked; use --host 127.0.0.1 unless this network is yours alone",
+            options.host,
+        )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

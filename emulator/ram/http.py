@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from emulator import deeds
+from emulator.admin import read_object, refuse
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
@@ -27,10 +28,10 @@ def admin_routes(cloud: "Cloud") -> list[web.RouteDef]:
 
     async def enable_key(request: web.Request) -> web.Response:
         """`{"enabled": false}` switches an access key off."""
-        body = await request.json()
+        body = await read_object(request)
         key = request.match_info["key"]
         if cloud.keys.find(key) is None or not isinstance(body.get("enabled"), bool):
-            return web.json_response({"error": 'an existing key and {"enabled": true|false}'}, status=400)
+            return refuse(f'keys/{key}: name an existing key, and give {{"enabled": true}} or {{"enabled": false}}')
         cloud.do(deeds.enable_key, key=key, enabled=body["enabled"])
         return web.json_response({"key": key, "enabled": body["enabled"]})
 

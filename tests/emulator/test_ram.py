@@ -2,6 +2,8 @@
 
 import json
 import re
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -489,6 +491,13 @@ def test_a_disabled_key_opens_nothing(local: Local) -> None:
             older_functions_door(local.cloud, "READER", "s")
     finally:
         local.run(lambda: local.cloud.keys.enable("READER", True))
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"{}", b'{"enabled": "no"}'])
+def test_a_key_is_switched_by_yes_or_no_only(local: Local, body: bytes) -> None:
+    request = urllib.request.Request(f"{local.url}/_emulator/keys/READER", data=body)
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        urllib.request.urlopen(request, timeout=5)
 
 
 # Declaring them ---------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from emulator.__main__ import reachable_by_others
 from emulator.testing import Local, mock_aliyun
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,6 +35,36 @@ def serve(*arguments: str) -> "subprocess.Popen[str]":
         text=True,
         start_new_session=True,
     )
+
+
+@pytest.mark.parametrize(
+    ("host", "open_to_others"),
+    [
+        ("127.0.0.1", False),
+        ("127.8.0.1", False),
+        ("::1", False),
+        ("localhost", False),
+        ("0.0.0.0", True),  # the point of it
+        ("::", True),
+        ("192.168.1.5", True),
+        ("buildhost", True),
+    ],
+)
+def test_it_knows_when_its_open_admin_door_is_open_to_others(host: str, open_to_others: bool) -> None:
+    assert reachable_by_others(host) is open_to_others
+
+
+def test_serving_beyond_this_machine_is_warned_of() -> None:
+    process = serve("--host", "0.0.0.0")
+    try:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["pid"] == process.pid
+        process.send_signal(signal.SIGTERM)
+        _, told = process.communicate(timeout=10)
+        assert "asks for no key" in told
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
