@@ -136,15 +136,16 @@ def test_a_parallel_task_does_not_wait() -> None:
     assert stage.group.total == 4
 
 
-def test_an_inactive_group_is_left_out_of_the_answer_although_it_exists() -> None:
+def test_an_inactive_group_is_listed_and_one_that_is_gone_is_missing_without_an_error() -> None:
     stage = ScalingStage()
     stage.of_group("DisableScalingGroup")
 
-    answer = stage.ask("DescribeScalingGroups", {"ScalingGroupIds.1": "asg-a"})
+    inactive = stage.ask("DescribeScalingGroups", {"ScalingGroupIds.1": "asg-a"})["ScalingGroups"]
+    stage.of_group("DeleteScalingGroup", ForceDelete="true")
+    gone = stage.ask("DescribeScalingGroups", {"ScalingGroupIds.1": "asg-a"})
 
-    assert (answer["ScalingGroups"], answer["TotalCount"]) == ([], 0)
-    stage.of_group("EnableScalingGroup")
-    assert stage.ask("DescribeScalingGroups")["TotalCount"] == 1
+    assert [one["LifecycleState"] for one in inactive] == ["Inactive"]
+    assert (gone["ScalingGroups"], gone["TotalCount"]) == ([], 0)
 
 
 def test_an_inactive_group_looks_after_nobody() -> None:

@@ -163,7 +163,11 @@ class Groups:
     )  # fmt: skip
     @raises()
     def DescribeScalingGroups(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
-        """Inactive groups are left out without a word, also when they are asked for by id."""
+        """Inactive groups as well, and nothing about a group that is gone.
+
+        The SDK's "IDs of inactive scaling groups are not included" can only mean ids that no longer exist: Terraform's
+        provider waits by this very call until a new group reads Inactive.
+        """
         params.required(call.params, "RegionId")
         ids = params.list_of(call.params, "ScalingGroupIds")
         names = params.list_of(call.params, "ScalingGroupNames")
@@ -172,8 +176,7 @@ class Groups:
         found = [
             group
             for group in self._ess.groups
-            if group.state != INACTIVE
-            and (not ids or group.id in ids)
+            if (not ids or group.id in ids)
             and (not names or group.name in names)
             and (not name or group.name == name)
             and all(key in group.tags and value in (None, group.tags[key]) for key, value in tags.items())
@@ -256,7 +259,7 @@ class Groups:
     @reads("ScalingGroupId")
     @raises(NOT_FOUND, "IncorrectScalingGroupStatus")
     def DisableScalingGroup(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
-        """Members stay; what is under way runs to its end. The group vanishes from DescribeScalingGroups."""
+        """Members stay; what is under way runs to its end."""
         self._ess.disable(self._named(call))
         return {}
 
