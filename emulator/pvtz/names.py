@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from emulator.alidns.model import accounts_of
 from emulator.pvtz.model import Zone
 from emulator.pvtz.propagation import Named, Published
 
 if TYPE_CHECKING:
-    from emulator.alidns.model import Domain
     from emulator.cloud import Cloud
 
 MAX_CHAIN: Final = 8  # CNAMEs followed within our own names
@@ -123,14 +123,12 @@ class Names:
         )
 
     def _public(self, name: str) -> Origin | None:
-        from emulator.alidns.model import accounts_of
-
         labels = name.split(".")
         accounts = accounts_of(self._cloud.home.owner)
         for cut in range(len(labels)):
             end = ".".join(labels[cut:])
             for account in accounts:
-                domain: Domain | None = account.domains.get(end)
+                domain = account.domains.get(end)
                 if domain is not None:
                     return Origin(name=end, updated=domain.updated, published=account.published(domain))
         return None

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from emulator.slb.configuring import GROUPING
 from emulator.slb.pool import Backend, addable, bounded, check_weight
 from emulator.wire.call import ApiError
 
@@ -141,8 +142,6 @@ class ServerGroups:
                 health.pop((port, key), None)
 
     def _idle(self, balancer: str, patient: bool = False) -> "Balancer":
-        from emulator.slb.model import GROUPING
-
         return self._slb.idle(balancer, GROUPING, patient=patient)
 
 

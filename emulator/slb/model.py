@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from emulator.ecs.rules import Tokens
+from emulator.slb.configuring import LISTENING, POOLING, SERVING, STOPPING, Busy
 from emulator.slb.groups import ServerGroups
 from emulator.slb.pool import PER_CALL, Backend, addable, bounded, check_weight
 from emulator.wire.call import ApiError
@@ -29,13 +30,6 @@ UNAVAILABLE: Final = "unavailable"  # check off, listener or balancer stopped, o
 POOL: Final = 200  # backend servers of one balancer, its groups included (assumption: each member counts)
 LISTENERS: Final = 50  # of one balancer
 BALANCERS: Final = 30  # of one account, here in one region (assumption)
-
-SERVING = ("SystemBusy", 449)  # the balancer as a whole
-LISTENING = ("ServiceIsConfiguring", 400)
-POOLING = ("BackendServer.configuring", 409)
-GROUPING = ("VServerGroupProcessing", 400)
-STOPPING = ("ServiceIsStopping", 409)
-BUSY: Final = tuple(code for code, _ in (SERVING, LISTENING, POOLING, GROUPING, STOPPING))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +137,7 @@ class LoadBalancers:
 
     # -- one change at a time
 
-    def idle(self, id: str, busy: tuple[str, int], *, patient: bool = False) -> Balancer:
+    def idle(self, id: str, busy: Busy, *, patient: bool = False) -> Balancer:
         """The balancer, if it can take a change now. `busy`: how it refuses otherwise; `patient`: it need not."""
         balancer = self.get(id)
         until = balancer.configuring_until

@@ -1,11 +1,11 @@
 """How backend servers are asked for (a JSON text) and answered."""
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from emulator.slb.pool import DEFAULT_WEIGHT, Backend
 from emulator.wire import params as wire
+from emulator.wire import strict_json
 from emulator.wire.call import ApiError
 
 MALFORMED = ("BackendServersMalformed", "InvalidWeight.Malformed", "TooManyBackendServers")
@@ -20,7 +20,7 @@ TRANSIENT = ("ServiceIsConfiguring", "ServiceIsStopping", "BackendServer.configu
 def backends(params: Mapping[str, str], name: str = "BackendServers", *, ports: bool = False) -> list[Backend]:
     """A JSON text: objects, or (for Remove) plain ids. `ports`: each needs a port of its own."""
     try:
-        read = json.loads(wire.required(params, name))
+        read = strict_json.parse(wire.required(params, name))
     except ValueError:
         read = None
     if not isinstance(read, list):
