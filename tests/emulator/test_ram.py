@@ -395,13 +395,23 @@ def test_an_instance_list_is_empty_without_permission_and_other_lists_are_refuse
     assert [disk.disk_id for disk in disks] == ["d-a"]
 
 
-def test_a_server_is_added_only_by_who_may_touch_it(local: Local) -> None:
+@pytest.mark.parametrize(
+    ("servers", "code"),
+    [
+        ('[{"ServerId":"i-a","Weight":"100"}]', "Forbidden.RAM"),
+        ('  [{"ServerId":"i-a"}]', "Forbidden.RAM"),
+        ('[{"ServerId":"i-a","Weight":100,"More":NaN}]', "BackendServersMalformed"),  # what is judged is what is done
+        ("[" * 20_000, "BackendServersMalformed"),
+    ],
+    ids=["plain", "after spaces", "no JSON for one reader", "deep"],
+)
+def test_a_server_is_added_only_by_who_may_touch_it(local: Local, servers: str, code: str) -> None:
     request = slb_models.AddBackendServersRequest(
-        region_id="cn-hangzhou", load_balancer_id="lb-a", backend_servers='[{"ServerId":"i-a","Weight":"100"}]'
+        region_id="cn-hangzhou", load_balancer_id="lb-a", backend_servers=servers
     )
     with pytest.raises(ClientException) as caught:
         Slb(config(local)).add_backend_servers(request)
-    assert caught.value.code == "Forbidden.RAM"
+    assert caught.value.code == code
 
 
 def test_only_who_may_pass_a_role_gives_it_to_a_machine(local: Local) -> None:
