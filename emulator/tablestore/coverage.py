@@ -7,19 +7,11 @@ Source of the list: API reference, 2015-12-31.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
-from emulator.wire.declare import UNDECLARED
+from emulator.wire.declare import UNDECLARED, OperationInfo
 
 log: Final = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperationInfo:
-    implemented: str  # one sentence
-    not_modelled: tuple[str, ...] = ()
-    errors: tuple[str, ...] = ()  # besides COMMON_ERRORS
 
 
 COMMON_ERRORS: Final[tuple[str, ...]] = (

@@ -91,7 +91,7 @@ class Tablestore(Catalogue):
             if error.code == condition_check_fail().code:
                 table.meter.charge(key[0], Units(read=1, write=1), self.throughput, now=now)
             raise
-        if (reserved := table.reserve(key)) is not None:
+        if write.asks_for_key and (reserved := table.reserve(key)) is not None:
             self._tell_table(instance, table.name, reserved)
             table.description = reserved
         if session is not None and effect.changes:

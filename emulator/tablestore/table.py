@@ -103,7 +103,7 @@ class Table:
 
     def new_key(self, write: Write, now: int) -> Key:
         """The key that a write means, with a fresh value where it asks the service for one."""
-        if not any(value is AUTO for _, value in write.key):
+        if not write.asks_for_key:
             return self.key(write.key)
         self._check_names(write.key)
         auto = self.description.auto_column

@@ -23,7 +23,7 @@ from emulator.tablestore.rows import (
     updated,
 )
 from emulator.tablestore.schema import Description
-from emulator.tablestore.values import Key, KeyPairs, Value
+from emulator.tablestore.values import AUTO, Key, KeyPairs, Value
 
 MAX_WRITE_BYTES: Final = 4 * 1024 * 1024
 
@@ -53,6 +53,11 @@ class Write:
     @property
     def conditional(self) -> bool:
         return self.existence is not Existence.IGNORE or self.condition is not None
+
+    @property
+    def asks_for_key(self) -> bool:
+        """Whether the service is to give a value to an auto-increment key column."""
+        return any(value is AUTO for _, value in self.key)
 
     @property
     def increments(self) -> bool:
