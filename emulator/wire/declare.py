@@ -6,6 +6,7 @@ error that an operation answered without declaring it is kept in `UNDECLARED`, w
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
@@ -51,6 +52,17 @@ UNDECLARED: Final[list[tuple[str, str]]] = []
 
 ANSWER_LISTENERS: Final[list[Callable[[str, str, Mapping[str, Any]], None]]] = []
 """`(version, action, answer)` of each success: tests hold the answers against the SDKs' models here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationInfo:
+    """What an operation of another protocol says of itself, in its service's `coverage.OPERATIONS`."""
+
+    implemented: str  # one sentence
+    not_modelled: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()  # besides those that all operations of the service share
+    reads: tuple[str, ...] = ()  # parameters of the query, where there are any
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 
