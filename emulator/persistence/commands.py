@@ -50,10 +50,13 @@ def deed_of(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Comma
 
 
 def pack(command: Command) -> str:
+    """Raises TypeError or ValueError for arguments that JSON cannot hold."""
     what = command.what
     if isinstance(what, Call):
-        return _json({"call": {**asdict(what), "params": dict(what.params)}})
-    return _json({"deed": what.name, "arguments": dict(what.arguments)})
+        plain: dict[str, Any] = {"call": {**asdict(what), "params": dict(what.params)}}
+    else:
+        plain = {"deed": what.name, "arguments": dict(what.arguments)}
+    return json.dumps(plain, separators=(",", ":"), sort_keys=True)
 
 
 def unpack(packed: str, body: bytes | None) -> Command:
@@ -87,12 +90,13 @@ def outcome(act: Callable[[], Any]) -> tuple[Any, Exception | None, str]:
     """What it returned or raised, and a digest of that: short, and the same whenever the outcome is the same."""
     try:
         result = act()
+        return result, None, _digest(result)
     except ApiError as error:
         return None, error, f"refused: {error.code}"
     except Exception as error:  # noqa: BLE001 (raised again; a fault may have changed the world, and must do so again)
         return None, error, f"failed: {type(error).__name__}"
-    return result, None, blake2b(_json(result).encode(), digest_size=8).hexdigest()
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, default=str)
+def _digest(result: Any) -> str:
+    told = json.dumps(result, separators=(",", ":"), sort_keys=True, default=str)
+    return blake2b(told.encode(), digest_size=8).hexdigest()

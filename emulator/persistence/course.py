@@ -5,6 +5,7 @@ sees one time and draws from its own chance, so that the same steps, taken again
 read, probed or run by functions between them. Everything else is outside.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,6 +13,8 @@ from typing import ParamSpec
 
 from emulator.chance import Chance
 from emulator.clock import Clock, Due
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 
@@ -50,12 +53,21 @@ class Course:
         if due.inside:
             self.ran += 1
             with self.step(f"entry {self.ran}", at):
-                due.callback()
+                self._call(due.callback, due.label)
         elif self._clock.rate == 0:
             due.callback()
         else:
             with self._clock.standing(at):
                 due.callback()
+
+    def _call(self, callback: Callable[[], None], label: str) -> None:
+        """What failed in the life before fails again, and the world goes on as it did then."""
+        try:
+            callback()
+        except Exception:
+            if not self.replaying:
+                raise
+            logger.warning("the calendar's %r failed, as it did before", label, exc_info=True)
 
     def run_until(self, ran: int, *, before: datetime) -> bool:
         """Run the next entries until `ran` of them have been run in all. False: there are not as many by then."""

@@ -61,17 +61,20 @@ class Journal:
             self.deed(build, account=account)
 
     def _take(self, command: Command, act: Callable[[], Any]) -> Any:
+        if self.failure is not None:
+            raise self.failure
+        what = pack(command)  # first: the act may change its own arguments, and what cannot be kept must not be done
         number, at, ran = self._count + 1, self.course.moment(), self.course.ran
+        self._count = number  # a listener outside may take a step of its own in the middle of this one: the next
         with self.course.step(f"command {number}", at):
             result, error, digest = outcome(act)
-        self._count = number
         self.guarded(
             lambda: self.file.append(
                 Written(
                     number=number,
                     at=at.isoformat(),
                     ran=ran,
-                    what=pack(command),
+                    what=what,
                     body=command.body,
                     outcome=digest,
                 )
@@ -88,8 +91,9 @@ class Journal:
         self._changed.set()
 
     def commit(self) -> None:
-        """Everything up to now survives this process from here on. Costs nothing when nothing has changed."""
-        if self.file.uncommitted or self._cloud.clock.rate == 0:
+        """Everything up to now survives this process from here on. Costs nothing when nothing has changed. Raises what
+        keeps the file from being written, from then on always: nobody may be told of what will not have been."""
+        if self.failure is not None or self.file.uncommitted or self._cloud.clock.rate == 0:
             self.keep_time()
 
     def keep_time(self) -> None:
@@ -157,7 +161,9 @@ class Journal:
             return
         at, ran, count = datetime.fromisoformat(told[0]), told[1], told[2]
         if count != self._count:
-            raise DataError(f"{self.file.directory}: {count} commands were recorded, {self._count} are there; restore it")
+            raise DataError(
+                f"{self.file.directory}: {count} commands were recorded, {self._count} are there; restore it"
+            )
         if not self.course.run_until(ran, before=at):
             raise self._otherwise(f"the calendar up to {at.isoformat()}", f"{ran} entries", str(self.course.ran))
         self._cloud.clock.forget(lambda due: not due.inside and due.at <= at)
