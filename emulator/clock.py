@@ -8,12 +8,15 @@ this clock but the real one: otherwise moving time would break every client.
 import asyncio
 import heapq
 import itertools
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+logger = logging.getLogger(__name__)
 
 Callback = Callable[[], None]
 TIDY_FROM = 1024
@@ -173,7 +176,7 @@ class Clock:
         while self.run_due(target):
             pass
         if self._rate == 0:
-            self._base = target
+            self._base = max(self._base, target)  # an entry may have jumped further by itself
 
     async def jump(self, to: datetime) -> None:
         """Server door: like `advance`, but after each entry wait until nothing holds time any more."""
@@ -184,6 +187,14 @@ class Clock:
         if self._rate == 0:
             self._base = max(self._base, to)
 
+    def _run_one(self) -> bool:
+        """An entry that fails must not stop time for all others."""
+        try:
+            return self.run_due(self.now())
+        except Exception:
+            logger.exception("an entry of the calendar failed at %s", self.now().isoformat())
+            return True
+
     async def flow(self) -> None:
         """Run for ever beside the server: fire entries as real time reaches them, while the rate is not 0."""
         while True:
@@ -191,7 +202,7 @@ class Clock:
             if self._rate == 0:
                 await self._changed.wait()
                 continue
-            while self.run_due(self.now()):
+            while self._run_one():
                 await asyncio.sleep(0)
             at = self.next_due()
             wait = None if at is None else max(0.0, (at - self.now()).total_seconds() / self._rate)
