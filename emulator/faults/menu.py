@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 LOGGED: Final = 20_000
 ENDING: Final = frozenset([Stage.BEFORE, Stage.AFTER])
+GATHERING: Final = frozenset(["deliver_reordered", "backlog"])
+"""They stand until they have delivered what they gathered, also when they gather no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +220,7 @@ class Faults:
         if standing.left is not None:
             standing.left -= 1
         self._strike(standing, asked)
-        if standing.left == 0 and fault.kind != "deliver_reordered":  # that one goes when it has delivered
+        if standing.left == 0 and fault.kind not in GATHERING:
             self.remove(standing.id)
         return True
 

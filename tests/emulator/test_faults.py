@@ -418,3 +418,15 @@ def test_the_page_tells_of_every_kind_what_the_menu_says() -> None:
         [row] = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
         assert kind.says in row
         assert all(f"`{detail}`" in row.split("|")[2] for detail in kind.details)
+
+
+def test_a_backlog_of_so_many_deliveries_loses_none_of_them(cloud: Cloud) -> None:
+    backlog = cloud.faults.add(Fault(kind="backlog", calls=2))
+    sent: list[int] = []
+    for number in range(3):
+        cloud.faults.deliveries.send(Asked(service="webhook"), lambda number=number: sent.append(number), "x")  # type: ignore[misc]
+    assert sent == [2]
+    assert cloud.faults.deliveries.waiting(backlog) == 2
+    cloud.clock.advance(timedelta(hours=2))
+    assert sent == [2, 0, 1]
+    assert cloud.faults.all() == ()
