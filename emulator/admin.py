@@ -1,5 +1,6 @@
 """The admin door (`/_emulator/`): time, darkness, failures and what has happened. Not part of any cloud."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,16 @@ def routes(cloud: "Cloud") -> list[web.RouteDef]:
         web.get("/_emulator/requests/totals", door.totals),
         web.get("/_emulator/events", door.events),
     ]
+
+
+def index(known: Sequence[web.RouteDef]) -> web.RouteDef:
+    """`GET /_emulator/`: all routes of this door."""
+    listed = [{"method": r.method, "path": r.path} for r in known if r.path.startswith("/_emulator/")]
+
+    async def tell(_: web.Request) -> web.Response:
+        return web.json_response({"routes": sorted(listed, key=lambda r: (r["path"], r["method"]))})
+
+    return web.get("/_emulator/", tell)
 
 
 class _Admin:

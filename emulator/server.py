@@ -252,7 +252,7 @@ class Server:
                 for part in ("routes", "admin_routes"):
                     if hasattr(module, part):
                         routes.extend(getattr(module, part)(cloud))
-        app.add_routes(routes)
+        app.add_routes([*routes, admin.index(routes)])
         app.on_shutdown.append(self._answer_what_is_held)
         tablestore = plug_in("emulator.tablestore.http")
         app.middlewares.append(self._watched)

@@ -69,6 +69,7 @@ class AsyncConfig:
     task: bool = False
     on_success: str | None = None  # ARN
     on_failure: str | None = None
+    stated: bool = False  # by somebody, or nothing but the defaults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,12 +278,12 @@ def _function(where: str, resource: str, props: Mapping[str, Any]) -> Function:
         initializer=Hook(handler=hook["handler"], timeout=timedelta(seconds=hook.get("timeout", 3))) if hook else None,
         vswitches=tuple(vpc.get("vSwitchIds", ())),
         reserved=concurrency.get("reservedConcurrency"),
-        asynchronous=_asynchronous(props.get("asyncInvokeConfig") or {}),
+        asynchronous=asynchronous(props.get("asyncInvokeConfig") or {}),
         triggers=_triggers(where, props.get("triggers") or ()),
     )
 
 
-def _asynchronous(config: Mapping[str, Any]) -> AsyncConfig:
+def asynchronous(config: Mapping[str, Any]) -> AsyncConfig:
     destinations = config.get("destinationConfig") or {}
     return AsyncConfig(
         retries=config.get("maxAsyncRetryAttempts", 3),
@@ -290,18 +291,19 @@ def _asynchronous(config: Mapping[str, Any]) -> AsyncConfig:
         task=config.get("asyncTask", False),
         on_success=(destinations.get("onSuccess") or {}).get("destination"),
         on_failure=(destinations.get("onFailure") or {}).get("destination"),
+        stated=bool(config),
     )
 
 
 def _triggers(where: str, items: Sequence[Mapping[str, Any]]) -> tuple[Trigger, ...]:
-    triggers = tuple(_trigger(f"{where}: trigger {item.get('triggerName')!r}", item) for item in items)
+    triggers = tuple(trigger_of(f"{where}: trigger {item.get('triggerName')!r}", item) for item in items)
     names = [trigger.name for trigger in triggers]
     if len(set(names)) != len(names):
         raise ProjectError(f"{where}: two triggers have the same triggerName")
     return triggers
 
 
-def _trigger(where: str, item: Mapping[str, Any]) -> Trigger:
+def trigger_of(where: str, item: Mapping[str, Any]) -> Trigger:
     try:
         name, kind, config = item["triggerName"], item["triggerType"], item["triggerConfig"]
         if kind == "timer":

@@ -25,6 +25,8 @@ LONGEST_DELAY = timedelta(seconds=3600)
 LARGEST_PAYLOAD = 128 * 1024
 ASYNC = "async"
 """Where an invocation comes from, for faults to tell: async, timer, event."""
+ENDED = ("Succeeded", "Failed", "Expired", "Invalid", "Stopped")
+KEPT_ANSWER = 32 * 1024
 TASK_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}")
 
 
@@ -72,6 +74,8 @@ class TaskRecord:
     state: str  # Enqueued Running Succeeded Failed Retrying Expired ...
     queued: datetime
     history: list[tuple[str, datetime]] = field(default_factory=list)
+    returned: str = ""  # what the last execution answered
+    error: str = ""
 
 
 class Keeper(Protocol):
@@ -145,7 +149,7 @@ class AsyncQueue:
         A task id has no effect on a function whose asyncTask is off (assumption).
         """
         if len(payload) > LARGEST_PAYLOAD:
-            raise Refused(413, "RequestTooLarge", f"asynchronous payloads are limited to {LARGEST_PAYLOAD} bytes")
+            raise Refused(400, "EntityTooLarge", f"payload size exceeds maximum allowed size ({LARGEST_PAYLOAD} bytes)")
         if not timedelta(0) <= delay <= LONGEST_DELAY:
             raise Refused(400, "InvalidArgument", "x-fc-async-delay must be 0 to 3600 seconds")
         now = self._clock.now()
@@ -231,6 +235,8 @@ class AsyncQueue:
         if self._deliveries.held_back(asked, lambda: self._fall_due(queued)):
             return
         self.depth -= 1
+        if self._stopped(queued):
+            return
         if self._clock.now() - queued.due > queued.function.asynchronous.max_age:
             self._state(queued, "Expired")
             self._engine.dropped(queued, "expired")
@@ -261,7 +267,32 @@ class AsyncQueue:
         finally:
             run.close()  # only now: what follows from the outcome is on the calendar before time goes on
 
+    def stop(self, function: str, task: str) -> None:
+        """Nothing more is run of it. Raises Refused. Destinations are not told (assumption)."""
+        record = self.tasks[function, task]
+        if record.state in ("Stopping", "Stopped"):
+            raise Refused(412, "AsyncInvocationStopped", f"the async invocation {task} has been stopped")
+        if record.state in ENDED:  # assumption: the code
+            raise Refused(400, "InvalidArgument", f"the async invocation {task} has ended: {record.state}")
+        self._enter(record, "Stopping" if record.state == "Running" else "Stopped")
+
+    def _stopped(self, queued: Queued) -> bool:
+        record = self.tasks.get((queued.function.name, queued.task))
+        if record is None or record.state not in ("Stopping", "Stopped"):
+            return False
+        if record.state == "Stopping":
+            self._enter(record, "Stopped")
+        if self.keeper is not None:
+            self.keeper.gone(queued)
+        return True
+
     def _settle(self, queued: Queued, outcome: Outcome) -> None:
+        record = self.tasks.get((queued.function.name, queued.task))
+        if record is not None:
+            record.returned = outcome.body[:KEPT_ANSWER].decode(errors="replace")
+            record.error = outcome.error or ""
+        if self._stopped(queued):
+            return
         if outcome.error is None:
             self._state(queued, "Succeeded")
             self._end(queued, "Success", outcome)
@@ -275,11 +306,14 @@ class AsyncQueue:
 
     def _state(self, queued: Queued, state: str) -> None:
         record = self.tasks.get((queued.function.name, queued.task))
-        if record:
-            record.state = state
-            record.history.append((state, self._clock.now()))
-            if self.keeper is not None:
-                self.keeper.task(record)
+        if record is not None:
+            self._enter(record, state)
+
+    def _enter(self, record: TaskRecord, state: str) -> None:
+        record.state = state
+        record.history.append((state, self._clock.now()))
+        if self.keeper is not None:
+            self.keeper.task(record)
 
     def _end(self, queued: Queued, condition: str, outcome: Outcome | None) -> None:
         self._notify(queued, condition, outcome)

@@ -121,11 +121,12 @@ def main() -> None:
                 handler = handler or load(about["handler"])
                 answer = encode(handler(event, made))
         except Exception as error:  # noqa: BLE001 (whatever a handler raises is the answer)
-            channel.send({"ok": False}, failure(error))
+            ok, answer = False, failure(error)
         else:
-            channel.send({"ok": True}, answer)
+            ok = True
         say(f"FC {where} end RequestId: {made.request_id}")
         sys.stderr.flush()
+        channel.send({"ok": ok}, answer)  # after all of its log is written, which a caller may ask for
 
 
 if __name__ == "__main__":

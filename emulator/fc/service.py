@@ -8,7 +8,7 @@ import json
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +23,7 @@ from emulator.events.target import CLOUD_EVENT, DATA, FunctionTarget
 from emulator.faults.fault import Asked
 from emulator.fc import eventbridge
 from emulator.fc.instances import Instance, error_body
-from emulator.fc.project import EventRule, Function, Http, Project, Timer, Trigger, load
+from emulator.fc.project import EventRule, Function, Http, Project, Timer, Trigger, asynchronous, load, trigger_of
 from emulator.fc.queue import ASYNC, AsyncQueue, Outcome, Queued, Refused
 from emulator.fc.run import Run
 from emulator.keys import Key
@@ -59,6 +59,12 @@ class State:
     enabled: dict[str, bool] = field(default_factory=dict)
     timers: dict[str, Due] = field(default_factory=dict)
     running: int = 0
+    settings: dict[str, Any] = field(default_factory=dict)
+    """What calls changed since the deployment, in the words of an s.yaml; `invocationRestriction` besides."""
+
+    @property
+    def disabled(self) -> bool:
+        return self.settings.get("invocationRestriction") is not None
 
 
 class FunctionCompute:
@@ -111,6 +117,10 @@ class FunctionCompute:
         """What a process before this one had accepted and not ended."""
         self.on_switch: Callable[[str, str, bool], None] = lambda *_: None
         """Called with function and trigger after each `enable`."""
+        self.kept_settings: dict[str, dict[str, Any]] = {}
+        """Of functions, by name: as a process before this one left them."""
+        self.on_configure: Callable[[str, Mapping[str, Any]], None] = lambda *_: None
+        """Called with a function and all its settings after each change."""
         self._frozen: set[Run] = set()  # by a fault
         self.queue = AsyncQueue(
             cloud.clock,
@@ -130,6 +140,7 @@ class FunctionCompute:
         self._cloud.zones.subscribe(self._cloud.outside(self._on_zone))
         self._cloud.faults.outages.on_region(self._on_region)
         for state in self._states.values():
+            self._apply(state, self.kept_settings.get(state.function.name, {}))
             for trigger in state.function.triggers:
                 if not isinstance(trigger, Http):
                     kept = self.switched.get((state.function.name, trigger.name))
@@ -162,6 +173,63 @@ class FunctionCompute:
     def function(self, name: str) -> Function:
         return self._state(name).function
 
+    @property
+    def functions(self) -> tuple[Function, ...]:
+        return tuple(state.function for state in self._states.values())
+
+    def arn(self, name: str) -> str:
+        return f"acs:fc:{self.project.region}:{self._cloud.account}:functions/{name}"
+
+    def settings(self, name: str) -> Mapping[str, Any]:
+        return self._state(name).settings
+
+    def configure(self, name: str, **settings: Any) -> None:
+        """Change some of asyncInvokeConfig, concurrencyConfig, triggers (all of them) and invocationRestriction, each
+        in its wire form. The values must be sound: see `emulator.fc.settings`."""
+        state = self._state(name)
+        before = {trigger.name: trigger for trigger in state.function.triggers}
+        self._apply(state, settings)
+        after = {trigger.name: trigger for trigger in state.function.triggers}
+        for gone in before.keys() - after.keys():
+            self._switch(state, before[gone], False)
+            del state.enabled[gone]
+        for trigger in after.values():
+            if before.get(trigger.name) != trigger and not isinstance(trigger, Http):
+                self._switch(state, trigger, trigger.enabled)
+                self.on_switch(name, trigger.name, trigger.enabled)
+        self.on_configure(name, state.settings)
+
+    def _apply(self, state: State, settings: Mapping[str, Any]) -> None:
+        state.settings |= settings
+        changed: dict[str, Any] = {}
+        if "asyncInvokeConfig" in settings:
+            changed["asynchronous"] = asynchronous(settings["asyncInvokeConfig"] or {})
+        if "concurrencyConfig" in settings:
+            changed["reserved"] = (settings["concurrencyConfig"] or {}).get("reservedConcurrency")
+        if "triggers" in settings:
+            name = state.function.name
+            changed["triggers"] = tuple(trigger_of(f"{name}: {t['triggerName']}", t) for t in settings["triggers"])
+        state.function = replace(state.function, **changed)
+
+    def stop_task(self, name: str, task: str) -> None:
+        """Raises Refused."""
+        record = self.queue.tasks.get((self._state(name).function.name, task))
+        if record is None:
+            raise Refused(404, "AsyncTaskNotFound", f"no task {task!r} of function {name!r}")
+        self.queue.stop(name, task)
+        for run in self._runs:
+            if run.request_id == record.request_id and run.instance is not None:
+                run.instance.kill()
+
+    def end_executions(self, name: str) -> None:
+        """Those that are running now fail."""
+        for run in self._runs:
+            if run.function.name == name and run.instance is not None:
+                run.instance.kill()
+
+    def log_path(self, name: str) -> Path:
+        return self.workdir / "logs" / f"{name}.log"
+
     def _state(self, name: str) -> State:
         if name not in self._states:
             raise Refused(404, "FunctionNotFound", f"function '{name}' does not exist")
@@ -176,7 +244,7 @@ class FunctionCompute:
         self, name: str, payload: bytes, *, trigger: str = "invoke", request_id: str | None = None
     ) -> Outcome:
         """Synchronous: never retried. Raises Refused(429) when no concurrency is left."""
-        function = self._state(name).function
+        function = self._allowed(name).function
         if not self.enter(function):
             raise Refused(429, "ResourceExhausted", f"function '{name}' has no concurrency left")
         chosen = request_id or self.request_id()
@@ -209,15 +277,25 @@ class FunctionCompute:
         request_id: str | None = None,
     ) -> str:
         """Queue it and return the request id. Raises Refused."""
-        function = self._state(name).function
+        function = self._allowed(name).function
         chosen = request_id or self.request_id()
         self.queue.put(function, payload, request_id=chosen, trigger=trigger, source=source, delay=delay, task=task)
         return chosen
+
+    def _allowed(self, name: str) -> State:
+        state = self._state(name)
+        if state.disabled:  # assumption: the code; the documentation names none
+            why = state.settings["invocationRestriction"].get("reason") or "no reason was given"
+            raise Refused(403, "AccessDenied", f"function '{name}' is disabled for invocation: {why}")
+        return state
 
     # --- what the queue asks for ------------------------------------------------------------------------------
 
     def enter(self, function: Function) -> bool:
         state = self._states[function.name]
+        function = state.function  # its concurrency may have been changed since it was queued
+        if state.disabled:
+            return False  # assumption: what is queued waits as when it is throttled
         if function.reserved is not None:
             allowed = state.running < function.reserved
         else:
@@ -261,7 +339,14 @@ class FunctionCompute:
                 Entry(self._cloud.clock.now(), "fc", "InvokeFunction", source.role or "", 403, "AccessDenied")
             )
         else:
-            self.invoke_async(name, payload, trigger=why)
+            self._hand_on(name, payload, trigger=why)
+
+    def _hand_on(self, name: str, payload: bytes, *, trigger: str, source: str = ASYNC) -> None:
+        """Nobody waits for the answer: a refusal (the function is disabled, the payload too large) is only logged."""
+        try:
+            self.invoke_async(name, payload, trigger=trigger, source=source)
+        except Refused as refused:
+            log.warning("%s could not call %s: %s", trigger, name, refused)
 
     def dropped(self, queued: Queued, why: str) -> None:
         self._record(queued, f"dropped: {why}", 0.0)
@@ -346,7 +431,7 @@ class FunctionCompute:
             code=self._code,
             environment=self._environment(function, id_, key, scratch),
             scratch=scratch,
-            log=self.workdir / "logs" / f"{function.name}.log",
+            log=self.log_path(function.name),
         )
         instance.access_key = key.id if key else ""
         self._living[instance] = asyncio.create_task(self._reap(instance))
@@ -441,7 +526,7 @@ class FunctionCompute:
                 "triggerName": timer.name,
                 "payload": timer.payload,
             }
-            self.invoke_async(state.function.name, json.dumps(event).encode(), trigger=timer.name, source="timer")
+            self._hand_on(state.function.name, json.dumps(event).encode(), trigger=timer.name, source="timer")
 
         state.timers[timer.name] = self._cloud.clock.call_at(at, fire, f"timer {state.function.name}/{timer.name}")
 

@@ -39,7 +39,7 @@ def caller(cloud: "Cloud", *, method: str, path: str, headers: Mapping[str, str]
         raise Refused(401, "Unauthorized", "the Authorization header is not `FC <access key>:<signature>`")
     key = cloud.keys.find(access_key)
     if key is None:
-        raise Refused(403, "AccessDenied", f"access key {access_key!r} is not known")
+        raise Refused(403, "InvalidAccessKeyID", f"invalid access key ID '{access_key[:80]}'")
     if not key.enabled:
         raise Refused(403, "AccessDenied", f"access key {access_key!r} is disabled")
     if key.token is not None and not same(key.token, headers.get("x-fc-security-token", "")):

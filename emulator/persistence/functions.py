@@ -1,4 +1,4 @@
-"""Function Compute's asynchronous queue, its tasks and its switched triggers, kept as they stand.
+"""Function Compute's asynchronous queue, its tasks, and what calls changed of its functions, kept as they stand.
 
 Instances are not kept, since nothing promises that one lives; what they were running runs again.
 """
@@ -6,6 +6,7 @@ Instances are not kept, since nothing promises that one lives; what they were ru
 import json
 import logging
 from base64 import b64decode, b64encode
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 QUEUE: Final = "queue"
 TASKS: Final = "tasks"
 TRIGGERS: Final = "triggers"
+SETTINGS: Final = "functions"
 
 
 def keep_functions(fc: "FunctionCompute", journal: Journal) -> None:
@@ -28,6 +30,8 @@ def keep_functions(fc: "FunctionCompute", journal: Journal) -> None:
     for key, on in file.kept(TRIGGERS):
         function, _, trigger = key.partition("/")
         fc.switched[function, trigger] = on == b"on"
+    for function, packed in file.kept(SETTINGS):
+        fc.kept_settings[function] = json.loads(packed)
     for _, packed in file.kept(TASKS):
         record = _task(json.loads(packed))
         fc.queue.tasks[record.function, record.task] = record
@@ -39,6 +43,11 @@ def keep_functions(fc: "FunctionCompute", journal: Journal) -> None:
         journal.keep(TRIGGERS, f"{function}/{trigger}", b"on" if on else b"off")
 
     fc.on_switch = switched
+
+    def configured(function: str, settings: Mapping[str, Any]) -> None:
+        journal.keep(SETTINGS, function, json.dumps(settings).encode())
+
+    fc.on_configure = configured
 
 
 class _Keeper:
@@ -98,6 +107,8 @@ def _plain_task(record: TaskRecord) -> dict[str, Any]:
         "state": record.state,
         "queued": record.queued.isoformat(),
         "history": [(state, at.isoformat()) for state, at in record.history],
+        "returned": record.returned,
+        "error": record.error,
     }
 
 

@@ -21,8 +21,21 @@ ROWS: Final[Mapping[str, str]] = {
     "ListTriggers": "functions/{name}/triggers/*",
     "GetTrigger": _TRIGGER,
     "UpdateTrigger": _TRIGGER,
+    "CreateTrigger": "functions/{name}/triggers/*",
+    "DeleteTrigger": _TRIGGER,
     "ListAsyncTasks": _NAMED,
     "GetAsyncTask": _NAMED,
+    "StopAsyncTask": _NAMED,
+    "GetAsyncInvokeConfig": _NAMED,
+    "PutAsyncInvokeConfig": _NAMED,
+    "DeleteAsyncInvokeConfig": _NAMED,
+    "GetConcurrencyConfig": _NAMED,
+    "PutConcurrencyConfig": _NAMED,
+    "DeleteConcurrencyConfig": _NAMED,
+    "DisableFunctionInvocation": _NAMED,
+    "EnableFunctionInvocation": _NAMED,
+    "ListAsyncInvokeConfigs": "*",
+    "ListConcurrencyConfigs": "*",
 }
 """Synchronous and asynchronous invocations are one action. `Unknown`, what is not modelled, is about everything."""
 

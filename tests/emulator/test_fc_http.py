@@ -67,7 +67,7 @@ def test_what_is_not_there_is_not_found(local: Local) -> None:
     assert refused(lambda: fc.invoke_function("nobody", request)) == (404, "FunctionNotFound")
     assert refused(lambda: fc.get_trigger("probe", "no")) == (404, "TriggerNotFound")
     assert refused(lambda: fc.get_async_task("probe", "no", models.GetAsyncTaskRequest())) == (404, "AsyncTaskNotFound")
-    assert refused(lambda: fc.list_layers(models.ListLayersRequest())) == (404, "PathNotSupported")
+    assert refused(lambda: fc.list_layers(models.ListLayersRequest())) == (400, "PathNotSupported")
     odd = models.InvokeFunctionRequest(qualifier="v7")
     assert refused(lambda: fc.invoke_function("probe", odd)) == (404, "VersionNotFound")
 
