@@ -45,7 +45,7 @@ class Api:
 
     # -- zones
 
-    @reads("ZoneName", "ProxyPattern", "DnsGroup", "ClientToken", "ResourceGroupId", *COMMON)
+    @reads("ZoneName", "ProxyPattern", "DnsGroup", "ClientToken", "ResourceGroupId", "Lang")
     @raises("Zone.Invalid.Name", *TOKEN)
     def AddZone(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
         """A zone that no VPC sees yet. Its name may be another zone's as well.
@@ -102,7 +102,7 @@ class Api:
 
         return self._once(call, set_pattern)
 
-    @reads("Keyword", "SearchMode", "QueryVpcId", "QueryRegionId", "ZoneType", "PageNumber", "PageSize", *COMMON)
+    @reads("Keyword", "SearchMode", "QueryVpcId", "QueryRegionId", "ZoneType", "PageNumber", "PageSize", "Lang")
     @raises()
     def DescribeZones(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
         """By name, in part unless SearchMode is EXACT, whatever the letters' case; 100 a page at most.
@@ -123,7 +123,7 @@ class Api:
         page, numbers = _page(call.params, found)
         return {"Zones": {"Zone": [_zone(z) for z in page]}, **numbers}
 
-    @reads("ZoneId", *COMMON)
+    @reads("ZoneId", "Lang")
     @raises(*ZONE)
     def DescribeZoneInfo(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
         """The zone and the VPCs that see it, of whatever regions."""
@@ -191,7 +191,7 @@ class Api:
             call, lambda: {"RecordId": self._pvtz.update_record(_record_id(call.params), **_content(call.params)).id}
         )
 
-    @reads("RecordId", "Remark", "ClientToken", *COMMON)
+    @reads("RecordId", "Remark", "ClientToken", "Lang")
     @raises(RECORD, "Record.Invalid.Remark", *TOKEN)
     def UpdateRecordRemark(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
         """Up to 50 characters; an empty one takes the old one away."""
@@ -201,7 +201,7 @@ class Api:
 
         return self._once(call, update)
 
-    @reads("RecordId", "Weight", "ClientToken", *COMMON)
+    @reads("RecordId", "Weight", "ClientToken", "Lang")
     @raises(RECORD, "Record.Invalid.Weight", *TOKEN)
     def UpdateZoneRecordWeight(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
         """0-100; it counts once SetZoneLbaStatus opened weights for the name."""
@@ -273,7 +273,7 @@ class Api:
         page, numbers = _page(call.params, found)
         return {"Records": {"Record": [_record(r) for r in page]}, **numbers}
 
-    @reads("RecordId", *COMMON)
+    @reads("RecordId")
     @raises(RECORD)
     def DescribeZoneRecord(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
         """One record, flat."""
