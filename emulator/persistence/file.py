@@ -62,15 +62,21 @@ class WorldFile:
     def _connect(self, fsync: bool) -> sqlite3.Connection:
         file = self.directory / NAME
         try:
+            # Passwords of calls stand in it. SQLite gives its other files the same mode.
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             db = sqlite3.connect(file, isolation_level=None)
             try:
                 self._prepare(db, fsync)
             except BaseException:
                 db.close()
                 raise
+        except OSError as error:
+            raise unwritable(self.directory, error.strerror or str(error)) from error
+        except sqlite3.OperationalError as error:
+            raise unwritable(self.directory, str(error)) from error
         except sqlite3.DatabaseError as error:
             raise DataError(
-                f"{file} is damaged or not a the emulator's ({error}); restore it, or give --data another directory"
+                f"{file} is damaged or not the emulator's ({error}); restore it, or give --data another directory"
             ) from error
         return db
 
@@ -161,20 +167,25 @@ class WorldFile:
         os.close(self._lock)
 
 
+def unwritable(directory: Path, why: str) -> DataError:
+    """Nothing is wrong with what stands in it."""
+    return DataError(f"{directory} cannot be written: {why}; make room or mend its rights, or give --data another one")
+
+
 def _lock(directory: Path) -> int:
     """The kernel lets go of it when this process ends, however it ends."""
-    if directory.exists() and not directory.is_dir():
-        raise DataError(f"{directory} is not a directory; give --data one that is empty or that the emulator made")
-    if directory.exists() and (strangers := [p.name for p in directory.iterdir() if not _ours(p.name)]):
-        raise DataError(
-            f"{directory} holds other things ({strangers[0]}); give --data a directory that is empty or that the "
-            "emulator made"
-        )
     try:
+        if directory.exists() and not directory.is_dir():
+            raise DataError(f"{directory} is not a directory; give --data one that is empty or that the emulator made")
+        if directory.exists() and (strangers := [p.name for p in directory.iterdir() if not _ours(p.name)]):
+            raise DataError(
+                f"{directory} holds other things ({strangers[0]}); give --data a directory that is empty or that the "
+                "emulator made"
+            )
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # parameters of calls are kept, passwords among them
         lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise DataError(f"{directory} cannot be written: {error.strerror}; give --data another directory") from error
+        raise unwritable(directory, error.strerror or str(error)) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,5 +1,6 @@
 """Opening a world: begun as its directory says, or as the options say where the directory is new."""
 
+import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -8,7 +9,7 @@ from typing import Any, Final
 
 from emulator import seed
 from emulator.cloud import REGIONS, Cloud
-from emulator.persistence.file import DataError, WorldFile
+from emulator.persistence.file import DataError, WorldFile, unwritable
 from emulator.persistence.journal import Journal, build
 from emulator.persistence.rows import keep_rows
 
@@ -43,6 +44,9 @@ def open_world(directory: Path, given: Origin, *, furnish: Callable[[Cloud], Non
     file = WorldFile(directory, fsync=fsync)
     try:
         return _opened(file, given, furnish)
+    except sqlite3.OperationalError as error:
+        file.close()
+        raise unwritable(directory, str(error)) from error
     except BaseException:
         file.close()
         raise

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from emulator import deeds
-from emulator.persistence.file import FORMAT, DataError
+from emulator.persistence.file import FORMAT, DataError, WorldFile
 from tests.emulator.world_dump import closed, journal_of, opened
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -122,3 +122,30 @@ def test_a_world_that_can_no_longer_be_written_answers_nothing_more(tmp_path: Pa
             cloud.do(deeds.set_dark, zone="cn-hangzhou-h", dark=True)
     assert told == ["failed"]
     journal.file.close()
+
+
+def test_a_disk_without_room_is_told_from_a_damaged_file_and_nothing_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = once(tmp_path / "world")
+    full = sqlite3.OperationalError("database or disk is full")
+
+    def no_room(*_: object) -> None:
+        raise full
+
+    for method in ("_prepare", "tell", "commit"):
+        with monkeypatch.context() as patched:
+            patched.setattr(WorldFile, method, no_room)
+            with pytest.raises(DataError, match=r"world cannot be written: database or disk is full; make room"):
+                opened(directory)
+    again = opened(directory)
+    assert again.ecs.instances["i-a"].state != "Running"
+    closed(again)
+
+
+def test_nobody_else_can_read_the_world_also_in_a_directory_that_was_there(tmp_path: Path) -> None:
+    (tmp_path / "world").mkdir(mode=0o755)
+    cloud = opened(tmp_path / "world", SEED)
+    cloud.do(deeds.fail, instance="i-a", recovers=True)
+    assert {path.stat().st_mode & 0o077 for path in (tmp_path / "world").iterdir()} == {0}
+    closed(cloud)
