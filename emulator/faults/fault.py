@@ -11,6 +11,8 @@ from emulator.faults.codes import status_of
 from emulator.faults.kinds import KINDS, Kind, Scope
 
 BACKLOG: Final = timedelta(hours=2)
+LONGEST_SECONDS: Final = 100 * 366 * 86400.0
+"""Whatever is later than that, no calendar of ours reaches."""
 ONCE: Final = -1
 """`calls` was not given: as often as the kind, or the other conditions, make sensible."""
 
@@ -136,8 +138,8 @@ class Fault:
             raise FaultError(f"fault {self.kind}: give 'for' or 'until', not both")
         if self.until is not None and self.until.tzinfo is None:
             raise self._wrong("until", "a time with its zone, such as 2026-03-02T01:00:00Z")
-        if self.seconds is not None and (not _number(self.seconds) or self.seconds < 0):
-            raise self._wrong("seconds", "a number from 0")
+        if self.seconds is not None and (not _number(self.seconds) or not 0 <= self.seconds <= LONGEST_SECONDS):
+            raise self._wrong("seconds", "a number from 0 to a hundred years")
         if self.real is not None and not isinstance(self.real, bool):
             raise self._wrong("real", "true or false")
         if self.status is not None and not (_whole(self.status) and 200 <= self.status <= 599):
@@ -206,8 +208,10 @@ def from_json(told: object) -> Fault:
         raise FaultError(f"fault: 'kind' is missing; there are {', '.join(KINDS)}")
     if "for" in given:
         seconds = given.pop("for")
-        if not _number(seconds) or not 0 < seconds <= timedelta.max.total_seconds():
-            raise FaultError(f"fault {given['kind']}: for is {seconds!r}, not a number of seconds above 0")
+        if not _number(seconds) or not 0 < seconds <= LONGEST_SECONDS:
+            raise FaultError(
+                f"fault {given['kind']}: for is {seconds!r}, not a number of seconds above 0, up to a century"
+            )
         given["lasts"] = timedelta(seconds=seconds)
     elif "lasts" in given:
         raise FaultError(f"fault {given['kind']}: unknown field 'lasts'; say 'for', in seconds")

@@ -41,6 +41,8 @@ def struck(cloud: Cloud, asked: Asked, times: int = 1) -> list[str | None]:
         ({"kind": "slow", "colour": "red"}, "unknown field 'colour'"),
         ({"kind": "slow", "rows": 3}, "it has no 'rows'; it takes seconds, real"),
         ({"kind": "slow", "seconds": -1}, "seconds is -1, not a number from 0"),
+        ({"kind": "slow", "seconds": 1e300}, "seconds is 1e+300, not a number from 0 to"),
+        ({"kind": "throttle", "for": 1e13}, "for is 10000000000000.0, not a number of seconds"),
         ({"kind": "slow", "seconds": "5"}, "seconds is '5', not a number from 0"),
         ({"kind": "slow", "real": 1}, "real is 1, not true or false"),
         ({"kind": "error", "calls": 0}, "calls is 0, not a whole number from 1"),
