@@ -16,7 +16,8 @@ Schema = Any
 
 @cache
 def catalogue() -> Mapping[str, Any]:
-    """By service: `version`, `sdk`, `actions` (`parameters`, `answer`), `others` (actions that are not modelled)."""
+    """By service: `version`, `sdk`, `actions` (`parameters`, `answer`, and `region` where RegionId is mandatory),
+    `others` (actions that are not modelled)."""
     read: Mapping[str, Any] = json.loads(FILE.read_text())
     return read
 

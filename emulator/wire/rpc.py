@@ -25,6 +25,7 @@ from emulator.wire.body import BodyRefused, read_body
 from emulator.wire.call import ApiError, Call, Caller, Operation
 from emulator.wire.declare import check_error, check_parameters, tell_answer
 from emulator.wire.log import Entry
+from emulator.wire.params import missing
 from emulator.wire.services import GLOBAL, VERSIONS
 
 if TYPE_CHECKING:
@@ -265,9 +266,16 @@ class RpcDoor:
         if operation is None:
             raise _not_modelled(sent)
         check_parameters(operation, params, sent.action, sent.service)
+        self._check_region(params, sent)
         return operation, Call(
             version=sent.version, action=sent.action, region=sent.region, params=params, caller=sent.caller
         )
+
+    def _check_region(self, params: Mapping[str, str], sent: Sent) -> None:
+        """The endpoint decides only for actions that take no RegionId, or do not insist on it."""
+        described = catalogue.known(sent.service, sent.action)
+        if described is not None and described.get("region") and not (params.get("RegionId") or params.get("regionId")):
+            raise missing("RegionId")
 
     def _authorize(self, call: Call, service: str) -> None:
         self._cloud.ram.authorize(call, service)

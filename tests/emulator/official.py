@@ -7,9 +7,11 @@ models of the pinned packages; a test compares it with them again.
 
 import importlib
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
+from inspect import getsource
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -30,6 +32,8 @@ SDKS = {
 }
 
 SCALARS = {str: "string", int: "integer", float: "number", bool: "boolean", bytes: "string"}
+REGION_REQUIRED = re.compile(r"# This parameter is required\.\n\s+self\.region_id = ")
+"""The SDK says it in a comment, and leaves it to the service to refuse a call without it."""
 Schema = Any
 """A scalar's name, `any`, `[item]` or `{field: schema}`."""
 
@@ -92,7 +96,8 @@ def describe(service: str, action: str) -> dict[str, Any] | None:
         return None
     request = getattr(models, f"{action}ShrinkRequest", None) or getattr(models, f"{action}Request", None)
     parameters = sorted(flattened(shape(request))) if request is not None else []
-    return {"parameters": parameters, "answer": shape(answer)}
+    region = {"region": True} if request is not None and REGION_REQUIRED.search(getsource(request)) else {}
+    return {"parameters": parameters, **region, "answer": shape(answer)}
 
 
 def actions(service: str) -> list[str]:

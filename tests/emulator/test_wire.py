@@ -285,12 +285,26 @@ def test_a_region_that_does_not_exist_is_not_found(local: Local) -> None:
     assert ask(local, "DescribeZones", "RegionId=cn-atlantis", nonce="r5")[1]["Code"] == "InvalidRegionId.NotFound"
 
 
+@pytest.mark.parametrize(
+    ("action", "query"), [("DescribeDisks", ""), ("CopySnapshot", "SnapshotId=s-1&RegionId="), ("TagResources", "")]
+)
+def test_who_leaves_out_the_region_where_it_is_mandatory_is_told(local: Local, action: str, query: str) -> None:
+    status, body = ask(local, action, query, nonce=f"region-{action}")
+    assert (status, body["Code"]) == (400, "MissingParameter")
+    assert "RegionId" in str(body["Message"])
+
+
+def test_where_an_action_takes_no_region_the_endpoint_decides(local: Local) -> None:
+    assert ask(local, "DescribeRegions", "", nonce="no-region-1")[0] == 200
+    assert ask(local, "DeleteDisk", "DiskId=d-0", nonce="no-region-2")[1]["Code"] == "InvalidDiskId.NotFound"
+
+
 def test_a_role_without_permission_is_refused_but_an_instance_list_is_just_empty(local: Local) -> None:
     local.cloud.ram.deny(None, "ecs:Describe*")
     try:
-        status, body = ask(local, "DescribeDisks", "", nonce="r6")
+        status, body = ask(local, "DescribeDisks", "RegionId=cn-hangzhou", nonce="r6")
         assert (status, body["Code"]) == (403, "Forbidden.RAM")
-        status, body = ask(local, "DescribeInstances", "", nonce="r7")
+        status, body = ask(local, "DescribeInstances", "RegionId=cn-hangzhou", nonce="r7")
         assert (status, body["Instances"]) == (200, {"Instance": []})
     finally:
         local.cloud.ram.allow_again(None)
@@ -310,7 +324,7 @@ def test_one_connection_serves_many_calls_without_delay(local: Local) -> None:
 
 
 def test_every_call_is_in_the_log(local: Local) -> None:
-    ask(local, "DescribeZones", "", nonce="r8")
+    ask(local, "DescribeZones", "RegionId=cn-hangzhou", nonce="r8")
 
     last = local.cloud.requests.entries[-1]
     assert (last.service, last.action, last.caller, last.status) == ("ecs", "DescribeZones", "testid", 200)
