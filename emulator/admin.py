@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
@@ -13,6 +13,15 @@ from emulator.wire.call import ApiError
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
+
+
+LONGEST_JUMP: Final = timedelta(days=3660)
+"""Of the clock, at once: farther is a slip, and every timer on the way has to run."""
+FASTEST: Final = 1_000_000
+
+
+def _within(number: float, most: float) -> bool:
+    return not isinstance(number, bool) and 0 <= number <= most
 
 
 def refuse(message: str, status: int = 400) -> web.Response:
@@ -69,18 +78,24 @@ class _Admin:
         """`{"advance": seconds}`, `{"to": ISO}` or `{"rate": r}`; a jump answers when all is quiet again."""
         clock = self._cloud.clock
         match await read_object(request):
-            case {"rate": int() | float() as rate} if rate >= 0:
+            case {"rate": int() | float() as rate} if _within(rate, FASTEST):
                 clock.set_rate(float(rate))
-            case {"advance": int() | float() as seconds} if seconds >= 0:
+            case {"advance": int() | float() as seconds} if _within(seconds, LONGEST_JUMP.total_seconds()):
                 await clock.jump(clock.now() + timedelta(seconds=seconds))
             case {"to": str(moment)}:
                 try:
                     to = datetime.fromisoformat(moment)
                 except ValueError:
                     return refuse(f"clock.to: {moment!r} is not an ISO 8601 time")
-                await clock.jump(to if to.tzinfo else to.replace(tzinfo=UTC))
-            case body:
-                return refuse(f'clock: give {{"advance": seconds >= 0}}, {{"to": ISO}} or {{"rate": >= 0}}, not {body}')
+                to = to if to.tzinfo else to.replace(tzinfo=UTC)
+                if to - clock.now() > LONGEST_JUMP:
+                    return refuse(f"clock.to: {moment} is more than {LONGEST_JUMP.days} days ahead")
+                await clock.jump(to)
+            case _:
+                return refuse(
+                    f'clock: give {{"advance": 0 to {LONGEST_JUMP.total_seconds():.0f} seconds}}, {{"to": ISO time}} '
+                    f'or {{"rate": 0 to {FASTEST}}}'
+                )
         return await self.clock(request)
 
     async def zone(self, request: web.Request) -> web.Response:

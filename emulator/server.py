@@ -45,6 +45,8 @@ LONGEST_LINE = 128 * 1024
 the cloud's gateway is not documented)."""
 LONGEST_HEADER = 16 * 1024
 LOOK_AT_IDLE_SECONDS = 1.0
+LINGER_SECONDS = 0.5
+"""How long a refused body is still read, and forgotten, so that its sender gets to see the refusal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +157,7 @@ class Server:
 
     async def start(self) -> None:
         if self.cloud.journal is not None:
-            await self._start_part(self.cloud.journal)  # first to come and last to go: it keeps what the others do
+            await self.cloud.journal.start()  # first to come and last to go: it keeps what the others do
         self._build_functions()
         app = self._application()
         self._runner = web.AppRunner(
@@ -163,6 +165,7 @@ class Server:
             access_log=None,
             handle_signals=False,
             shutdown_timeout=1.0,
+            lingering_time=LINGER_SECONDS,
             max_line_size=LONGEST_LINE,
             max_field_size=LONGEST_HEADER,
         )
@@ -227,16 +230,20 @@ class Server:
         await part.start()
 
     async def stop(self) -> None:
-        for part in reversed(self._parts):
-            await part.stop()
-        self._parts.clear()
-        for task in (self._flow, self._idlers):
-            if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        try:
+            for part in reversed(self._parts):
+                await part.stop()
+            self._parts.clear()
+            for task in (self._flow, self._idlers):
+                if task is not None:
+                    task.cancel()
+                    await asyncio.gather(task, return_exceptions=True)
+            if self._runner is not None:
+                await self._runner.cleanup()
+                self._runner = None
+        finally:
+            if self.cloud.journal is not None:
+                await self.cloud.journal.stop()
 
     def _application(self) -> web.Application:
         cloud = self.cloud
@@ -314,6 +321,10 @@ def _dispatch(cloud: Cloud, tablestore: ModuleType | None, rpc: RpcDoor) -> Any:
         except BodyRefused as refusal:
             response = admin.refuse(refusal.message, refusal.status)
             response.force_close()
+        except OverflowError:
+            if not path.startswith(OWN_PATHS):
+                raise
+            return admin.refuse("a number is too large")
         except web.HTTPNotFound:
             if path.startswith(OWN_PATHS):
                 raise

@@ -46,7 +46,7 @@ def _handler(cloud: "Cloud", path: str) -> Callable[[web.Request], Awaitable[web
     async def handle(request: web.Request) -> web.Response:
         body = await read_object(request)
         try:
-            account, region = (body.pop(name, None) or getattr(cloud, name) for name in ("account", "region"))
+            account, region = (str(body.pop(name, None) or getattr(cloud, name)) for name in ("account", "region"))
             named = request.match_info.get("id", "")
             done = cloud.do(perform, path=path, account=account, region=region, id=named, given=body)
             return web.json_response(done)
