@@ -112,6 +112,24 @@ def test_a_run_is_skipped_while_the_previous_snapshot_is_under_way(stage: TwoReg
     assert len(automatic(stage, "d-old")) == 2
 
 
+def test_also_a_disk_that_may_have_several_snapshots_under_way_has_one_automatic_one(stage: TwoRegions) -> None:
+    apply(stage, policy(stage), "d-data")
+    stage.cloud.zones.set_dark("cn-hangzhou-h", True)  # nothing that is taken there gets on
+    stage.advance(3 * HOUR)
+    assert len(automatic(stage)) == 1
+    stage.cloud.zones.set_dark("cn-hangzhou-h", False)
+    stage.advance(HOUR)
+    assert len(automatic(stage)) == 2
+
+
+def test_a_manual_snapshot_under_way_does_not_keep_such_a_disk_from_its_automatic_one(stage: TwoRegions) -> None:
+    apply(stage, policy(stage), "d-data")
+    stage.cloud.zones.set_dark("cn-hangzhou-h", True)
+    stage.snapshot("d-data")
+    stage.advance(HOUR)
+    assert len(automatic(stage)) == 1
+
+
 def test_nothing_is_taken_while_the_instance_stops(stage: TwoRegions) -> None:
     policy(stage, "d-data")
     stage.advance(HOUR - 2)
