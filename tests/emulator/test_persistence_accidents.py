@@ -3,14 +3,20 @@ kept, a step in the middle of another, a disk that is full. What was answered is
 
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import tablestore as sdk
 
 from emulator import deeds
 from emulator.cloud import Cloud
+from emulator.faults.fault import Fault
+from emulator.testing import mock_aliyun
+from tests.emulator.ots_client import make_client, make_table, pk, when
 from tests.emulator.world_dump import closed, dump, journal_of, opened
 
 SEED: Final = """
@@ -143,3 +149,20 @@ def test_nothing_that_was_not_kept_is_answered_also_while_time_flows(tmp_path: P
         cloud.do(deeds.fail, instance="i-a", recovers=True)
     assert cloud.ecs.instances["i-a"].state == "Running", "a world that has ended does nothing more"
     journal.file.close()
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_what_is_held_back_when_the_server_ends_is_kept_once_it_is_answered(tmp_path: Path, moment: str) -> None:
+    fault = Fault(kind="slow", seconds=30.0) if moment == "before" else Fault(kind="timeout_after")
+    with ThreadPoolExecutor(1) as pool, mock_aliyun(data=tmp_path / "world", rate=1) as local:
+        client = make_client(local, "understudy")
+        make_table(client, "t")
+        local.run(lambda: local.cloud.faults.add(replace(fault, action="PutRow")))
+        put = pool.submit(client.put_row, "t", sdk.Row(pk("x", 1), [("n", 1)]), when("IGNORE"))
+        while not local.run(lambda: local.cloud.faults.counts):
+            pass
+        journal = journal_of(local.cloud)
+    assert journal.failure is None
+    assert (put.exception() is None) == (moment == "before")
+    with mock_aliyun(data=tmp_path / "world") as local:
+        assert make_client(local, "understudy").get_row("t", pk("x", 1))[1] is not None
