@@ -10,7 +10,7 @@ from typing import Final
 
 from emulator.tablestore.api import batches, rows, tables, transactions
 from emulator.tablestore.api.messages import DecodeError, pb2, sent
-from emulator.tablestore.coverage import check_error
+from emulator.tablestore.coverage import OTHERS, check_error
 from emulator.tablestore.errors import OtsError, parameter_invalid
 from emulator.tablestore.model import Tablestore
 
@@ -23,8 +23,12 @@ def dispatch(store: Tablestore, instance: str, operation: str, body: bytes) -> b
     """The answer's body; raises OtsError."""
     handler = OPERATIONS.get(operation)
     if handler is None:
-        log.warning("tablestore operation is not modelled", extra={"operation": operation})
-        raise parameter_invalid(f"Unsupported operation: {operation}.")
+        shown = operation[:80]
+        if operation in OTHERS:
+            log.warning("operation not modelled: ots %s", shown)
+            raise parameter_invalid(f"Unsupported operation: {shown}. Tablestore has it, the emulator models it not.")
+        log.warning("no such operation: ots %s", shown)
+        raise parameter_invalid(f"Unsupported operation: {shown}. Tablestore has none of this name.")
     try:
         return handler(store, instance, body)
     except DecodeError as error:

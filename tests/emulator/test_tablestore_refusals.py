@@ -66,6 +66,7 @@ def batch_read(rows: int, max_version: int | None = 1) -> Any:
     return request
 
 
+LACKS = "Tablestore has it, the emulator models it not."
 BAD = (400, "OTSParameterInvalid")
 REFUSED: dict[str, tuple[Callable[[Any], Any], int, str, str]] = {
     "missing table": (lambda c: c.get_row("no", pk("k", 1), max_version=1), 404, "OTSObjectNotExist", "does not exist"),
@@ -148,7 +149,7 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], int, str, str]] = {
         *BAD,
         "neither a primary key nor a predefined column",
     ),
-    "sql": (lambda c: c.exe_sql_query("select 1"), *BAD, "Unsupported operation: SQLQuery."),
+    "sql": (lambda c: c.exe_sql_query("select 1"), *BAD, "Unsupported operation: SQLQuery. " + LACKS),
 }
 
 
