@@ -49,6 +49,15 @@ class Record:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """How far a timer has got: it was switched on at `since`, and what it fired last was due at `after`."""
+
+    expression: str
+    since: datetime
+    after: datetime
+
+
 @dataclass(slots=True, kw_only=True)
 class State:
     """What is alive of one function."""
@@ -117,6 +126,10 @@ class FunctionCompute:
         """What a process before this one had accepted and not ended."""
         self.on_switch: Callable[[str, str, bool], None] = lambda *_: None
         """Called with function and trigger after each `enable`."""
+        self.counted: dict[tuple[str, str], Counted] = {}
+        """How far a process before this one got with its timers (function, trigger)."""
+        self.on_count: Callable[[str, str, Counted | None], None] = lambda *_: None
+        """Called with function and timer whenever it has fired, is switched on, or (None) off."""
         self.kept_settings: dict[str, dict[str, Any]] = {}
         """Of functions, by name: as a process before this one left them."""
         self.on_configure: Callable[[str, Mapping[str, Any]], None] = lambda *_: None
@@ -144,7 +157,8 @@ class FunctionCompute:
             for trigger in state.function.triggers:
                 if not isinstance(trigger, Http):
                     kept = self.switched.get((state.function.name, trigger.name))
-                    self._switch(state, trigger, trigger.enabled if kept is None else kept)
+                    on = trigger.enabled if kept is None else kept
+                    self._switch(state, trigger, on, self.counted.get((state.function.name, trigger.name)))
         self.queue.go_on(self.left_over)
         if self._cloud.journal is not None:
             for event in [event for event in self._cloud.events if event.at + LATENCY > self._started]:
@@ -504,12 +518,18 @@ class FunctionCompute:
         self._switch(state, found, on)
         self.on_switch(name, trigger, on)
 
-    def _switch(self, state: State, trigger: Trigger, on: bool) -> None:
+    def _switch(self, state: State, trigger: Trigger, on: bool, counted: Counted | None = None) -> None:
         state.enabled[trigger.name] = on
         due = state.timers.pop(trigger.name, None)
         if due:
             due.cancel()
-        if on and isinstance(trigger, Timer):
+        if not isinstance(trigger, Timer):
+            return
+        if not on:
+            self.on_count(state.function.name, trigger.name, None)
+        elif counted is not None and counted.expression == trigger.cron.expression:
+            self._arm(state, trigger, since=counted.since, after=counted.after)
+        else:
             now = self._cloud.clock.now()
             self._arm(state, trigger, since=now, after=now)
 
@@ -518,6 +538,8 @@ class FunctionCompute:
 
     def _arm(self, state: State, timer: Timer, *, since: datetime, after: datetime) -> None:
         at = timer.cron.next_after(after, since=since)
+        counted = Counted(expression=timer.cron.expression, since=since, after=after)
+        self.on_count(state.function.name, timer.name, counted)
 
         def fire() -> None:
             self._arm(state, timer, since=since, after=at)

@@ -1,4 +1,4 @@
-"""Function Compute's asynchronous queue, its tasks, and what calls changed of its functions, kept as they stand.
+"""Function Compute's queue, its tasks, how far its timers got, and what calls changed of it, kept as they stand.
 
 Instances are not kept, since nothing promises that one lives; what they were running runs again.
 """
@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from emulator.fc.queue import Queued, Refused, TaskRecord
+from emulator.fc.service import Counted
 from emulator.persistence.journal import Journal
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ QUEUE: Final = "queue"
 TASKS: Final = "tasks"
 TRIGGERS: Final = "triggers"
 SETTINGS: Final = "functions"
+TIMERS: Final = "timers"
 
 
 def keep_functions(fc: "FunctionCompute", journal: Journal) -> None:
@@ -44,10 +46,30 @@ def keep_functions(fc: "FunctionCompute", journal: Journal) -> None:
 
     fc.on_switch = switched
 
+    for key, packed in list(file.kept(TIMERS)):
+        function, _, trigger = key.partition("/")
+        if _stands(fc, function, trigger):
+            fc.counted[function, trigger] = _counted(json.loads(packed))
+        else:
+            journal.keep(TIMERS, key, None)  # should it come back one day, it counts from then on
+
+    def counts(function: str, trigger: str, counted: Counted | None) -> None:
+        packed = None if counted is None else json.dumps(_plain_count(counted)).encode()
+        journal.keep(TIMERS, f"{function}/{trigger}", packed)
+
+    fc.on_count = counts
+
     def configured(function: str, settings: Mapping[str, Any]) -> None:
         journal.keep(SETTINGS, function, json.dumps(settings).encode())
 
     fc.on_configure = configured
+
+
+def _stands(fc: "FunctionCompute", function: str, trigger: str) -> bool:
+    try:
+        return any(one.name == trigger for one in fc.function(function).triggers)
+    except Refused:
+        return False
 
 
 class _Keeper:
@@ -96,6 +118,15 @@ def _queued(fc: "FunctionCompute", plain: dict[str, Any]) -> Queued | None:
         return None
     times = {name: datetime.fromisoformat(plain[name]) for name in ("queued", "due", "next_at")}
     return Queued(**{**plain, **times, "function": function, "payload": b64decode(plain["payload"])})
+
+
+def _plain_count(counted: Counted) -> list[str]:
+    return [counted.expression, counted.since.isoformat(), counted.after.isoformat()]
+
+
+def _counted(plain: list[str]) -> Counted:
+    since, after = map(datetime.fromisoformat, plain[1:])
+    return Counted(expression=plain[0], since=since, after=after)
 
 
 def _plain_task(record: TaskRecord) -> dict[str, Any]:

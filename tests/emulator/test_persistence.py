@@ -19,7 +19,7 @@ from alibabacloud_tea_openapi.models import Config
 from emulator import deeds
 from emulator.fc.service import FunctionCompute
 from emulator.testing import Local, mock_aliyun
-from tests.emulator.fc_projects import CODE, props, rule, timer, write
+from tests.emulator.fc_projects import CODE, START, props, rule, timer, write
 from tests.emulator.ots_client import columns, make_client, make_table, pk, when
 from tests.emulator.world_dump import closed, opened
 
@@ -174,6 +174,44 @@ def test_an_accepted_invocation_is_run_by_the_next_process(tmp_path: Path) -> No
         local.advance(3600)
         assert not local.run(lambda: compute(local).enabled("slow", "tick"))
     assert len(notes(tmp_path)) == 2, "what has ended is run no more, and a timer that was switched off stays off"
+
+
+def test_a_timer_goes_on_counting_where_it_was(tmp_path: Path) -> None:
+    """`@every 10m` counts from when it was switched on, however often the process ends meanwhile."""
+    options = functions(tmp_path)
+    for minutes in (6, 3, 3):
+        with mock_aliyun(**options) as local:
+            local.advance(minutes * 60)
+    assert [json.loads(note["event"])["triggerTime"] for note in notes(tmp_path)] == ["2026-03-02T00:10:00Z"]
+    with mock_aliyun(**options) as local:
+        local.run(lambda: compute(local).enable("slow", "tick", False))
+        local.run(lambda: compute(local).enable("slow", "tick", True))
+    with mock_aliyun(**options) as local:
+        local.advance(10 * 60)
+    assert [json.loads(note["event"])["triggerTime"] for note in notes(tmp_path)[1:]] == ["2026-03-02T00:22:00Z"]
+
+
+def test_a_timer_that_was_due_when_the_process_ended_fires_in_the_next_one(tmp_path: Path) -> None:
+    """Two are due at one moment; the process ends when the function of the first has been at work."""
+    names = ("one", "two")
+    options = functions(tmp_path)
+    options["fc"] = write(tmp_path / "s.yaml", *(props(n, triggers=[timer("tick", "0 0 * * * *")]) for n in names))
+    with mock_aliyun(**options) as local:
+
+        def first_of_them() -> None:
+            clock = local.cloud.clock
+            due = START + timedelta(hours=1)
+            while clock.now() < due:
+                assert clock.run_due(due)
+
+        local.run(first_of_them)
+        while not local.run(lambda: len(compute(local).records)):
+            pass
+    for _ in range(2):
+        with mock_aliyun(**options) as local:
+            local.advance(60)
+    ran = [note["fn"] for note in notes(tmp_path)]
+    assert sorted(ran) == ["one", "two"]
 
 
 def test_an_event_on_its_way_arrives_once(tmp_path: Path) -> None:
