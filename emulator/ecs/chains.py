@@ -16,7 +16,7 @@ from emulator.ecs.shelf import Shelf
 
 if TYPE_CHECKING:
     from emulator.clock import Clock
-    from emulator.ecs.snapshots import Snapshot
+    from emulator.ecs.snapshot import Snapshot
 
 HISTORY = 100_000
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from emulator.ecs.images import Image
     from emulator.ecs.instances import Instance
     from emulator.ecs.model import Ecs
-    from emulator.ecs.snapshots import Snapshot
+    from emulator.ecs.snapshot import Snapshot
 
 OVERHEAD_SECONDS = 10.0
 MIB_PER_SECOND = 200.0

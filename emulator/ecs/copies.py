@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from emulator.ecs.blocks import MIB, Layer, copied
 from emulator.ecs.preconditions import MANUAL_QUOTA, check_retention
 from emulator.ecs.rules import check_description, check_name, check_tags
+from emulator.ecs.snapshot import Snapshot
 from emulator.wire.call import ApiError
 
 if TYPE_CHECKING:
     from emulator.ecs.model import Ecs
-    from emulator.ecs.snapshots import Snapshot
 
 OVERHEAD_SECONDS = 10.0  # assumption, as is the speed between regions
 MIB_PER_SECOND = 20.0
@@ -177,8 +177,6 @@ class SnapshotCopies:
         return made
 
     def _made(self, layer: Layer, *, disk_id: str, kind: str, category: str, size_gib: int) -> "Snapshot":
-        from emulator.ecs.snapshots import Snapshot
-
         now = self._ecs.clock.now()
         seconds = layer.bytes_owned / MIB / MIB_PER_SECOND + self._ecs.chance.uniform(0, JITTER_SECONDS)
         return Snapshot(

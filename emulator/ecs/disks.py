@@ -17,7 +17,7 @@ from emulator.wire.call import ApiError
 if TYPE_CHECKING:
     from emulator.ecs.instances import Instance
     from emulator.ecs.model import Ecs
-    from emulator.ecs.snapshots import Snapshot
+    from emulator.ecs.snapshot import Snapshot
 
 INSTANT_CATEGORIES = ("cloud_essd", "cloud_auto", "cloud_essd_entry", "cloud_regional_disk_auto")
 """The ESSD family: its snapshots are usable at once."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from emulator.ecs.rules import check_description, check_name, check_tags
 from emulator.ecs.shelf import Shelf
-from emulator.ecs.snapshots import Snapshot
+from emulator.ecs.snapshot import Snapshot
 from emulator.wire.call import ApiError
 
 if TYPE_CHECKING:

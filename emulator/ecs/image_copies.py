@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from emulator.ecs.image_sources import Mapped
     from emulator.ecs.images import Image
     from emulator.ecs.model import Ecs
-    from emulator.ecs.snapshots import Snapshot
+    from emulator.ecs.snapshot import Snapshot
     from emulator.ecs.tasks import Task
 
 AT_ONCE = 5

@@ -13,7 +13,7 @@ from emulator.wire.call import ApiError
 if TYPE_CHECKING:
     from emulator.ecs.instances import Instance
     from emulator.ecs.model import Ecs
-    from emulator.ecs.snapshots import Snapshot
+    from emulator.ecs.snapshot import Snapshot
 
 DATA_AT_MOST = 16
 SYSTEM_DEVICE = "/dev/xvda"

@@ -15,7 +15,7 @@ from emulator.ecs.image_shares import ImageShares
 from emulator.ecs.image_sources import Mapped, Wanted, of_instance, of_snapshots
 from emulator.ecs.rules import check_description, check_name, check_tags
 from emulator.ecs.shelf import Shelf
-from emulator.ecs.snapshots import Snapshot
+from emulator.ecs.snapshot import Snapshot
 from emulator.wire.call import ApiError
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from emulator.wire.call import ApiError
 
 if TYPE_CHECKING:
     from emulator.ecs.model import Ecs
-    from emulator.ecs.snapshots import Snapshot
+    from emulator.ecs.snapshot import Snapshot
 
 STATES = ("compliance-cooloff", "compliance", "expired")
 DAYS = (1, 36_500)

@@ -24,7 +24,8 @@ from emulator.ecs.relocation import Relocation
 from emulator.ecs.rules import Tokens
 from emulator.ecs.security_groups import SecurityGroups
 from emulator.ecs.shelf import Shelf
-from emulator.ecs.snapshots import Snapshot, Snapshots
+from emulator.ecs.snapshot import Snapshot
+from emulator.ecs.snapshots import Snapshots
 from emulator.ecs.tasks import Tasks
 from emulator.wire.call import ApiError
 

@@ -23,7 +23,7 @@ from emulator.wire.params import digits
 if TYPE_CHECKING:
     from emulator.ecs.disks import Disk
     from emulator.ecs.model import Ecs
-    from emulator.ecs.snapshots import Snapshot
+    from emulator.ecs.snapshot import Snapshot
 
 CHINA = timezone(timedelta(hours=8))
 """Policies run by this zone everywhere in the world; every other time of the API is UTC."""

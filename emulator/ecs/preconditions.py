@@ -13,7 +13,7 @@ from emulator.wire.call import ApiError
 if TYPE_CHECKING:
     from emulator.ecs.disks import Disk
     from emulator.ecs.model import Ecs
-    from emulator.ecs.snapshots import Snapshot
+    from emulator.ecs.snapshot import Snapshot
 
 MANUAL_QUOTA = 256
 AUTOMATIC_QUOTA = 1_000

@@ -6,7 +6,7 @@ from emulator.ecs.api import paging
 from emulator.ecs.api.windows import creation_window
 from emulator.ecs.rules import iso
 from emulator.ecs.shelf import carries
-from emulator.ecs.snapshots import Snapshot
+from emulator.ecs.snapshot import Snapshot
 from emulator.wire import params
 from emulator.wire.call import ApiError, Call, Operation
 from emulator.wire.declare import raises, reads
