@@ -129,8 +129,9 @@ OTHERS: Final = frozenset([
     "AddDefinedColumn", "BulkExport", "BulkImport", "ComputeSplitPointsBySize", "ComputeSplits", "CreateSearchIndex",
     "CreateTimeseriesTable", "DeleteDefinedColumn", "DeleteSearchIndex", "DeleteTimeseriesTable", "DescribeSearchIndex",
     "DeleteTimeseriesMeta", "DescribeStream", "DescribeTimeseriesTable", "GetShardIterator", "GetStreamRecord",
-    "GetTimeseriesData", "ListStream", "ListTimeseriesTable", "LoadTable", "ParallelScan", "PutTimeseriesData", "QueryTimeseriesMeta",
-    "SQLQuery", "Search", "UnloadTable", "UpdateSearchIndex", "UpdateTimeseriesMeta", "UpdateTimeseriesTable",
+    "GetTimeseriesData", "ListStream", "ListTimeseriesTable", "LoadTable", "ParallelScan", "PutTimeseriesData",
+    "QueryTimeseriesMeta", "SQLQuery", "Search", "UnloadTable", "UpdateSearchIndex", "UpdateTimeseriesMeta",
+    "UpdateTimeseriesTable",
 ])  # fmt: skip
 """Operations that Tablestore has and this emulator has not."""
 
