@@ -130,7 +130,7 @@ class Buying:
         image = ecs.images.startable(order.image_id)
         self._check_numbers(order)
         self._check_type(order)
-        vswitch = ecs.network.vswitch(order.vswitch_id)
+        vswitch = ecs.network.ready(order.vswitch_id)
         if order.zone is not None and order.zone not in ecs.zones:
             raise ApiError("InvalidZoneId.NotFound", f"The zone {order.zone} does not exist.", 404)
         if order.zone is not None and order.zone != vswitch.zone:

@@ -198,7 +198,7 @@ class Interfaces:
 
     def _create(self, design: Design) -> Interface:
         network = self._ecs.network
-        vswitch = network.vswitch(design.vswitch_id)
+        vswitch = network.ready(design.vswitch_id)
         check_name(design.name or None, ApiError("InvalidParameter", f"The name {design.name!r} is not valid."))
         check_description(design.description, ApiError("InvalidParameter", "The description is not valid."))
         check_tags(dict(design.tags))

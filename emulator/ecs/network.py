@@ -4,7 +4,8 @@ An address belongs to its holder until the holder gives it back, whatever state 
 stopped, failed or cut off still has its address, and nobody else can get it.
 
 Sources: ECS API RunInstances, DescribeVpcs, DescribeVSwitches; SDK 7.11.8.
-Not modelled: creating and deleting VPCs and vSwitches (a seed names them), route tables, IPv6.
+VPCs and vSwitches come from a seed, or from the VPC API (`emulator.vpc.networks`), which lets them take their time.
+Not modelled: route tables, IPv6.
 """
 
 from dataclasses import dataclass, field
@@ -19,8 +20,21 @@ if TYPE_CHECKING:
     from emulator.ecs.model import Ecs
 
 RESERVED_AT_THE_END = 3
+PENDING = "Pending"
+AVAILABLE = "Available"
 
-__all__ = ["Network", "SecurityGroup", "VSwitch"]
+__all__ = ["About", "Network", "SecurityGroup", "VSwitch"]
+
+
+@dataclass(slots=True, kw_only=True)
+class About:
+    """What a VPC or a vSwitch is, beside its place and its addresses."""
+
+    name: str
+    created: datetime
+    description: str = ""
+    status: str = AVAILABLE  # Pending while it is made; a VPC that goes is Deleting, a vSwitch that goes is Pending
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,7 +44,7 @@ class VSwitch:
     zone: str
     cidr: IPv4Network
     gateway: str = ""
-    name: str = ""
+    about: About | None = None  # None: a seed's, which stands since the world began and is named like its id
     used: dict[str, str] = field(default_factory=dict)  # address -> instance or interface
     cooling: dict[str, datetime] = field(default_factory=dict)  # released address -> free again
 
@@ -50,6 +64,7 @@ class Network:
         self.created = ecs.clock.now()
         self.vpcs: dict[str, str] = {}  # id -> cidr
         self.vswitches: dict[str, VSwitch] = {}
+        self.vpcs_about: dict[str, About] = {}
         self.release_delay = timedelta(0)
         """How long an address that was given back stays taken: not documented, so tests choose."""
 
@@ -62,6 +77,19 @@ class Network:
         if found is None:
             raise ApiError("InvalidVSwitchId.NotFound", f"The vSwitch {id} does not exist.", 404)
         return found
+
+    def ready(self, id: str) -> VSwitch:
+        """One that something can be put into: not while it is made or deleted."""
+        found = self.vswitch(id)
+        if (status := self.about(found).status) != AVAILABLE:
+            raise ApiError("IncorrectVSwitchStatus", f"The vSwitch {id} is {status}.")
+        return found
+
+    def about(self, vswitch: VSwitch) -> About:
+        return vswitch.about or About(name=vswitch.id, created=self.created)
+
+    def about_vpc(self, id: str) -> About:
+        return self.vpcs_about.get(id) or About(name=id, created=self.created)
 
     def check_security_groups(self, ids: tuple[str, ...], vpc: str) -> None:
         for group_id in ids:

@@ -52,7 +52,7 @@ class Relocation:
         ecs.interfaces.moved(instance)
 
     def _vswitch(self, instance: "Instance", id: str, vpc_id: str | None) -> "VSwitch":
-        vswitch = self._ecs.network.vswitch(id)
+        vswitch = self._ecs.network.ready(id)
         if vswitch.zone != instance.zone:
             raise ApiError("InvalidVSwitchId.Mismatch", f"{id} is in {vswitch.zone}, not {instance.zone}.")
         if vpc_id is None and vswitch.vpc != instance.vpc_id:

@@ -122,6 +122,8 @@ class SecurityGroups:
             raise ApiError("UnsupportedParameter", "The emulator has no classic network: give a VpcId.")
         if vpc not in self._ecs.network.vpcs:
             raise ApiError("InvalidVpcId.NotFound", f"The VPC {vpc} does not exist.", 404)
+        if (status := self._ecs.network.about_vpc(vpc).status) != "Available":  # assumption: the VPC API's code
+            raise ApiError("IncorrectVpcStatus", f"The VPC {vpc} is {status}.")
         check_name(name or None, ApiError("InvalidSecurityGroupName.Malformed", f"{name!r} is not valid."))
         check_description(description, ApiError("InvalidSecurityGroupDiscription.Malformed", "The text is not valid."))
         check_tags(tags)

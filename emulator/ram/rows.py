@@ -232,6 +232,8 @@ DescribeVpcAttribute           vpc/VpcId
 DescribeVpcs                   vpc/*
 DescribeZones                  *
 ModifyEipAddressAttribute      eip/AllocationId
+ModifyVSwitchAttribute         vswitch/VSwitchId
+ModifyVpcAttribute             vpc/VpcId
 ReleaseEipAddress              eip/AllocationId
 UnassociateEipAddress          eip/AllocationId @bound
 """

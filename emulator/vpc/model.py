@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from emulator.ecs.rules import Tokens
 from emulator.ecs.shelf import Shelf
+from emulator.vpc.networks import Networks
 from emulator.wire.call import ApiError
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Vpc:
         self.realm = realm
         self._clock = realm.clock
         self._chance = realm.chance
+        self.networks = Networks(realm)
         self.tokens = Tokens(realm.clock)
         self.eips: Shelf[Eip] = Shelf()
         self.quota = QUOTA

@@ -1,12 +1,12 @@
-"""The VPC API, version 2016-04-28: EIPs, and what there is of VPCs and vSwitches."""
+"""The VPC API, version 2016-04-28: EIPs here, VPCs and vSwitches in `networks_api`."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from emulator.ecs.api import paging
-from emulator.ecs.network import VSwitch
 from emulator.ecs.rules import check_tags, iso
 from emulator.ecs.shelf import carries
+from emulator.vpc import networks_api
 from emulator.vpc.model import DEFAULT_BANDWIDTH, INSTANCE, Eip, Target
 from emulator.wire import params
 from emulator.wire.call import ApiError, Call, Operation
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 VERSION = "2016-04-28"
 PAGE, PAGE_AT_MOST = 10, 100
-VSWITCH_PAGE_AT_MOST = 50
 TOKEN_CODES = ("InvalidClientToken.Malformed", "IdempotentParameterMismatch", "IdempotentProcessing")
 BIND_CODES = ("InvalidAllocationId.NotFound", "IncorrectEipStatus", "IncorrectInstanceStatus", *TOKEN_CODES)
 
@@ -31,10 +30,7 @@ def operations(realm: "Realm") -> dict[tuple[str, str], Operation]:
         (VERSION, "DescribeEipAddresses"): api.describe,
         (VERSION, "ModifyEipAddressAttribute"): api.modify,
         (VERSION, "ReleaseEipAddress"): api.release,
-        (VERSION, "DescribeVpcs"): api.vpcs,
-        (VERSION, "DescribeVpcAttribute"): api.vpc,
-        (VERSION, "DescribeVSwitches"): api.vswitches,
-        (VERSION, "DescribeVSwitchAttributes"): api.vswitch,
+        **{(VERSION, name): operation for name, operation in networks_api.operations(realm).items()},
     }
 
 
@@ -195,112 +191,6 @@ class VpcApi:
         self._realm.vpc.release(params.required(call.params, "AllocationId"))
         return {}
 
-    # VPCs and vSwitches ---------------------------------------------------------------------------------------
-
-    @reads("VpcId", "VpcName", "IsDefault", "PageNumber", "PageSize", "DryRun")
-    @raises("DryRunOperation")
-    def vpcs(self, call: Call) -> dict[str, Any]:
-        """`VpcId` takes several, with commas. Not modelled: tags, resource groups, DHCP options, shared VPCs."""
-        p = call.params
-        paging.dry_run(call)
-        ids, name = _several(p, "VpcId"), p.get("VpcName")
-        default = params.boolean(p, "IsDefault", False)
-        found = [
-            self._vpc(vpc)
-            for vpc in self._realm.ecs.network.vpcs
-            if not default and (not ids or vpc in ids) and (not name or vpc == name)
-        ]
-        return _page(call, "Vpcs", "Vpc", found, VSWITCH_PAGE_AT_MOST)
-
-    @reads("VpcId", "IsDefault", "DryRun")
-    @raises("InvalidVpcId.NotFound", "DryRunOperation")
-    def vpc(self, call: Call) -> dict[str, Any]:
-        """One VPC. Not modelled: its other cloud resources, CENs, routers."""
-        paging.dry_run(call)
-        wanted = params.required(call.params, "VpcId")
-        if wanted not in self._realm.ecs.network.vpcs:
-            raise ApiError("InvalidVpcId.NotFound", f"The VPC {wanted} does not exist.", 404)
-        listed = self._vpc(wanted)
-        del listed["RouterTableIds"], listed["NatGatewayIds"]
-        return {**listed, "ClassicLinkEnabled": False}
-
-    def _vpc(self, id: str) -> dict[str, Any]:
-        network = self._realm.ecs.network
-        return {
-            "VpcId": id,
-            "VpcName": id,
-            "RegionId": self._realm.region,
-            "Status": "Available",
-            "CidrBlock": network.vpcs[id],
-            "CreationTime": iso(network.created),
-            "Description": "",
-            "IsDefault": False,
-            "OwnerId": int(self._realm.account),
-            "ResourceGroupId": "",
-            "VRouterId": "vrt-" + id.removeprefix("vpc-"),
-            "VSwitchIds": {"VSwitchId": [v.id for v in network.vswitches.values() if v.vpc == id]},
-            "RouterTableIds": {"RouterTableIds": [_route_table(id)]},
-            "NatGatewayIds": {"NatGatewayIds": []},
-            "SecondaryCidrBlocks": {"SecondaryCidrBlock": []},
-            "UserCidrs": {"UserCidr": []},
-            "Tags": {"Tag": []},
-        }
-
-    @reads("VSwitchId", "VSwitchName", "VpcId", "ZoneId", "IsDefault", "PageNumber", "PageSize", "DryRun")
-    @raises("DryRunOperation")
-    def vswitches(self, call: Call) -> dict[str, Any]:
-        """Not modelled: tags, resource groups, route tables as filters, shared vSwitches."""
-        p = call.params
-        paging.dry_run(call)
-        default = params.boolean(p, "IsDefault", False)
-        found = [
-            self._vswitch(vswitch)
-            for vswitch in self._realm.ecs.network.vswitches.values()
-            if not default
-            and p.get("VSwitchId") in (None, "", vswitch.id)
-            and p.get("VSwitchName") in (None, "", vswitch.name or vswitch.id)
-            and p.get("VpcId") in (None, "", vswitch.vpc)
-            and p.get("ZoneId") in (None, "", vswitch.zone)
-        ]
-        return _page(call, "VSwitches", "VSwitch", found, VSWITCH_PAGE_AT_MOST)
-
-    @reads("VSwitchId", "DryRun")
-    @raises("InvalidVSwitchId.NotFound", "DryRunOperation")
-    def vswitch(self, call: Call) -> dict[str, Any]:
-        """One vSwitch, with the number of its free addresses."""
-        paging.dry_run(call)
-        return self._vswitch(self._realm.ecs.network.vswitch(params.required(call.params, "VSwitchId")))
-
-    def _vswitch(self, vswitch: VSwitch) -> dict[str, Any]:
-        network = self._realm.ecs.network
-        return {
-            "VSwitchId": vswitch.id,
-            "VSwitchName": vswitch.name or vswitch.id,
-            "VpcId": vswitch.vpc,
-            "ZoneId": vswitch.zone,
-            "Status": "Available",
-            "CidrBlock": str(vswitch.cidr),
-            "AvailableIpAddressCount": network.free_addresses(vswitch),
-            "CreationTime": iso(network.created),
-            "Description": "",
-            "IsDefault": False,
-            "OwnerId": int(self._realm.account),
-            "ResourceGroupId": "",
-            "RouteTable": {"RouteTableId": _route_table(vswitch.vpc), "RouteTableType": "System"},
-            "Tags": {"Tag": []},
-        }
-
-
-def _route_table(vpc: str) -> str:
-    return "vtb-" + vpc.removeprefix("vpc-")
-
 
 def _several(p: Mapping[str, str], name: str) -> set[str]:
     return {one for one in p.get(name, "").split(",") if one}
-
-
-def _page(call: Call, plural: str, singular: str, found: list[dict[str, Any]], most: int) -> dict[str, Any]:
-    number = params.integer(call.params, "PageNumber", 1, low=1)
-    size = params.integer(call.params, "PageSize", PAGE, low=1, high=most)
-    fields = {"TotalCount": len(found), "PageNumber": number, "PageSize": size}
-    return {plural: {singular: found[(number - 1) * size : number * size]}, **fields}

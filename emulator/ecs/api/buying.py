@@ -33,7 +33,7 @@ SEVERAL = (
 CODES = (
     "InvalidImageId.NotFound", "IncorrectImageStatus", "UnexpectedImageFamily.ImageIdSupplied",
     "InvalidImageFamily.MissingAvailableImage", "InvalidInstanceType.ValueNotSupported", "InstanceType.Offline",
-    "InvalidVSwitchId.NotFound", "InvalidZoneId.NotFound", "InvalidParameter.Mismatch",
+    "InvalidVSwitchId.NotFound", "IncorrectVSwitchStatus", "InvalidZoneId.NotFound", "InvalidParameter.Mismatch",
     "InvalidSecurityGroupId.NotFound",
     "InvalidInstanceName.Malformed", "InvalidDescription.Malformed", "InvalidHostName.Malformed",
     "InvalidKeyPairName.NotFound", "InvalidRamRole.NotFound", "InvalidPassword.Malformed", "InvalidTagKey.Malformed",

@@ -51,7 +51,8 @@ class InterfacesApi:
         "ClientToken", *paging.TAGS,
     )  # fmt: skip
     @raises(
-        "InvalidVSwitchId.NotFound", "InvalidSecurityGroupId.NotFound", "InvalidOperation.VpcMismatch",
+        "InvalidVSwitchId.NotFound", "IncorrectVSwitchStatus", "InvalidSecurityGroupId.NotFound",
+        "InvalidOperation.VpcMismatch",
         "MaxEniCountExceeded", "InvalidTagKey.Malformed", "InvalidTagValue.Malformed", "QuotaExceed.Tags",
         "Duplicate.TagKey", *ADDRESS_CODES,
     )  # fmt: skip

@@ -34,23 +34,24 @@ class NetworkApi:
     @reads("VpcId", "IsDefault", "PageNumber", "PageSize")
     @raises()
     def vpcs(self, call: Call) -> dict[str, Any]:
-        """The VPCs of a seed; none is the default one. Superseded by the VPC API's DescribeVpcs."""
+        """All VPCs; none is the default one. Superseded by the VPC API's DescribeVpcs."""
         network, wanted = self._ecs.network, call.params.get("VpcId")
         found = [
             {
                 "VpcId": vpc,
-                "VpcName": vpc,
+                "VpcName": about.name,
                 "RegionId": self._ecs.region,
-                "Status": "Available",
+                "Status": about.status,
                 "CidrBlock": cidr,
-                "CreationTime": iso(network.created),
-                "Description": "",
+                "CreationTime": iso(about.created),
+                "Description": about.description,
                 "IsDefault": False,
                 "VRouterId": "vrt-" + vpc.removeprefix("vpc-"),
                 "VSwitchIds": {"VSwitchId": [v.id for v in network.vswitches.values() if v.vpc == vpc]},
                 "UserCidrs": {"UserCidr": []},
             }
             for vpc, cidr in network.vpcs.items()
+            for about in (network.about_vpc(vpc),)
             if (not wanted or vpc in wanted.split(",")) and not params.boolean(call.params, "IsDefault", False)
         ]
         items, fields = page(call, found)
@@ -59,23 +60,24 @@ class NetworkApi:
     @reads("VSwitchId", "VpcId", "ZoneId", "IsDefault", "PageNumber", "PageSize")
     @raises()
     def vswitches(self, call: Call) -> dict[str, Any]:
-        """The vSwitches of a seed, with the number of their free addresses. Superseded by the VPC API's."""
+        """All vSwitches, with the number of their free addresses. Superseded by the VPC API's."""
         p, network = call.params, self._ecs.network
         found = [
             {
                 "VSwitchId": vswitch.id,
-                "VSwitchName": vswitch.name or vswitch.id,
+                "VSwitchName": about.name,
                 "VpcId": vswitch.vpc,
                 "ZoneId": vswitch.zone,
-                "Status": "Available",
+                "Status": about.status,
                 "CidrBlock": str(vswitch.cidr),
                 "AvailableIpAddressCount": network.free_addresses(vswitch),
-                "CreationTime": iso(network.created),
-                "Description": "",
+                "CreationTime": iso(about.created),
+                "Description": about.description,
                 "IsDefault": False,
                 "ResourceGroupId": "",
             }
             for vswitch in network.vswitches.values()
+            for about in (network.about(vswitch),)
             if p.get("VSwitchId") in (None, "", vswitch.id)
             and p.get("VpcId") in (None, "", vswitch.vpc)
             and p.get("ZoneId") in (None, "", vswitch.zone)
@@ -87,7 +89,8 @@ class NetworkApi:
     @reads("InstanceId", "VSwitchId", "PrivateIpAddress", "VpcId", "SecurityGroupId.N")
     @raises(
         "InvalidInstanceId.NotFound", "IncorrectInstanceStatus", "InvalidPrivateIp.Changing",
-        "InvalidVSwitchId.NotFound", "InvalidVSwitchId.Mismatch", "InvalidVSwitch.NotBelongToVpc",
+        "InvalidVSwitchId.NotFound", "IncorrectVSwitchStatus", "InvalidVSwitchId.Mismatch",
+        "InvalidVSwitch.NotBelongToVpc",
         "InvalidPrivateIpAddress.Malformed", "InvalidPrivateIpAddress.Mismatch", "InvalidPrivateIpAddress.Duplicated",
         "QuotaExceeded.PrivateIpAddress", "PrimaryEniHasSubIp", "InvalidParameter.*", "InvalidInstance.AttachedEni",
         "InvalidSecurityGroupVpc.NotBelongToOneVpc", "InvalidDependence.SLB",

@@ -70,7 +70,7 @@ class SecurityGroupsApi:
 
     @reads("VpcId", "SecurityGroupName", "Description", "SecurityGroupType", "ClientToken", *paging.TAGS)
     @raises(
-        "InvalidVpcId.NotFound", "InvalidSecurityGroupType", "InvalidSecurityGroupName.Malformed",
+        "InvalidVpcId.NotFound", "IncorrectVpcStatus", "InvalidSecurityGroupType", "InvalidSecurityGroupName.Malformed",
         "InvalidSecurityGroupDiscription.Malformed", "InvalidTagKey.Malformed", "InvalidTagValue.Malformed",
         "QuotaExceed.Tags", "Duplicate.TagKey", "IdempotentParameterMismatch", "IdempotentProcessing",
         "InvalidClientToken.Malformed",

@@ -25,9 +25,9 @@ class Balancers:
         "LoadBalancerSpec", "PayType", "InstanceChargeType", "DeleteProtection", "ClientToken",
     )  # fmt: skip
     @raises(
-        "InvalidVSwitchId.NotFound", "InvalidPrivateIpAddress.Malformed", "InvalidPrivateIpAddress",
-        "InvalidPrivateIpAddress.Duplicated", "QuotaExceeded.PrivateIpAddress", "OverQuota", *TRANSIENT,
-        "IdempotentParameterMismatch", "InvalidClientToken.Malformed", "IdempotentProcessing",
+        "InvalidVSwitchId.NotFound", "IncorrectVSwitchStatus", "InvalidPrivateIpAddress.Malformed",
+        "InvalidPrivateIpAddress", "InvalidPrivateIpAddress.Duplicated", "QuotaExceeded.PrivateIpAddress", "OverQuota",
+        *TRANSIENT, "IdempotentParameterMismatch", "InvalidClientToken.Malformed", "IdempotentProcessing",
     )  # fmt: skip
     def CreateLoadBalancer(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
         """One inside a VPC, with an address of its vSwitch, active at once. Its primary zone is the vSwitch's unless
@@ -45,7 +45,7 @@ class Balancers:
             if paid.lower() in ("prepay", "prepaid"):
                 raise ApiError("UnsupportedParameter", "The emulator does not model subscriptions.")
             network = self._realm.ecs.network
-            vswitch = network.vswitch(wire.required(call.params, "VSwitchId"))
+            vswitch = network.ready(wire.required(call.params, "VSwitchId"))
             if wire.text(call.params, "VpcId", vswitch.vpc) not in ("", vswitch.vpc):
                 raise wire.invalid("VpcId", f"the vSwitch is in {vswitch.vpc}")
             made = self._realm.chance.id("lb")
