@@ -24,10 +24,10 @@ class Deliveries:
         self._held: dict[str, list[Send]] = {}  # by the fault that holds them
         self._reordered: set[str] = set()  # those of them that change the order
 
-    def send(self, asked: Asked, send: Send, label: str, *, queued: bool = False) -> None:
-        """Call `send` now, later, twice or never. `queued`: the sender has a queue of its own, and asks
+    def send(self, asked: Asked, send: Send, label: str, *, queued: bool = False) -> bool:
+        """Call `send` now, later, twice or never; False: never. `queued`: the sender has a queue of its own, and asks
         `held_back` when something of it falls due."""
-        sends = 1
+        sends, gathered = 1, False
         delay = timedelta(0)
         for standing in self._faults.delivery(asked):
             match standing.fault.kind:
@@ -39,12 +39,13 @@ class Deliveries:
                     delay += timedelta(seconds=standing.fault.seconds or 0)
                 case "deliver_reordered":
                     self._gather(standing, send, times=sends)
-                    sends = 0
+                    sends, gathered = 0, gathered or sends > 0
         for _ in range(sends):
             if delay:
                 self._cloud.clock.call_later(delay, lambda: self._arrive(asked, send, queued), f"late: {label}")
             else:
                 self._arrive(asked, send, queued)
+        return gathered or sends > 0
 
     def _arrive(self, asked: Asked, send: Send, queued: bool) -> None:
         if queued or not self.held_back(asked, send):

@@ -8,7 +8,7 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -171,21 +171,29 @@ class AsyncQueue:
             if self.keeper is not None:
                 self.keeper.task(self.tasks[key])
 
+        accepted = Queued(
+            function=function,
+            payload=payload,
+            request_id=request_id,
+            trigger=trigger,
+            source=source,
+            queued=now,
+            due=now + delay,
+            task=task or request_id,
+            number=next(self._numbers),
+            next_at=now + delay,
+        )
+        arrived: list[Queued] = []
+
         def arrive() -> None:
-            queued = Queued(
-                function=function,
-                payload=payload,
-                request_id=request_id,
-                trigger=trigger,
-                source=source,
-                queued=now,
-                due=self._clock.now() + delay,
-                task=task or request_id,
-            )
-            self._later(queued, delay)
+            again = replace(accepted, due=self._clock.now() + delay, number=0 if arrived else accepted.number)
+            arrived.append(again)
+            self._later(again, delay)
 
         asked = self._asked(function, trigger, source)
-        self._deliveries.send(asked, arrive, f"{function.name} {request_id}", queued=True)
+        under_way = self._deliveries.send(asked, arrive, f"{function.name} {request_id}", queued=True)
+        if under_way and not arrived and self.keeper is not None:
+            self.keeper.waiting(accepted)  # late or gathered by a fault: accepted all the same
 
     def _asked(self, function: Function, trigger: str, source: str) -> Asked:
         return Asked(

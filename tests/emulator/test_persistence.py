@@ -17,6 +17,7 @@ from alibabacloud_tea_openapi.exceptions import ClientException
 from alibabacloud_tea_openapi.models import Config
 
 from emulator import deeds
+from emulator.faults.fault import Fault
 from emulator.fc.service import FunctionCompute
 from emulator.testing import Local, mock_aliyun
 from tests.emulator.fc_projects import CODE, START, props, rule, timer, write
@@ -174,6 +175,21 @@ def test_an_accepted_invocation_is_run_by_the_next_process(tmp_path: Path) -> No
         local.advance(3600)
         assert not local.run(lambda: compute(local).enabled("slow", "tick"))
     assert len(notes(tmp_path)) == 2, "what has ended is run no more, and a timer that was switched off stays off"
+
+
+@pytest.mark.parametrize(
+    ("kind", "runs"), [("deliver_late", 1), ("deliver_reordered", 1), ("backlog", 1), ("deliver_lost", 0)]
+)
+def test_an_accepted_invocation_that_a_fault_holds_back_is_kept(tmp_path: Path, kind: str, runs: int) -> None:
+    options = {**functions(tmp_path), "fc": write(tmp_path / "s.yaml", props("slow"))}
+    with mock_aliyun(**options) as local:
+        local.run(lambda: local.cloud.faults.add(Fault(kind=kind)))
+        local.run(lambda: compute(local).invoke_async("slow", b"{}"))
+    assert notes(tmp_path) == []
+    for _ in range(2):
+        with mock_aliyun(**options) as local:
+            local.advance(60)
+    assert len(notes(tmp_path)) == runs
 
 
 def test_a_timer_goes_on_counting_where_it_was(tmp_path: Path) -> None:
