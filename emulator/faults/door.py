@@ -40,6 +40,8 @@ async def through(cloud: "Cloud", blow: Blow, request: web.Request, *, run: Run,
     if fault := blow.ends(Stage.BEFORE):
         return await _end(cloud, blow, fault, request, refuse)
     response = await run()
+    if cloud.journal is not None:
+        cloud.journal.commit()  # others see the effect already, however long the answer is held back
     await _wait(cloud, blow, request, "after")
     if fault := blow.ends(Stage.AFTER):
         if fault.kind == "bad_signature":

@@ -162,6 +162,7 @@ def test_what_is_held_back_when_the_server_ends_is_kept_once_it_is_answered(tmp_
         while not local.run(lambda: local.cloud.faults.counts):
             pass
         journal = journal_of(local.cloud)
+        assert not local.run(lambda: journal.file.uncommitted), "others see it, so it is not lost any more"
     assert journal.failure is None
     assert (put.exception() is None) == (moment == "before")
     with mock_aliyun(data=tmp_path / "world") as local:
