@@ -324,7 +324,7 @@ class Buying:
 def default_system_gib(image: "Image") -> int:
     """max(40, image size); a base image of a seed decides for itself."""
     size: int = image.system.size_gib
-    return max(DEFAULT_SYSTEM_GIB, size) if image.system.snapshot else size
+    return max(DEFAULT_SYSTEM_GIB, size) if image.system.snapshot or image.is_public else size
 
 
 def _check_category(category: str, level: str) -> None:

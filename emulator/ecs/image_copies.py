@@ -87,7 +87,7 @@ class ImageCopies:
 
     def _source(self, image_id: str) -> "Image":
         image = self._ecs.images.visible(image_id)
-        if image is None:
+        if image is None or image.is_public:
             raise ApiError("InvalidImageId.NotFound", f"The specified image {image_id} does not exist.", 404)
         if image.id in self._arriving:
             raise ApiError("OperationDenied.ImageCopying", f"{image_id} is itself a copy under way.", 403)

@@ -67,6 +67,9 @@ class ImageShares:
         return None
 
     def owner_of(self, image: "Image") -> str:
+        """An account; empty for public ones."""
         if self._ecs.images.shelf.get(image.id) is image:
             return self._ecs.account
+        if image.is_public:
+            return ""
         return next(owner for owner, shared in self.all_with_us() if shared is image)

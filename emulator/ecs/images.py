@@ -1,18 +1,19 @@
-"""Custom images: made of an instance or of snapshots, available when their snapshots are, shared and copied.
+"""Images: custom ones, made of an instance or of snapshots, available when their snapshots are, shared and copied; and
+the public ones beside them (`public_images`).
 
 Sources: ECS API CreateImage, DescribeImages, DeleteImage, DescribeImageFromFamily, ModifyImageAttribute.
 Not modelled: import and export, encryption, community and marketplace images, detection, quotas of families.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from emulator.ecs.blocks import GIB, Volume
+from emulator.ecs.image import Attributes, Image
 from emulator.ecs.image_copies import ImageCopies
 from emulator.ecs.image_shares import ImageShares
 from emulator.ecs.image_sources import Mapped, Wanted, of_instance, of_snapshots
+from emulator.ecs.public_images import catalogue
 from emulator.ecs.rules import check_description, check_name, check_tags
 from emulator.ecs.shelf import Shelf
 from emulator.ecs.snapshot import Snapshot
@@ -21,66 +22,12 @@ from emulator.wire.call import ApiError
 if TYPE_CHECKING:
     from emulator.ecs.model import Ecs
 
-__all__ = ["STATES", "Image", "Images", "Mapped"]
+__all__ = ["STATES", "Attributes", "Image", "Images", "Mapped"]
 
 FINISHING = timedelta(seconds=10)  # after its last snapshot (assumption)
 STATES = ("Creating", "Waiting", "Available", "UnAvailable", "CreateFailed", "Deprecated")
 QUOTA = 100  # adjustable quota, number not documented (assumption)
 NOT_IN_NAMES = ("aliyun", "acs:")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attributes:
-    """What an image says of its operating system."""
-
-    platform: str = "Others Linux"
-    architecture: str = "x86_64"
-    boot_mode: str = "BIOS"
-    imds: str = "v1"
-
-    @property
-    def os(self) -> str:
-        return "windows" if self.platform.startswith("Windows") else "linux"
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Image:
-    id: str
-    name: str
-    family: str
-    description: str
-    created: datetime
-    mappings: tuple[Mapped, ...]
-    status: str = "Creating"
-    version: str = ""
-    guest: dict[str, Any] | None = None
-    source_instance: str | None = None
-    used_gib: float = 0.0  # how much of a base image's system disk holds data
-    attributes: Attributes = Attributes()
-    resource_group: str = ""
-    is_copied: bool = False
-    shared_with: dict[str, datetime] = field(default_factory=dict)  # account -> since when
-    tags: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def system(self) -> Mapped:
-        return next(m for m in self.mappings if m.kind == "system")
-
-    @property
-    def snapshots(self) -> list[Snapshot]:
-        return [mapped.snapshot for mapped in self.mappings if mapped.snapshot is not None]
-
-    def system_volume(self, size_gib: int) -> Volume:
-        snapshot = self.system.snapshot
-        if snapshot is not None:
-            return Volume.of(snapshot.layer, size_gib * GIB)
-        return Volume(size_gib * GIB, filled=int(self.used_gib * GIB))
-
-    def progress(self, now: datetime) -> int:
-        if self.status in ("Available", "Deprecated"):
-            return 100
-        parts = [snapshot.progress(now) for snapshot in self.snapshots]
-        return min(99, min(parts, default=0))
 
 
 class Images:
@@ -89,6 +36,7 @@ class Images:
         self.shelf: Shelf[Image] = Shelf()
         self.shares = ImageShares(ecs)
         self.copies = ImageCopies(ecs)
+        self._public = catalogue()
         self.quota = QUOTA
         self.missing_deletes_answer_404 = False
         """The text says a missing image is ignored, the table has 404: both are documented, as with snapshots."""
@@ -100,9 +48,14 @@ class Images:
             raise ApiError("InvalidImageId.NotFound", f"The specified image {id} does not exist.", 404)
         return image
 
+    @property
+    def public(self) -> Mapping[str, Image]:
+        """Alibaba Cloud's own, by id."""
+        return self._public
+
     def visible(self, id: str) -> Image | None:
-        """One of our own, or one that another account shares with us in this region."""
-        return self.shelf.get(id) or self.shares.with_us(id)
+        """One of our own, a public one, or one that another account shares with us in this region."""
+        return self.shelf.get(id) or self.public.get(id) or self.shares.with_us(id)
 
     def startable(self, id: str) -> Image:
         """For a new instance or system disk: Available, or Deprecated and named by its id."""
@@ -114,8 +67,8 @@ class Images:
         return image
 
     def from_family(self, family: str) -> Image | None:
-        """The newest available one of our own."""
-        found = [i for i in self.shelf if i.family == family and i.status == "Available"]
+        """The newest available one of our own; families that begin with `acs:` are of public images."""
+        found = [i for i in (*self.public.values(), *self.shelf) if i.family == family and i.status == "Available"]
         return max(reversed(found), key=lambda image: image.created, default=None)
 
     # Making -------------------------------------------------------------------------------------------------------

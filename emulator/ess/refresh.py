@@ -59,7 +59,7 @@ class Refreshes:
         self._ess.scaling.activities.check_idle(group)
         if (other := self.running(group)) is not None:
             raise ApiError("ScalingActivityInProgress", f"The instance refresh {other.id} of {group.id} is running.")
-        if image_id and self._ess.realm.ecs.images.shelf.get(image_id) is None:
+        if image_id and self._ess.realm.ecs.images.visible(image_id) is None:
             raise ApiError("InvalidImageId.NotFound", f"The image {image_id} does not exist.", 404)
         if configuration_id:
             self._ess.choose(group, configuration_id)

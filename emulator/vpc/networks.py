@@ -76,8 +76,11 @@ class Networks:
         _check_words(name, description, "Vpc")
         _change(about, name, description)
 
-    def delete_vpc(self, id: str, *, dry_run: bool) -> None:
+    def delete_vpc(self, id: str, *, dry_run: bool = False, token: str | None = None) -> None:
         """Refused while anything is in it: vSwitches, then security groups, as the documentation lists them."""
+        self._tokens.once("DeleteVpc", token, id, lambda: self._delete_vpc(id, dry_run))
+
+    def _delete_vpc(self, id: str, dry_run: bool) -> None:
         network = self._network
         about = self._changeable_vpc(id)
         if about.status != AVAILABLE:

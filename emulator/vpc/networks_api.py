@@ -60,16 +60,17 @@ class NetworksApi:
         )
         return {"VpcId": made, "VRouterId": _router(made), "RouteTableId": _route_table(made), "ResourceGroupId": ""}
 
-    @reads("VpcId", "ForceDelete", "DryRun")
+    @reads("VpcId", "ForceDelete", "DryRun", "ClientToken")
     @raises(
         "InvalidVpcId.NotFound", "IncorrectVpcStatus", "DependencyViolation.VSwitch",
-        "DependencyViolation.SecurityGroup", "DryRunOperation",
+        "DependencyViolation.SecurityGroup", "DryRunOperation", *TOKEN_CODES,
     )  # fmt: skip
     def delete_vpc(self, call: Call) -> dict[str, Any]:
         """Deleting for a few seconds, then gone. ForceDelete changes nothing here: it concerns IP gateways."""
         params.boolean(call.params, "ForceDelete")
         dry_run = params.boolean(call.params, "DryRun", False)
-        self._realm.vpc.networks.delete_vpc(params.required(call.params, "VpcId"), dry_run=dry_run)
+        vpc, token = params.required(call.params, "VpcId"), call.params.get("ClientToken")
+        self._realm.vpc.networks.delete_vpc(vpc, dry_run=dry_run, token=token)
         return {}
 
     @reads("VpcId", "VpcName", "Description")

@@ -227,7 +227,7 @@ def test_a_cancelled_copy_takes_along_what_it_had_brought(stage: TwoRegions) -> 
     assert stage.refusal("CancelCopyImage", ImageId=copy) == (404, "InvalidImageId.NotFound")
     stage.there("CancelCopyImage", ImageId=copy)
 
-    assert stage.there("DescribeImages", Status="ALL")["Images"]["Image"] == []
+    assert stage.there("DescribeImages", Status="ALL", ImageOwnerAlias="self")["Images"]["Image"] == []
     assert stage.there("DescribeSnapshotsUsage") == {"SnapshotCount": 0, "SnapshotSize": 0}
     assert stage.ask("DeleteImage", ImageId=source) == {}
 

@@ -58,7 +58,7 @@ def test_a_deprecated_image_cannot_be_shared_nor_a_shared_one_deprecated(stage: 
 def test_the_other_account_sees_it_but_cannot_change_it(stage: TwoRegions) -> None:
     share(stage, STRANGER)
 
-    [mine] = stage.ask("DescribeImages")["Images"]["Image"]
+    [mine] = stage.ask("DescribeImages", ImageOwnerAlias="self")["Images"]["Image"]
     [theirs] = stage.stranger("DescribeImages", ImageOwnerAlias="others")["Images"]["Image"]
     assert (mine["IsSelfShared"], theirs["ImageOwnerAlias"]) == ("True", "others")
     assert stage.stranger("DescribeImages", ImageOwnerAlias="self")["Images"]["Image"] == []
@@ -66,7 +66,7 @@ def test_the_other_account_sees_it_but_cannot_change_it(stage: TwoRegions) -> No
         with pytest.raises(ApiError, match=r"404 InvalidImageId\.NotFound"):
             stage.stranger(action, {"ImageId": "m-base", **more})
     stage.ask("ModifyImageSharePermission", {"ImageId": "m-base", "RemoveAccount.1": STRANGER})
-    assert stage.stranger("DescribeImages")["Images"]["Image"] == []
+    assert stage.stranger("DescribeImages", ImageOwnerAlias="others")["Images"]["Image"] == []
 
 
 def test_the_other_account_boots_it_and_copies_it_within_the_region_only(stage: TwoRegions) -> None:

@@ -16,7 +16,8 @@ def stage() -> TwoRegions:
 
 
 def images(stage: TwoRegions, **given: str) -> list[str]:
-    return [image["ImageName"] for image in stage.ask("DescribeImages", given)["Images"]["Image"]]
+    found = stage.ask("DescribeImages", {"ImageOwnerAlias": "self", **given})
+    return [image["ImageName"] for image in found["Images"]["Image"]]
 
 
 def done(stage: TwoRegions, disk: str = "d-data") -> str:
@@ -311,7 +312,8 @@ def test_a_region_copies_five_images_at_once_and_the_rest_wait(stage: TwoRegions
         stage.ask("CopyImage", ImageId=image, DestinationRegionId=THERE)
 
     def states() -> list[str]:
-        return sorted(i["Status"] for i in stage.there("DescribeImages", Status="ALL")["Images"]["Image"])
+        found = stage.there("DescribeImages", Status="ALL", ImageOwnerAlias="self")
+        return sorted(i["Status"] for i in found["Images"]["Image"])
 
     assert states() == ["Creating"] * 5 + ["Waiting"] * 2
     stage.advance(40)
@@ -353,9 +355,9 @@ def test_from_the_eleventh_on_accounts_are_ignored_without_a_word(stage: TwoRegi
 def test_a_shared_image_is_used_by_the_other_account_in_this_region_only(stage: TwoRegions) -> None:
     stage.ask("ModifyImageSharePermission", {"ImageId": "m-base", "AddAccount.1": STRANGER})
 
-    [seen] = stage.stranger("DescribeImages")["Images"]["Image"]
+    [seen] = stage.stranger("DescribeImages", ImageOwnerAlias="others")["Images"]["Image"]
     assert (seen["ImageId"], seen["ImageOwnerAlias"], seen["ImageOwnerId"]) == ("m-base", "others", 1000000000000001)
-    elsewhere = stage._elsewhere(STRANGER, THERE, "DescribeImages", {})
+    elsewhere = stage._elsewhere(STRANGER, THERE, "DescribeImages", {"ImageOwnerAlias": "others"})
     assert elsewhere["Images"]["Image"] == []
     assert stage.refusal("DeleteImage", ImageId="m-base", Force="true") == (403, "ImageUseShared")
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from emulator.ecs import public_images
 from emulator.ecs.api import paging
 from emulator.ecs.api.snapshots import ACCOUNT_CODES, DISK_CODES, TAG_CODES
 from emulator.ecs.api.windows import creation_window
@@ -88,7 +89,8 @@ class ImagesApi:
     )  # fmt: skip
     @raises("InvalidStatus", "InvalidFilterKey.NotFound", "InvalidFilterValue", "DryRunOperation")
     def describe(self, call: Call) -> dict[str, Any]:
-        """Lists our images and those shared with us by page numbers: only Available ones unless Status says otherwise.
+        """Lists our images, public and shared ones by page numbers: only Available ones unless Status says
+        otherwise.
 
         ImageName matches a part of the name (fuzzy search; assumption: as it is). Not modelled: community and
         marketplace images (none exist), filters by network type and hot-plugging, InstanceType.
@@ -139,16 +141,21 @@ class ImagesApi:
 
     def _shelf(self, alias: str | None, *, public: bool) -> tuple[Shelf[Image], dict[str, str]]:
         """What the owner's alias shows, and who owns what."""
-        ours = self._ecs.images.shelf
-        shared = self._ecs.images.shares.all_with_us() if alias in (None, "others") and not public else []
-        if alias in (None, "self") and not shared:
+        images = self._ecs.images
+        ours = images.shelf
+        if alias == "self":
             return ours, dict.fromkeys(ours.by_id, self._ecs.account)
+        found: list[tuple[str, Image]] = []  # the oldest first
+        if alias in (None, "system"):
+            found += [(public_images.OWNER, image) for image in images.public.values()]
+        if alias in (None, "others") and not public:
+            found += images.shares.all_with_us()
+        if alias is None:
+            found += [(self._ecs.account, image) for image in ours]
         shelf: Shelf[Image] = Shelf()
-        owners: dict[str, str] = {}
-        for owner, image in [*shared, *((self._ecs.account, image) for image in (ours if alias is None else ()))]:
+        for _, image in found:
             shelf.add(image)
-            owners[image.id] = owner
-        return shelf, owners
+        return shelf, {image.id: owner for owner, image in found}
 
     def _render(self, image: Image, owner: str, used: "set[str]") -> dict[str, Any]:
         now = self._ecs.clock.now()
@@ -166,15 +173,15 @@ class ImagesApi:
             "Usage": "instance" if image.id in used else "none",
             "Size": image.system.size_gib,
             "CreationTime": iso(image.created),
-            "ImageOwnerAlias": "self" if is_own else "others",
+            "ImageOwnerAlias": "system" if image.is_public else "self" if is_own else "others",
             "ImageOwnerId": int(owner),
             "IsSelfShared": str(bool(image.shared_with)) if is_own else "",
             "IsCopied": image.is_copied,
-            "IsPublic": False,
+            "IsPublic": False,  # that means community images
             "Architecture": about.architecture,
             "BootMode": about.boot_mode,
             "OSType": about.os,
-            "OSName": "",
+            "OSName": image.os_name,
             "Platform": about.platform,
             "ResourceGroupId": image.resource_group,
             "DiskDeviceMappings": {
@@ -204,7 +211,8 @@ class ImagesApi:
         if image is None:
             return {"Image": {}}
         used = {instance.image_id for instance in self._ecs.instances.values()}
-        rendered = self._render(image, self._ecs.account, used)
+        owner = public_images.OWNER if image.is_public else self._ecs.account
+        rendered = self._render(image, owner, used)
         for absent in FAMILY_LACKS:
             del rendered[absent]
         for mapping in rendered["DiskDeviceMappings"]["DiskDeviceMapping"]:

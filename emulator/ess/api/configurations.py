@@ -84,7 +84,7 @@ class Configurations:
         """All of what was sent, or nothing when some of it is wrong."""
         sent = call.params
         image, family = params.text(sent, "ImageId"), params.text(sent, "ImageFamily")
-        if image and self._realm.ecs.images.shelf.get(image) is None:
+        if image and self._realm.ecs.images.visible(image) is None:
             raise ApiError("InvalidImageId.NotFound", f"The image {image} does not exist.", 404)
         groups = params.list_of(sent, "SecurityGroupIds")
         if single := params.text(sent, "SecurityGroupId"):
@@ -142,7 +142,7 @@ class Configurations:
     def _show(self, one: ScalingConfiguration) -> dict[str, Any]:
         group = self._ess.groups.get(one.group_id)
         active = group is not None and group.configuration_id == one.id
-        image = self._realm.ecs.images.shelf.get(one.image_id)
+        image = self._realm.ecs.images.visible(one.image_id)
         return {
             "ScalingConfigurationId": one.id,
             "ScalingConfigurationName": one.name,
