@@ -38,7 +38,6 @@ security_groups: [{id: sg-a}]
 images: [{id: m-a, name: a}]
 instances: [{id: i-a, image: m-a, vswitch: vsw-h, address: 10.0.0.9, data_disks: [{id: d-a, size_gib: 40}]}]
 private_zones: [{id: z-a, name: corp.example, records: [{rr: www, type: A, value: 10.0.0.9, ttl: 60}]}]
-load_balancers: [{id: lb-a, name: web, address: 127.93.7.80, listeners: [{port: 18080}]}]
 """
 
 
