@@ -206,6 +206,10 @@ class Assistant:
         """A guest that hangs: its agent neither takes commands nor says anything."""
         (self._silent.add if silent else self._silent.discard)(instance_id)
 
+    def was_silenced(self, instance_id: str) -> bool:
+        """And has not booted since."""
+        return instance_id in self._silent
+
     def is_silent(self, instance: "Instance") -> bool:
         return instance.id in self._silent or self._ecs.is_dark(instance.zone)
 

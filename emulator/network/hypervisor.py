@@ -89,6 +89,10 @@ class Hypervisor:
         ecs.assistant.on_errand(outside(self._errand_begins), outside(self._errands.end))
         for instance in list(ecs.instances.values()):
             if instance.state == RUNNING:
+                if instance.guest is not None and ecs.assistant.was_silenced(instance.id):
+                    self._silence_agent(
+                        ecs, instance, silent=False
+                    )  # it boots anew: what was frozen ended with its process
                 self._instance_changed(ecs, instance, "", RUNNING)
 
     async def stop(self) -> None:
@@ -126,16 +130,14 @@ class Hypervisor:
             what = "process" if pid is None else f"process {pid}"
             raise ApiError("InvalidParameter", f"The guest of {instance} has no {what} to signal.", 404)
         if pid is None and number in (signal.SIGSTOP, signal.SIGCONT):
-            self._cloud.do(
-                deeds.silence_agent,
-                account=guest.ecs.account,
-                region=guest.ecs.region,
-                instance=instance,
-                silent=number == signal.SIGSTOP,
-            )
+            self._silence_agent(guest.ecs, guest.instance, silent=number == signal.SIGSTOP)
         if number == signal.SIGKILL:
             self._while_held(f"{instance} loses processes", guest.bury(dying))
         self._changed()
+
+    def _silence_agent(self, ecs: "Ecs", instance: "Instance", *, silent: bool) -> None:
+        where = {"account": ecs.account, "region": ecs.region, "instance": instance.id}
+        self._cloud.do(deeds.silence_agent, **where, silent=silent)
 
     def _instance_changed(self, ecs: "Ecs", instance: "Instance", old: str, new: str) -> None:
         if not self._running or instance.guest is None or old == new:

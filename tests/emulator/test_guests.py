@@ -361,3 +361,19 @@ def test_a_guest_port_taken_by_a_stranger_does_not_stop_the_cloud(tmp_path: Path
         connection.close()
         with pytest.raises(ConnectionRefusedError):
             machine.ask("GET", "/", timeout=0.3)
+
+
+def test_a_guest_that_was_frozen_when_the_emulator_ended_hears_again_after_its_next_boot(tmp_path: Path) -> None:
+    script, seed = tmp_path / "guest.py", tmp_path / "seed.yaml"
+    script.write_text(GUEST)
+    seed.write_text(SEED)
+    settings = {"net": str(free_network()), "script": str(script)}
+    with mock_aliyun(seed=seed, settings=settings, data=tmp_path / "world") as local:
+        hypervisor = local.cloud.hypervisor
+        assert hypervisor is not None
+        soon(lambda: local.run(lambda: "i-1" in hypervisor.guests and hypervisor.guests["i-1"].group is not None), 20)
+        local.run(lambda: hypervisor.signal("i-1", signal.SIGSTOP))
+        assert local.run(lambda: local.cloud.ecs.assistant.was_silenced("i-1"))
+    for _ in range(2):
+        with mock_aliyun(data=tmp_path / "world") as local:
+            assert not local.run(lambda: local.cloud.ecs.assistant.was_silenced("i-1"))
