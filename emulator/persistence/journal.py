@@ -192,7 +192,7 @@ class Journal:
     def _otherwise(self, what: str, then: str, now: str) -> DataError:
         return DataError(
             f"{self.file.directory}: {what} came to {then} when it was recorded and comes to {now} now, so this "
-            "emulator behaves otherwise than the one that wrote it; start that one, with the --ram-role options that it "
+            "emulator behaves otherwise than the one that wrote it; start that one, with the --ram-role options it "
             "had, or give --data another directory"
         )
 
