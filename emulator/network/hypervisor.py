@@ -29,7 +29,7 @@ from emulator.network.errands import Errands
 from emulator.network.gateway import Gateways
 from emulator.network.guest import Guest
 from emulator.network.nic import Filter
-from emulator.network.port import AddressMissing
+from emulator.network.port import AddressMissing, is_here
 from emulator.network.processes import Warden
 from emulator.wire.call import ApiError
 
@@ -194,6 +194,11 @@ class Hypervisor:
         if not self._running or instance.state != RUNNING:
             return
         address = instance.private_ip
+        if not is_here(address):
+            log.warning(
+                "guest.not_run: %s has the address %s: only 127.0.0.0/8 carries traffic here", instance.id, address
+            )
+            return
         for holder in [g for g in self.guests.values() if g.instance is instance or g.nic.address == address]:
             await holder.vanish()  # this instance's last boot, or the silent address of one that is gone or moved
             del self.guests[holder.instance.id]

@@ -16,6 +16,7 @@ import logging
 import socket
 import struct
 from collections.abc import Awaitable, Callable
+from ipaddress import IPv4Address
 from typing import Final
 
 log = logging.getLogger(__name__)
@@ -229,6 +230,12 @@ class Port:
                     sink.shutdown(socket.SHUT_WR)
                 return
             await loop.sock_sendall(sink, data)
+
+
+def is_here(address: str) -> bool:
+    """Whether traffic of this emulated address may be real. Others are somebody's, or nobody's, in the network that
+    this machine stands in: networks made through the API have such addresses, and nothing may ever be sent there."""
+    return IPv4Address(address).is_loopback
 
 
 def bind(address: str, port: int) -> socket.socket:

@@ -9,7 +9,7 @@ import logging
 import socket
 from typing import TYPE_CHECKING, Final
 
-from emulator.network.port import Port, dial
+from emulator.network.port import Port, dial, is_here
 from emulator.slb.model import Backend, Balancer, Listener
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Forwarder:
         for backend in candidates:
             assert listener is not None
             address = self._cloud.slb.address_of(backend.server)
-            if address is None:
+            if address is None or not is_here(address):
                 continue
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):

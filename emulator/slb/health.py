@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from emulator import deeds
 from emulator.clock import Due
+from emulator.network.port import is_here
 from emulator.slb.model import ABNORMAL, NORMAL, Backend, Balancer, Check, Listener
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class HealthChecks:
 
     async def _probe(self, listener: Listener, member: Backend) -> bool:
         address = self._cloud.slb.address_of(member.server)
-        if address is None:
+        if address is None or not is_here(address):
             return False
         seconds = listener.check.timeout.total_seconds()
         if self._cloud.clock.rate == 0:

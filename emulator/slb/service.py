@@ -5,7 +5,7 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from emulator.network.port import AddressMissing
+from emulator.network.port import AddressMissing, is_here
 from emulator.slb.forwarder import Forwarder
 from emulator.slb.health import HealthChecks
 from emulator.slb.model import ACTIVE, Balancer
@@ -24,6 +24,7 @@ class LoadBalancing:
         self._cloud = cloud
         self._forwarders: dict[tuple[str, int], Forwarder] = {}
         self._health = HealthChecks(cloud)
+        self._elsewhere: set[str] = set()  # told of already
         self._closing: set[asyncio.Task[None]] = set()
         self._running = False
 
@@ -56,7 +57,7 @@ class LoadBalancing:
         try:
             self._match()
         except AddressMissing as error:
-            # An address that is not on this machine: the API has the balancer, its traffic has nowhere to go.
+            # A loopback address that is taken or missing: the API has the balancer, its traffic has nowhere to go.
             log.warning("slb.not_served", extra={"error": str(error)})
         self._health.refresh()
 
@@ -65,7 +66,7 @@ class LoadBalancing:
         wanted = {
             (balancer.id, port): (balancer, listener)
             for balancer in self._cloud.slb.balancers.values()
-            if balancer.status == ACTIVE
+            if balancer.status == ACTIVE and self._is_served(balancer)
             for port, listener in balancer.listeners.items()
             if listener.running
         }
@@ -76,13 +77,30 @@ class LoadBalancing:
             task = asyncio.get_running_loop().create_task(forwarder.close())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
+        missing: AddressMissing | None = None
         for key, (balancer, listener) in wanted.items():
             if key not in self._forwarders:
                 forwarder = Forwarder(self._cloud, balancer, listener)
                 forwarder.silence(self._cloud.zones.is_dark(balancer.master_zone))
-                forwarder.open()
+                try:
+                    forwarder.open()
+                except AddressMissing as error:
+                    missing = missing or error
+                    continue  # it keeps no other from its traffic
                 self._forwarders[key] = forwarder
                 self._cloud.slb.endpoints[key] = forwarder.address
+        if missing is not None:
+            raise missing
+
+    def _is_served(self, balancer: Balancer) -> bool:
+        """One whose address is not on this machine is the API's alone: its traffic has nowhere to go."""
+        if is_here(balancer.address):
+            return True
+        if balancer.id not in self._elsewhere:
+            self._elsewhere.add(balancer.id)
+            log.warning("slb.not_served: %s has the address %s: only 127.0.0.0/8 carries traffic here", balancer.id,
+                        balancer.address)  # fmt: skip
+        return False
 
     def _zone_changed(self, zone: str, dark: bool) -> None:
         """The primary zone's darkness is the balancer's, until the secondary zone takes over by itself."""
