@@ -78,7 +78,8 @@ class Management:
         function = self._function(request)
         body = body_of(await read_body(request), TRIGGER_FIELDS)
         only_latest(body["qualifier"])
-        made = settings.trigger(body["triggerName"], body["triggerType"], settings.config_of(body["triggerConfig"]))
+        config = settings.config_of(body["triggerConfig"])
+        made = settings.trigger(body["triggerName"], body["triggerType"], config, now=self._cloud.clock.now())
         if any(trigger.name == made.name for trigger in function.triggers):
             raise Refused(409, "TriggerAlreadyExists", f"trigger '{made.name}' already exists")
         if len(function.triggers) >= settings.MOST_TRIGGERS:  # assumption: the code
@@ -94,7 +95,7 @@ class Management:
         on = self._fc.enabled(function.name, trigger.name)
         kind, config = describe(trigger, on)
         changed = config | settings.config_of(body["triggerConfig"])
-        made = settings.trigger(trigger.name, kind, changed)
+        made = settings.trigger(trigger.name, kind, changed, now=self._cloud.clock.now())
         switch = "triggerEnable" if isinstance(trigger, EventRule) else "enable"
         if {**changed, switch: on} == {**config, switch: on}:
             if not isinstance(made, Http):

@@ -5,8 +5,10 @@ schema. Everything raises Refused InvalidArgument and says what would do.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
+from emulator.fc.cron import CronError
 from emulator.fc.project import EventRule, Http, ProjectError, Timer, Trigger, trigger_of
 from emulator.fc.queue import Refused
 from emulator.wire import strict_json
@@ -69,7 +71,7 @@ def restriction(body: Mapping[str, Any]) -> tuple[str, bool]:
     return reason or "", bool(abort)
 
 
-def trigger(name: Any, kind: Any, config: Mapping[str, Any]) -> Trigger:
+def trigger(name: Any, kind: Any, config: Mapping[str, Any], *, now: datetime) -> Trigger:
     if not isinstance(name, str) or not 1 <= len(name) <= 128 or not name.replace("-", "").replace("_", "").isalnum():
         raise invalid("triggerName must be 1 to 128 letters, digits, hyphens or underscores")
     if not isinstance(kind, str):
@@ -78,7 +80,11 @@ def trigger(name: Any, kind: Any, config: Mapping[str, Any]) -> Trigger:
         made = trigger_of(f"trigger {name!r}", {"triggerName": name, "triggerType": kind, "triggerConfig": config})
     except ProjectError as error:
         raise invalid(str(error)) from None
-    except (TypeError, AttributeError, ValueError):
+        if isinstance(made, Timer):
+            made.cron.next_after(now, since=now)  # a moment that never comes is refused now, not when it is due
+    except CronError as error:
+        raise invalid(str(error)) from None
+    except (TypeError, AttributeError, ValueError, OverflowError):
         raise invalid(f"triggerConfig does not describe a trigger of type {kind!r}") from None
     match made:
         case Timer(payload=str(), enabled=bool()) | EventRule(enabled=bool()):

@@ -244,6 +244,8 @@ def test_triggers_come_and_go(local: Local, fc: Client) -> None:
     for name, kind, wrong in (
         ("t", "timer", {**minute, "cronExpression": "* * * * *"}),
         ("t", "timer", {**minute, "enable": "yes"}),
+        ("t", "timer", {**minute, "cronExpression": "0 0 0 31 2 *"}),
+        ("t", "timer", {**minute, "cronExpression": f"@every {10**15}m"}),
         ("t", "oss", {}),
         ("t", "http", {"authType": "anonymous", "methods": "GET"}),
         ("t", "timer", "no json"),
