@@ -78,10 +78,10 @@ def trigger(name: Any, kind: Any, config: Mapping[str, Any], *, now: datetime) -
         raise invalid("triggerType must be a text")
     try:
         made = trigger_of(f"trigger {name!r}", {"triggerName": name, "triggerType": kind, "triggerConfig": config})
-    except ProjectError as error:
-        raise invalid(str(error)) from None
         if isinstance(made, Timer):
             made.cron.next_after(now, since=now)  # a moment that never comes is refused now, not when it is due
+    except ProjectError as error:
+        raise invalid(str(error)) from None
     except CronError as error:
         raise invalid(str(error)) from None
     except (TypeError, AttributeError, ValueError, OverflowError):
