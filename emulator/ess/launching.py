@@ -81,12 +81,13 @@ class Launching:
         documentation of RebalanceInstances implies)."""
         if group.multi_az != "BALANCE":
             return [(vswitch, count) for vswitch in group.vswitch_ids]
-        zones = {vswitch: self._realm.ecs.network.vswitch(vswitch).zone for vswitch in group.vswitch_ids}
+        there = self._realm.ecs.vswitches
+        zones = {vswitch: there[vswitch].zone for vswitch in group.vswitch_ids if vswitch in there}  # or deleted since
         held = {
             vswitch: sum(member.zone == zone for member in group.members.values()) for vswitch, zone in zones.items()
         }
-        shares = dict.fromkeys(group.vswitch_ids, 0)
-        for _ in range(count):
+        shares = dict.fromkeys(zones, 0)
+        for _ in range(count if shares else 0):
             least = min(shares, key=lambda vswitch: held[vswitch] + shares[vswitch])
             shares[least] += 1
         return [*shares.items(), *((vswitch, count) for vswitch in group.vswitch_ids)]

@@ -233,3 +233,20 @@ def _until_a_newcomer_runs(stage: ScalingStage) -> str:
 def _launched(stage: ScalingStage) -> list[str]:
     """Whatever the group bought and still pays for, member or not."""
     return [one for one in stage.cloud.ecs.instances if one not in ("i-one", "i-two", "i-free")]
+
+
+# A network that goes
+
+
+@pytest.mark.parametrize("policy", ["PRIORITY", "BALANCE"])
+def test_a_vswitch_that_was_deleted_fails_its_own_share_only(policy: str) -> None:
+    stage = ScalingStage()
+    stage.ask("ModifyScalingGroup", ScalingGroupId="asg-a", MultiAZPolicy=policy)
+    stage.cloud.ecs.network.vswitches.pop("vsw-i")
+
+    stage.ask("ScaleWithAdjustment", ScalingGroupId="asg-a", AdjustmentType="TotalCapacity", AdjustmentValue=4)
+    stage.advance(200)
+
+    [activity] = stage.ask("DescribeScalingActivities", ScalingGroupId="asg-a")["ScalingActivities"]
+    assert activity["StatusCode"] == "Successful"
+    assert len(stage.group.members) == 4
