@@ -89,10 +89,10 @@ def _rpc(service: str, action: str, operation: Operation) -> Row:
 
 
 def _said(doc: str) -> tuple[str, tuple[str, ...]]:
-    """The first paragraph of a docstring, and its `Not modelled:` paragraph."""
-    paragraphs = [" ".join(part.split()) for part in re.split(r"\n\s*\n|\n(?=Not modelled:)", doc) if part.strip()]
-    gaps = tuple(part.removeprefix("Not modelled:").strip() for part in paragraphs if part.startswith("Not modelled:"))
-    first = paragraphs[0] if paragraphs and not paragraphs[0].startswith("Not modelled:") else ""
+    """The first paragraph of a docstring without what it says is not modelled, and all that it says so."""
+    paragraphs = [" ".join(part.split()) for part in re.split(r"\n\s*\n", doc) if part.strip()]
+    gaps = tuple(gap.strip() for part in paragraphs if (gap := part.partition("Not modelled:")[2]))
+    first = paragraphs[0].partition("Not modelled:")[0].strip() if paragraphs else ""
     return first, gaps
 
 
@@ -161,15 +161,19 @@ def _markdown(row: Row) -> str:
 
 
 PAGE: Final = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Emulator coverage</title>
-<style>body{{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:110rem;padding:0 1rem;color:#1b1f24}}
-table{{border-collapse:collapse;width:100%;margin:1rem 0 2.5rem}}
-td,th{{border-bottom:1px solid #d5dae1;padding:.4rem .6rem;vertical-align:top;text-align:left}}
-th{{position:sticky;top:0;background:#f4f6f9}}code{{font-size:.85em;background:#f0f2f5;padding:0 .25em}}
-td:first-child{{white-space:nowrap;font-weight:600}}summary{{cursor:pointer}}
-@media (max-width:700px){{table,tr,td,th,tbody{{display:block}}th{{display:none}}}}</style>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>body{{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:100rem;padding:0 1rem;color:#1b1f24}}
+table{{border-collapse:collapse;width:100%;table-layout:fixed;margin:1rem 0 2.5rem}}
+td,th{{border-bottom:1px solid #d5dae1;padding:.4rem .6rem;vertical-align:top;text-align:left;overflow-wrap:anywhere}}
+th{{position:sticky;top:0;background:#f4f6f9}}th:first-child{{width:19%}}th:nth-child(2),th:nth-child(3){{width:27%}}
+code{{font-size:.85em;background:#f0f2f5;padding:0 .25em}}nav a{{margin-right:1.2em;white-space:nowrap}}
+td:first-child{{font-weight:600}}summary{{cursor:pointer}}
+@media (max-width:700px){{table,tr,td,tbody{{display:block}}th{{display:none}}
+td{{border:0;padding:.15rem 0}}tr{{border-bottom:1px solid #d5dae1;padding:.6rem 0}}}}</style>
 <h1>What this emulator models</h1>
-<p>{total} calls of {services} services. What is not listed is refused loudly.
-<a href="?as=json">as JSON</a></p>{tables}</html>"""
+<p>{total} calls of {services} services. What is not listed is refused loudly. <a href="?as=json">As JSON</a>, with the
+names of all calls that are not modelled.</p><nav>{contents}</nav>
+<p>Every RPC call can also answer the gateway's own errors: {gateway}</p>{tables}</html>"""
 
 
 def as_html(found: Sequence[Row]) -> str:
@@ -187,15 +191,23 @@ def as_html(found: Sequence[Row]) -> str:
             f'<h2 id="{service}">{escape(title)}</h2><table><tr><th>call</th><th>what it does</th>'
             f"<th>not modelled</th><th>errors</th></tr>{body}</table>"
         )
-    services = len({row.service for row in found})
-    return PAGE.format(total=len(found), services=services, tables="".join(tables))
+    count = Counter(row.service for row in found)
+    contents = " ".join(f'<a href="#{s}">{escape(title)} ({count[s]})</a>' for s, title in NAMES.items() if count[s])
+    return PAGE.format(
+        total=len(found),
+        services=len(count),
+        contents=contents,
+        gateway=_codes(sorted(GATEWAY_CODES)),
+        tables="".join(tables),
+    )
 
 
 def _gaps(row: Row) -> str:
     said = " ".join(escape(text) for text in row.not_modelled)
     if not row.missing:
         return said or "-"
-    return f"{said} <details><summary>{len(row.missing)} parameters</summary>{_codes(row.missing)}</details>"
+    number = f"{len(row.missing)} parameter{'s' if len(row.missing) > 1 else ''}"
+    return f"{said} <details><summary>{number}</summary>{_codes(row.missing)}</details>"
 
 
 def _codes(names: Sequence[str]) -> str:
