@@ -3,13 +3,12 @@
 import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
-from itertools import count
 from typing import Any
 
 import pytest
 import tablestore as sdk
 
-from emulator.testing import Local, mock_aliyun
+from emulator.testing import Local
 from tests.emulator.ots_client import (
     EXIST,
     FREE,
@@ -25,21 +24,6 @@ from tests.emulator.ots_client import (
     refusal,
     when,
 )
-
-_numbers = count()
-
-
-@pytest.fixture(scope="module")
-def local() -> Iterator[Local]:
-    with mock_aliyun() as running:
-        yield running
-
-
-@pytest.fixture
-def instance(local: Local) -> str:
-    name = f"i{next(_numbers)}"
-    local.run(lambda: local.cloud.ots_instances.add(name))
-    return name
 
 
 @pytest.fixture(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import tablestore as sdk
 
-from emulator.testing import Local, mock_aliyun
+from emulator.testing import Local
 from tests.emulator.ots_client import (
     EXIST,
     FREE,
@@ -27,12 +27,6 @@ from tests.emulator.ots_client import (
 _numbers = count()
 FAILED = (403, "OTSConditionCheckFail", "Condition check failed.")
 BAD = (400, "OTSParameterInvalid")
-
-
-@pytest.fixture(scope="module")
-def local() -> Iterator[Local]:
-    with mock_aliyun() as running:
-        yield running
 
 
 @pytest.fixture(params=[True, False], ids=["native", "python"])

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from http.client import HTTPConnection
-from itertools import count
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ import tablestore as sdk
 from emulator.tablestore.capacity import Throughput
 from emulator.tablestore.disturbances import Disturbance, Disturber
 from emulator.tablestore.errors import timeout
-from emulator.testing import Local, mock_aliyun
+from emulator.testing import Local
 from tests.emulator.ots_client import (
     HIGH,
     IGNORE,
@@ -27,22 +26,8 @@ from tests.emulator.ots_client import (
     when,
 )
 
-_numbers = count()
 AWAY = (503, "OTSPartitionUnavailable", "The partition is not available.")
 CONFLICT = (409, "OTSRowOperationConflict", "Data is being modified by the other request.")
-
-
-@pytest.fixture(scope="module")
-def local() -> Iterator[Local]:
-    with mock_aliyun() as running:
-        yield running
-
-
-@pytest.fixture
-def instance(local: Local) -> str:
-    name = f"i{next(_numbers)}"
-    local.run(lambda: local.cloud.ots_instances.add(name))
-    return name
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import tablestore as sdk
 
-from emulator.testing import Local, mock_aliyun
+from emulator.testing import Local
 from tests.emulator.ots_client import EXIST, NOT_EXIST, NoRetry, compare, make_client, make_table, pk, when
 
 PROCESSES, THREADS = 3, 4
@@ -71,12 +71,6 @@ def race(address: Address, run: str, process: int) -> Won:
     with ThreadPoolExecutor(THREADS) as pool:
         runs = [pool.submit(RUNS[run], client, f"p{process}t{thread}") for thread in range(THREADS)]
         return [won for one in runs for won in one.result()]
-
-
-@pytest.fixture(scope="module")
-def local() -> Iterator[Local]:
-    with mock_aliyun() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

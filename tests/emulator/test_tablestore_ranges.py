@@ -8,19 +8,13 @@ import tablestore as sdk
 
 from emulator.tablestore.rows import Change
 from emulator.tablestore.table import Kind, Write
-from emulator.testing import Local, mock_aliyun
+from emulator.testing import Local
 from tests.emulator.ots_client import HIGH, LOW, make_client, make_table, pk
 
 ROWS = 120
 MANY = 5_003
 COLUMN_BYTES = len("s")
 KEY_BYTES = len("a") + len("k") + len("b") + 8
-
-
-@pytest.fixture(scope="module")
-def local() -> Iterator[Local]:
-    with mock_aliyun() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

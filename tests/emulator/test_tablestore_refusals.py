@@ -1,13 +1,12 @@
 """What the emulated Tablestore refuses, with the documented code, status and text."""
 
 from collections.abc import Callable, Iterator
-from itertools import count
 from typing import Any
 
 import pytest
 import tablestore as sdk
 
-from emulator.testing import Local, mock_aliyun
+from emulator.testing import Local
 from tests.emulator.ots_client import (
     HIGH,
     IGNORE,
@@ -20,21 +19,6 @@ from tests.emulator.ots_client import (
     refusal,
     when,
 )
-
-_numbers = count()
-
-
-@pytest.fixture(scope="module")
-def local() -> Iterator[Local]:
-    with mock_aliyun() as running:
-        yield running
-
-
-@pytest.fixture
-def instance(local: Local) -> str:
-    name = f"i{next(_numbers)}"
-    local.run(lambda: local.cloud.ots_instances.add(name))
-    return name
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from itertools import count
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from tablestore.plainbuffer.plain_buffer_coded_stream import PlainBufferCodedInp
 from tablestore.plainbuffer.plain_buffer_stream import PlainBufferInputStream
 from tablestore.protobuf import table_store_pb2 as pb2
 
-from emulator.testing import Local, mock_aliyun
+from emulator.testing import Local
 from tests.emulator.ots_client import (
     FREE,
     HIGH,
@@ -28,21 +27,6 @@ from tests.emulator.ots_client import (
     refused,
     when,
 )
-
-_numbers = count()
-
-
-@pytest.fixture(scope="module")
-def local() -> Iterator[Local]:
-    with mock_aliyun() as running:
-        yield running
-
-
-@pytest.fixture
-def instance(local: Local) -> str:
-    name = f"i{next(_numbers)}"
-    local.run(lambda: local.cloud.ots_instances.add(name))
-    return name
 
 
 @pytest.fixture(params=[True, False], ids=["native", "python"])

@@ -1,7 +1,6 @@
 """Local transactions and atomic batches: all or nothing inside one partition key, on tables made for it."""
 
 from collections.abc import Iterator
-from itertools import count
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from tablestore.plainbuffer.plain_buffer_builder import PlainBufferBuilder
 from tablestore.protobuf import table_store_pb2 as pb2
 
 from emulator.tablestore.errors import timeout
-from emulator.testing import Local, mock_aliyun
+from emulator.testing import Local
 from tests.emulator.ots_client import (
     EXIST,
     IGNORE,
@@ -28,22 +27,8 @@ from tests.emulator.ots_client import (
     when,
 )
 
-_numbers = count()
 CONFLICT = (409, "OTSRowOperationConflict", "Data is being modified by the other request.")
 NO_SESSION = (404, "OTSSessionNotExist", "Session not exist or may be timeout.")
-
-
-@pytest.fixture(scope="module")
-def local() -> Iterator[Local]:
-    with mock_aliyun() as running:
-        yield running
-
-
-@pytest.fixture
-def instance(local: Local) -> str:
-    name = f"i{next(_numbers)}"
-    local.run(lambda: local.cloud.ots_instances.add(name))
-    return name
 
 
 @pytest.fixture(params=[True, False], ids=["native", "python"])

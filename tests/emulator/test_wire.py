@@ -1,7 +1,6 @@
 """Signatures, freshness and refusals at the HTTP door."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from http.client import HTTPConnection
@@ -9,7 +8,7 @@ from http.client import HTTPConnection
 import pytest
 
 from emulator.cloud import Cloud
-from emulator.testing import Local, mock_aliyun
+from emulator.testing import Local
 from emulator.wire import acs3, params, v1
 from emulator.wire.call import ApiError
 from emulator.wire.callers import Callers
@@ -209,12 +208,6 @@ def test_numbers_in_names_stand_for_any_number() -> None:
 
 
 # The door itself ----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def local() -> Iterator[Local]:
-    with mock_aliyun() as running:
-        yield running
 
 
 def ask(local: Local, action: str, query: str, *, nonce: str, method: str = "POST") -> tuple[int, dict[str, object]]:
