@@ -12,7 +12,7 @@ from emulator.ecs import disks as disk_models
 from emulator.ecs import groups as group_models
 from emulator.ecs import images as image_models
 from emulator.ecs import instances as instance_models
-from emulator.ecs import snapshots as snapshot_models
+from emulator.ecs import snapshot as snapshot_models
 from emulator.ecs.model import Ecs
 from emulator.ecs.shelf import Resource
 from emulator.ecs.tagging import Tagging
@@ -51,9 +51,7 @@ def _chosen(
     shelf: Mapping[str, F], ids: Sequence[str] | None, tags: Mapping[str, str] | None, read: Callable[[F], V]
 ) -> Iterator[V]:
     """Newest first, as the cloud lists; what comes or goes between two items is not seen."""
-    found = (
-        list(shelf.values())[::-1] if ids is None else [shelf[one] for one in dict.fromkeys(ids) if one in shelf]
-    )
+    found = list(shelf.values())[::-1] if ids is None else [shelf[one] for one in dict.fromkeys(ids) if one in shelf]
     for item in found:
         if not tags or all(item.tags.get(key) == value for key, value in tags.items()):
             yield read(item)
