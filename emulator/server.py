@@ -261,9 +261,9 @@ class Server:
                         routes.extend(getattr(module, part)(cloud))
         app.add_routes([*routes, admin.index(routes)])
         app.on_shutdown.append(self._answer_what_is_held)
-        tablestore = plug_in("emulator.tablestore.http")
+        tablestore, functions = plug_in("emulator.tablestore.http"), plug_in("emulator.fc.http")
         app.middlewares.append(self._watched)
-        app.middlewares.append(_dispatch(cloud, tablestore, rpc))
+        app.middlewares.append(_dispatch(cloud, tablestore, functions, rpc))
         return app
 
     @web.middleware
@@ -299,8 +299,9 @@ class Server:
         self.cloud.faults.closing.set()
 
 
-def _dispatch(cloud: Cloud, tablestore: ModuleType | None, rpc: RpcDoor) -> Any:
-    """Tablestore by its header, whatever the path; the rest by route. Calls that are not RPC are logged here."""
+def _dispatch(cloud: Cloud, tablestore: ModuleType | None, functions: ModuleType | None, rpc: RpcDoor) -> Any:
+    """Tablestore by its header, a domain of one's own by its name, whatever the path; the rest by route. Calls that are
+    not RPC are logged here."""
 
     @web.middleware
     async def dispatch(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -317,6 +318,11 @@ def _dispatch(cloud: Cloud, tablestore: ModuleType | None, rpc: RpcDoor) -> Any:
             _log(cloud, "ots", path.strip("/"), request, response.status)
             return response
         try:
+            own = functions.at_domain(cloud, request) if functions is not None else None
+            if own is not None:
+                response = await own
+                _log(cloud, "fc", f"{request.method} {path}", request, response.status)
+                return response
             response = await handler(request)
         except BodyRefused as refusal:
             response = admin.refuse(refusal.message, refusal.status)

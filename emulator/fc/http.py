@@ -19,6 +19,7 @@ from emulator.fc import signature
 from emulator.fc.admin import admin_routes
 from emulator.fc.answers import answer, service
 from emulator.fc.coverage import OPERATIONS, OTHERS, check_error
+from emulator.fc.domains import Domain
 from emulator.fc.management import Management, named, only_latest
 from emulator.fc.project import Http
 from emulator.fc.queue import Outcome, Refused
@@ -31,7 +32,7 @@ from emulator.wire.params import digits
 
 log = logging.getLogger(__name__)
 
-__all__ = ["admin_routes", "routes"]
+__all__ = ["admin_routes", "at_domain", "routes"]
 
 V3 = "/2023-03-30"
 V2 = "/2016-08-15"
@@ -76,6 +77,15 @@ def routes(cloud: Cloud) -> list[web.RouteDef]:
         web.route("*", "/_fc/http/{name}/{trigger}", door.http_trigger),
         web.route("*", "/_fc/http/{name}/{trigger}/{rest:.*}", door.http_trigger),
     ]
+
+
+def at_domain(cloud: Cloud, request: web.Request) -> Awaitable[web.StreamResponse] | None:
+    """The answer to a request for a domain of the project; None when it is for none."""
+    if cloud.fc is None:
+        return None
+    host = request.host.partition(":")[0]
+    found = next((domain for domain in cloud.fc.project.domains if domain.name == host), None)
+    return None if found is None else _Door(cloud).at_domain(request, found)
 
 
 class _Door:
@@ -258,7 +268,29 @@ class _Door:
     # --- HTTP triggers ----------------------------------------------------------------------------------------
 
     async def http_trigger(self, request: web.Request) -> web.StreamResponse:
-        """The trigger's public address. Error statuses of refused calls are assumptions."""
+        """The trigger's default address. Browsers store what comes from there instead of showing it, whatever the
+        function says (FC documentation, custom domain names)."""
+        response = await self._for_anybody(request)
+        response.headers["Content-Disposition"] = "attachment"
+        return response
+
+    async def at_domain(self, request: web.Request, domain: Domain) -> web.StreamResponse:
+        """Assumptions: the code of a path without a route, and that the trigger's own authentication counts."""
+        path = request.path
+        route = domain.route(path)
+        if route is None:
+            why = f"no route of {domain.name} leads to {path[:80]}"
+            return answer({"Code": "RouteNotFound", "Message": why}, status=404)
+        if route.methods and request.method not in route.methods:
+            why = f"{request.method} is not among {', '.join(route.methods)}"
+            return answer({"Code": "MethodNotAllowed", "Message": why}, status=405)
+        triggers = service(self._cloud).function(route.function).triggers
+        trigger = next((t.name for t in triggers if isinstance(t, Http)), "")  # "": taken away since
+        request.match_info.update(name=route.function, trigger=trigger, rest=path.removeprefix("/"))
+        return await self._for_anybody(request)
+
+    async def _for_anybody(self, request: web.Request) -> web.StreamResponse:
+        """Error statuses of refused calls are assumptions."""
         request[REQUEST_ID] = self._cloud.chance.request_id()
         anybody = Caller(account=self._cloud.account, access_key="", role=None, zone=self._cloud.zone_behind(request))
         return await self._through_faults(

@@ -93,6 +93,7 @@ class Instance:
                 **about,
                 "code": [str(path) for path in code],
                 "handler": function.handler,
+                "runtime": function.runtime,
                 "initializer": initializer,
                 "function": {
                     "name": function.name,

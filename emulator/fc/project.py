@@ -15,11 +15,16 @@ from typing import Any
 import yaml
 
 from emulator.fc import cron, eventbridge
+from emulator.fc.domains import Domain, DomainError
+from emulator.fc.domains import parse as parse_domain
 
 EXPRESSION = re.compile(r"\$\{([^{}]*)\}")
 ENV = re.compile(r"""env\(\s*(['"])(?P<name>[A-Za-z_][A-Za-z0-9_]*)\1\s*(?:,\s*(?P<default>.+?)\s*)?\)""")
 PATH = re.compile(r"(?P<root>vars|this|resources)((?:\.[A-Za-z0-9_-]+)+)")
 TOP_LEVEL = {"edition", "name", "access", "vars", "template", "resources", "actions", "validation"}
+DOMAIN_COMPONENT = "fc3-domain"
+NOT_HERE = ("layers", "nasConfig", "ossMountConfig")
+"""Properties without which a function runs otherwise than in the cloud."""
 RESOURCE = {"component", "props", "extend", "access", "actions"}
 
 
@@ -96,6 +101,7 @@ class Project:
     name: str
     region: str
     functions: tuple[Function, ...]
+    domains: tuple[Domain, ...] = ()
 
     def function(self, name: str) -> Function | None:
         return next((f for f in self.functions if f.name == name), None)
@@ -239,7 +245,13 @@ class _Resolver:
 
 
 def typed(resolved: Resolved) -> Project:
-    functions = tuple(_function(f"{resolved.path}: {name}", name, props) for name, props in resolved.props.items())
+    kinds = {name: str(resource["component"]) for name, resource in resolved.document["resources"].items()}
+    named = {name for name, component in kinds.items() if component.startswith(DOMAIN_COMPONENT)}
+    functions = tuple(
+        _function(f"{resolved.path}: {name}", name, props)
+        for name, props in resolved.props.items()
+        if name not in named
+    )
     regions = {props.get("region") for props in resolved.props.values()}
     if len(regions) != 1:
         raise ProjectError(f"{resolved.path}: want functions of one region, found {sorted(map(str, regions))}")
@@ -248,14 +260,36 @@ def typed(resolved: Resolved) -> Project:
     if doubled:
         raise ProjectError(f"{resolved.path}: functionName {', '.join(doubled)} is used twice")
     return Project(
-        path=resolved.path, name=str(resolved.document.get("name", "")), region=str(regions.pop()), functions=functions
+        path=resolved.path,
+        name=str(resolved.document.get("name", "")),
+        region=str(regions.pop()),
+        functions=functions,
+        domains=tuple(
+            _domain(f"{resolved.path}: {name}", resolved.props[name], functions) for name in kinds if name in named
+        ),
     )
+
+
+def _domain(where: str, props: Mapping[str, Any], functions: Sequence[Function]) -> Domain:
+    try:
+        made = parse_domain(props, [function.name for function in functions])
+    except DomainError as error:
+        raise ProjectError(f"{where}: {error}") from None
+    # Source: documentation, custom domain names: only functions with an HTTP trigger are reached.
+    deaf = {f.name for f in functions if not any(isinstance(trigger, Http) for trigger in f.triggers)}
+    for route in made.routes:
+        if route.function in deaf:
+            raise ProjectError(f"{where}: {route.path}: function {route.function!r} has no HTTP trigger")
+    return made
 
 
 def _function(where: str, resource: str, props: Mapping[str, Any]) -> Function:
     for key in ("functionName", "handler", "runtime", "region", "code"):
         if not isinstance(props.get(key), str):
             raise ProjectError(f"{where}: {key}: want a string, found {props.get(key)!r}")
+    for key in NOT_HERE:
+        if props.get(key):
+            raise ProjectError(f"{where}: {key}: not modelled; package what is needed into the code directory")
     if not props["runtime"].startswith("python3"):
         raise ProjectError(f"{where}: runtime {props['runtime']!r}: only Python event functions are modelled")
     hooks = props.get("instanceLifecycleConfig") or {}

@@ -52,7 +52,20 @@ class Channel:
 
 
 def context(request_id: str, about: dict[str, Any]) -> Any:
-    """As python3.12's: no `credentials`, no `service`; `logger` is None until getLogger() is called."""
+    """As python3.12's: no `credentials`, no `service`; `logger` is None until getLogger() is called. Those of the older
+    runtimes have the credentials, and no logs (FC documentation, context)."""
+    if about["runtime"] != "python3.12":
+        return SimpleNamespace(
+            request_id=request_id,
+            region=about["region"],
+            account_id=about["account"],
+            function=SimpleNamespace(
+                **{key: about["function"][key] for key in ("name", "handler", "memory", "timeout")}
+            ),
+            credentials=SimpleNamespace(**about["credentials"]),
+            # assumption: empty in 3.0, which has no services
+            service=SimpleNamespace(name="", log_project="", log_store="", qualifier="LATEST", version_id="LATEST"),
+        )
     made = SimpleNamespace(
         request_id=request_id,
         region=about["region"],

@@ -23,7 +23,18 @@ from emulator.events.target import CLOUD_EVENT, DATA, FunctionTarget
 from emulator.faults.fault import Asked
 from emulator.fc import eventbridge
 from emulator.fc.instances import Instance, error_body
-from emulator.fc.project import EventRule, Function, Http, Project, Timer, Trigger, asynchronous, load, trigger_of
+from emulator.fc.project import (
+    EventRule,
+    Function,
+    Http,
+    Project,
+    ProjectError,
+    Timer,
+    Trigger,
+    asynchronous,
+    load,
+    trigger_of,
+)
 from emulator.fc.queue import ASYNC, AsyncQueue, Outcome, Queued, Refused
 from emulator.fc.run import Run
 from emulator.keys import Key
@@ -95,7 +106,8 @@ class FunctionCompute:
         """`project`: an s.yaml, or one that is read already; `variables` answer `${env(...)}` in it (the account's id
         is known without being given). `workdir` takes logs and scratch; None: a temporary one.
 
-        `code`: directories where handlers and what they import are found, in order.
+        `code`: directories where handlers and what they import are found, in order; none: each function has its own
+        `code` of the s.yaml and nothing else, as in the cloud.
 
         `environment` overrides that of every function; `{url}` in a value becomes the emulator's address.
         `account_limit`: concurrent executions of all functions (300 or 100 in the documentation, which contradicts
@@ -107,6 +119,10 @@ class FunctionCompute:
         self.records: deque[Record] = deque(maxlen=RECORDS)
         self._cloud = cloud
         self._code = tuple(path.resolve() for path in code)
+        for function in project.functions:
+            missing = [path for path in self._code_of(function) if not path.is_dir()]
+            if missing and not self._code:
+                raise ProjectError(f"{project.path}: {function.name}: code: {missing[0]} is not a directory")
         self._overrides = dict(environment or {})
         self._own_workdir = TemporaryDirectory(prefix="fc-") if workdir is None else None
         self.workdir = Path(self._own_workdir.name) if self._own_workdir else workdir or Path()
@@ -441,8 +457,16 @@ class FunctionCompute:
         instance = await Instance.start(
             id=id_,
             function=function,
-            about={"region": self.project.region, "account": self._cloud.account},
-            code=self._code,
+            about={
+                "region": self.project.region,
+                "account": self._cloud.account,
+                "credentials": {
+                    "access_key_id": key.id if key else "",
+                    "access_key_secret": key.secret if key else "",
+                    "security_token": (key.token or "") if key else "",
+                },
+            },
+            code=self._code_of(function),
             environment=self._environment(function, id_, key, scratch),
             scratch=scratch,
             log=self.log_path(function.name),
@@ -455,9 +479,12 @@ class FunctionCompute:
         await instance.gone()
         self._living.pop(instance, None)
 
+    def _code_of(self, function: Function) -> tuple[Path, ...]:
+        return self._code or ((self.project.path.parent / function.code).resolve(),)
+
     def _environment(self, function: Function, id: str, key: Key | None, scratch: Path) -> dict[str, str]:
         """Nothing of this process's environment leaks in. Source: FC documentation, environment variables."""
-        root = str(self._code[0]) if self._code else ""
+        root = str(self._code_of(function)[0])
         own = {name: _below(value, root) for name, value in function.environment.items()}
         own |= {name: value.replace("{url}", self._cloud.url) for name, value in self._overrides.items()}
         injected = {

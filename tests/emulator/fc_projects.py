@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -67,12 +67,15 @@ def destination(name: str) -> dict[str, Any]:
     return {"onFailure": {"destination": f"acs:fc:cn-hangzhou:1000000000000001:functions/{name}"}}
 
 
-def write(path: Path, *functions: dict[str, Any], **top: Any) -> Path:
+def write(path: Path, *functions: dict[str, Any], domains: Sequence[dict[str, Any]] = (), **top: Any) -> Path:
     document = {
         "edition": "3.0.0",
         "name": "probe",
         "access": "default",
-        "resources": {f["functionName"].replace("-", "_"): {"component": "fc3", "props": f} for f in functions},
+        "resources": {
+            **{f["functionName"].replace("-", "_"): {"component": "fc3", "props": f} for f in functions},
+            **{d["domainName"].replace(".", "_"): {"component": "fc3-domain", "props": d} for d in domains},
+        },
         **top,
     }
     path.write_text(yaml.safe_dump(document, sort_keys=False))
@@ -101,15 +104,21 @@ class World:
 
 
 @asynccontextmanager
-async def running(tmp_path: Path, *functions: dict[str, Any], **options: Any) -> AsyncIterator[World]:
+async def running(
+    tmp_path: Path,
+    *functions: dict[str, Any],
+    code: tuple[Path, ...] = (CODE,),
+    domains: Sequence[dict[str, Any]] = (),
+    **options: Any,
+) -> AsyncIterator[World]:
     cloud = Cloud(start=START)
     vswitches = {"vsw-h": SimpleNamespace(zone="cn-hangzhou-h"), "vsw-i": SimpleNamespace(zone="cn-hangzhou-i")}
-    cloud.home.__dict__["ecs"] = SimpleNamespace(vswitches=vswitches)
+    cloud.home.__dict__["ecs"] = SimpleNamespace(vswitches=vswitches, zones=())
     notes = tmp_path / "notes.jsonl"
     fc = FunctionCompute(
         cloud,
-        write(tmp_path / "s.yaml", *functions),
-        code=(CODE,),
+        write(tmp_path / "s.yaml", *functions, domains=domains),
+        code=code,
         environment={"NOTES": str(notes)},
         workdir=tmp_path / "fc",
         **options,
@@ -121,3 +130,15 @@ async def running(tmp_path: Path, *functions: dict[str, Any], **options: Any) ->
     finally:
         await fc.stop()
         assert cloud.clock.held_by == ()
+
+
+def tell(tmp_path: Path, story: Callable[[World], Awaitable[None]], *functions: dict[str, Any], **options: Any) -> None:
+    async def whole() -> None:
+        async with running(tmp_path, *functions, **options) as world:
+            await story(world)
+
+    asyncio.run(whole())
+
+
+def event(**asked: Any) -> bytes:
+    return json.dumps(asked).encode()

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,22 +16,10 @@ import pytest
 from emulator.bus import CloudEvent
 from emulator.faults.fault import Fault
 from emulator.fc.queue import Refused
-from tests.emulator.fc_projects import START, World, destination, props, rule, running, timer
+from tests.emulator.fc_projects import START, World, destination, event, props, rule, tell, timer
 
 DEAD = props("dead")
 VPC_H = {"vpcId": "vpc", "securityGroupId": "sg", "vSwitchIds": ["vsw-h"]}
-
-
-def tell(tmp_path: Path, story: Callable[[World], Awaitable[None]], *functions: dict[str, Any], **options: Any) -> None:
-    async def whole() -> None:
-        async with running(tmp_path, *functions, **options) as world:
-            await story(world)
-
-    asyncio.run(whole())
-
-
-def event(**asked: Any) -> bytes:
-    return json.dumps(asked).encode()
 
 
 # --- a function fails --------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,3 +54,19 @@ def handler(event: bytes, context: Any) -> Any:
         "stdlib_queue": "Queue" in dir(__import__("queue")),
         "python": list(sys.version_info[:2]),
     }
+
+
+def page(event: bytes, context: Any) -> Any:
+    asked = json.loads(event)
+    http, at = asked["requestContext"]["http"], asked["requestContext"]["domainName"].partition(":")[0]
+    return {
+        "statusCode": 200,
+        "headers": {"Content-Type": "text/html", "Content-Disposition": "inline"},
+        "body": f"<p>{http['method']} {http['path']} at {at}</p>",
+    }
+
+
+def streaming(event: bytes, context: Any) -> Iterator[str]:
+    note(event, context)
+    yield "the first line, "
+    yield "and the second"
