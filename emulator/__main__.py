@@ -91,7 +91,9 @@ def parse(arguments: Sequence[str]) -> tuple[Options, str, int | None] | None:
     serve.add_argument("--start", type=_moment, default=datetime(2026, 3, 2, tzinfo=UTC), help="emulated time")
     serve.add_argument("--rate", type=float, default=0.0, help="0: time stands until moved, 1: flows as real time")
     serve.add_argument("--fc", type=_file, metavar="S.YAML", help="functions and triggers")
-    serve.add_argument("--fc-code", default="", metavar="DIR[:DIR...]", help="code of all functions (default: of each its own)")
+    serve.add_argument(
+        "--fc-code", default="", metavar="DIR[:DIR...]", help="code of all functions (default: of each its own)"
+    )
     serve.add_argument(
         "--fc-env", type=_setting, action="append", default=[], metavar="NAME=VALUE", help="in every function"
     )
