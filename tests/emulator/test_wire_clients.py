@@ -16,13 +16,14 @@ from alibabacloud_tea_openapi.utils_models import Config
 
 from emulator.testing import Local, mock_aliyun
 from emulator.wire import v1, xml_answer
+from tests.emulator.networks import free_network
 
 NONCES = count()
 
 
 @pytest.fixture(scope="module")
 def local() -> Iterator[Local]:
-    with mock_aliyun(seed="two-zones", settings={"net": "78"}) as running:
+    with mock_aliyun(seed="two-zones", settings={"net": str(free_network())}) as running:
         yield running
 
 
