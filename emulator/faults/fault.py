@@ -220,7 +220,8 @@ def from_json(told: object) -> Fault:
     known = {f.name for f in fields(Fault)}
     strange = sorted(str(name) for name in given if name not in known)
     if strange:
-        raise FaultError(f"fault {given['kind']}: unknown field {strange[0]!r}; there are {', '.join(sorted(known))}")
+        names = sorted(known - {"lasts"} | {"for"})
+        raise FaultError(f"fault {given['kind']}: unknown field {strange[0]!r}; there are {', '.join(names)}")
     return Fault(**given)
 
 

@@ -97,3 +97,22 @@ def test_a_page_of_named_resources_costs_what_is_named(stage: Stage) -> None:
     assert total == len(items) == 10
     assert len(shelf.page(look, size=5, token=None, ids=ids).items) == 5
     assert set(looked) == set(ids)
+
+
+@pytest.mark.parametrize("action", ["DescribeInstances", "DescribeDisks", "DescribeInstanceHistoryEvents"])
+def test_counts_hold_for_who_does_not_page_by_tokens_and_mean_nothing_for_who_does(stage: Stage, action: str) -> None:
+    plain = stage.ask(action)
+    paged = stage.ask(action, MaxResults=10)
+
+    everything = {"DescribeInstances": 2, "DescribeDisks": 3, "DescribeInstanceHistoryEvents": 0}[action]
+    assert (plain["TotalCount"], plain["PageNumber"], plain["PageSize"]) == (everything, 1, 10)
+    assert (paged["TotalCount"], paged["PageNumber"], paged["PageSize"]) == (0, 0, 0)
+
+
+def test_an_unpaged_list_counts_also_what_its_page_does_not_hold(stage: Stage) -> None:
+    for _ in range(12):
+        stage.ecs.disks.add(kind="data", category="cloud_essd", size_gib=20, zone="cn-hangzhou-h")
+
+    answer = stage.ask("DescribeDisks")
+
+    assert (len(answer["Disks"]["Disk"]), answer["TotalCount"]) == (10, 15)

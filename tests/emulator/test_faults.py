@@ -39,6 +39,7 @@ def struck(cloud: Cloud, asked: Asked, times: int = 1) -> list[str | None]:
         ({"calls": 3}, "'kind' is missing"),
         ({"kind": "explode"}, "kind 'explode' is none of throttle"),
         ({"kind": "slow", "colour": "red"}, "unknown field 'colour'"),
+        ({"kind": "slow", "colour": "red"}, "for, function"),
         ({"kind": "slow", "rows": 3}, "it has no 'rows'; it takes seconds, real"),
         ({"kind": "slow", "seconds": -1}, "seconds is -1, not a number from 0"),
         ({"kind": "slow", "seconds": 1e300}, "seconds is 1e+300, not a number from 0 to"),

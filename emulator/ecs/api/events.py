@@ -24,6 +24,8 @@ INSTANCE_STATUS_CODES = {"Pending": 0, "Starting": 37, "Running": 1, "Stopping":
 DISK_STATUS_CODES = {"Available": 129, "In_use": 128, "Attaching": 130, "Detaching": 131, "Creating": 132}
 """Assumption; read the name."""
 HEALTH = ("Impaired", "Warning", "Maintaining", "Initializing", "InsufficientData", "NotApplicable", "Ok")
+NO_COUNTS = {"TotalCount": 0, "PageNumber": 0, "PageSize": 0}
+"""With NextToken paging they mean nothing; see paging.py."""
 TYPES_AT_MOST, STATES_AT_MOST, EVENTS_AT_MOST = 30, 7, 100
 
 
@@ -59,12 +61,12 @@ class EventsApi:
         if call.empty_page:
             size = 0
         more = len(found) > start + size
+        unpaged = "MaxResults" not in p and "NextToken" not in p
+        counts = {"TotalCount": len(found), "PageNumber": 1, "PageSize": 10} if unpaged else NO_COUNTS
         return {
             "InstanceSystemEventSet": {"InstanceSystemEventType": [_event(e) for e in found[start : start + size]]},
             "NextToken": urlsafe_b64encode(f"e{start + size}".encode()).decode() if more else "",
-            "TotalCount": 0,
-            "PageNumber": 0,
-            "PageSize": 0,
+            **counts,
         }
 
     def _history(self, call: Call) -> list[SystemEvent]:

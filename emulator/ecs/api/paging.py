@@ -1,7 +1,9 @@
 """Paging and filters that describe operations share.
 
-NextToken style: MaxResults below 10 is silently 10 where the API clamps, above the cap it is the cap; the end is an
-empty NextToken, and TotalCount means nothing. PageNumber style answers when PageNumber or PageSize is sent.
+NextToken style, when MaxResults or NextToken is sent: MaxResults below 10 is silently 10 where the API clamps, above
+the cap it is the cap; the end is an empty NextToken, and TotalCount means nothing. PageNumber style answers when
+PageNumber or PageSize is sent. A call that sends none of them gets the first page with both: a token for the rest, and
+counts that hold (assumption; the SDK's comments call them meaningless only beside MaxResults and NextToken).
 """
 
 from collections.abc import Callable, Mapping
@@ -44,7 +46,11 @@ def listed(
         matches, size=size, token=token, ids=ids, at_most=TAGGED_AT_MOST if "Tag.1.Key" in call.params else None
     )
     items = [render(item) for item in page.items]
-    return items, {"NextToken": page.next_token, "TotalCount": 0, "PageNumber": 0, "PageSize": 0}
+    counts = {"TotalCount": 0, "PageNumber": 0, "PageSize": 0}
+    if "MaxResults" not in call.params and "NextToken" not in call.params:
+        _, total = shelf.numbered(matches, number=1, size=DEFAULT, ids=ids)
+        counts = {"TotalCount": total, "PageNumber": 1, "PageSize": DEFAULT}
+    return items, {"NextToken": page.next_token, **counts}
 
 
 def numbered(
