@@ -80,6 +80,11 @@ KINDS: Final[Mapping[str, Kind]] = {
         services=RPC,
         says="HTTP 200 with an error's body; nothing was done",
     ),
+    "odd_shape": Kind(
+        scope=_CALL,
+        services=RPC,
+        says="the first list in the answer comes as its first item alone, or as an empty text; over HTTP only",
+    ),
     "bad_signature": Kind(
         scope=_CALL, stage=_AFTER, services=("ots",), says="done; the answer's own signature is wrong"
     ),

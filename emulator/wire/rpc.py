@@ -19,6 +19,7 @@ from emulator.faults.blow import Blow
 from emulator.faults.codes import Refusal
 from emulator.faults.door import through
 from emulator.faults.fault import Asked
+from emulator.faults.shapes import misshapen
 from emulator.wire import catalogue, v1, xml_answer
 from emulator.wire.acs3 import parse_query
 from emulator.wire.body import BodyRefused, read_body
@@ -168,6 +169,8 @@ class RpcDoor:
         if refused is not None:
             return refused
         self._log(sent, 200, "")
+        if blow is not None and blow.all("odd_shape"):
+            result = misshapen(result)
         body = {**result, "RequestId": request_id}
         if sent.xml:
             return web.Response(body=xml_answer.answer(sent.action, body), headers={"Content-Type": XML_TYPE})
