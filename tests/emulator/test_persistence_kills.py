@@ -18,7 +18,7 @@ from tests.emulator.claims import GONE, Claims, life
 from tests.emulator.killable import Nursery, Server, nursery
 from tests.emulator.ots_client import FREE, IGNORE, NoRetry, when
 
-KILLS: Final = 70
+KILLS: Final = 100
 WRITERS: Final = 4
 KEYS: Final = 12
 LONGEST_STORM_SECONDS: Final = 0.25
