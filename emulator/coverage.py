@@ -28,7 +28,7 @@ NAMES: Final = {
     "pvtz": "PrivateZone",
     "slb": "Classic Load Balancer",
     "alidns": "Alidns",
-    "vpc": "VPC: elastic IP addresses",
+    "vpc": "Virtual Private Cloud and EIP",
     "ess": "Auto Scaling",
     "cms": "CloudMonitor",
     "sts": "Security Token Service",

@@ -3,14 +3,16 @@
 import logging
 import socket
 import threading
+import zlib
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
 
+from emulator.faults.fault import Fault
 from emulator.keys import Key
 from emulator.tablestore.errors import OtsError, row_conflict
 from emulator.testing import Local, mock_aliyun
@@ -274,4 +276,43 @@ def test_set_up_is_patient_with_the_rate_of_table_operations(local: Local) -> No
     local.run(lambda: local.cloud.tablestore.faults.append(hurried))
     assert tables.create_tables({"leases": ("pair",)}) == ("leases",)
     local.run(local.cloud.tablestore.faults.clear)
+    tables.close()
+
+
+@pytest.mark.parametrize("action", ["ListTable", "CreateTable", "DescribeTable"])
+@pytest.mark.parametrize(
+    ("kind", "how"),
+    [
+        ("error", {"status": 503, "code": "OTSServerBusy"}),
+        ("error", {"status": 503, "code": "OTSServerUnavailable"}),
+        ("error_after", {"status": 503, "code": "OTSTimeout"}),
+        ("timeout_before", {}),
+        ("timeout_after", {}),
+        ("reset_before", {}),
+        ("reset_after", {}),
+        ("html", {}),
+        ("html_after", {}),
+        ("empty_body_after", {}),
+        ("bad_signature", {}),
+    ],
+)
+def test_set_up_that_met_a_fault_is_completed_by_doing_it_again(
+    local: Local, request: pytest.FixtureRequest, kind: str, how: dict[str, Any], action: str
+) -> None:
+    """It may fail in words of ours, never half-way for good: what is there is found, what is missing is made."""
+    name = f"f{zlib.crc32(request.node.nodeid.encode()):x}"
+    local.run(lambda: local.cloud.ots_instances.add(name))
+    tables = OtsTables(**where(local, instance=name, timeout=SOON))
+    tables.create_tables({"leases": SCHEMA["leases"]})
+    struck = local.run(lambda: len(local.cloud.faults.log))
+    local.run(lambda: local.cloud.faults.add(Fault(kind=kind, service="ots", action=action, **how)))
+    try:
+        with suppress(Retryable, OutcomeUnknown):
+            tables.create_tables(SCHEMA)
+        assert local.run(lambda: len(local.cloud.faults.log)) == struck + 1, "the fault did not strike"
+    finally:
+        local.run(local.cloud.faults.clear)
+
+    tables.create_tables(SCHEMA)
+    assert tables.create_tables(SCHEMA) == ()
     tables.close()
