@@ -193,14 +193,13 @@ def test_a_really_slow_call_outlasts_its_caller_but_not_its_effect(local: Local)
 
 def test_nobody_else_waits_for_an_answer_that_is_held_back(local: Local) -> None:
     menu(local, {"kind": "timeout_before", "action": "CreateSnapshot"})
-    send, _ = create(local, read_timeout_ms=1000)
+    send, _ = create(local, read_timeout_ms=3000)
     with ThreadPoolExecutor(1) as pool:
         held = pool.submit(send)
         while not local.run(lambda: local.cloud.faults.counts["timeout_before"]):
             time.sleep(0.01)
-        begun = time.monotonic()
         described(local)
-        assert time.monotonic() - begun < 0.8
+        assert not held.done()
         with pytest.raises(UnretryableException):
             held.result(10)
 
