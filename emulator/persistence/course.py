@@ -64,7 +64,7 @@ class Course:
         """What failed in the life before fails again, and the world goes on as it did then."""
         try:
             callback()
-        except Exception:
+        except Exception:  # whatever it was then: it is part of the recorded course, and raised as ever when it is new
             if not self.replaying:
                 raise
             logger.warning("the calendar's %r failed, as it did before", label, exc_info=True)
