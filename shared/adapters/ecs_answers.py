@@ -4,6 +4,7 @@ The SDK neither coerces nor checks types (an absent field is None, the text "fal
 is checked here. A field that is missing or of the wrong type raises Retryable: we could not find out.
 """
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
@@ -17,8 +18,11 @@ from shared.domain.inventory import (
     ImageState,
     Instance,
     InstanceState,
+    NativePolicy,
+    Ran,
     Snapshot,
     SnapshotGroup,
+    SnapshotLock,
     SnapshotState,
     SystemEvent,
 )
@@ -72,10 +76,25 @@ class Fields:
             raise unreadable(self._where, f"{name} is {value!r}, neither true nor false")
         return value
 
+    def optional_flag(self, name: str) -> bool:
+        """False when absent."""
+        return getattr(self._item, name, None) is not None and self.flag(name)
+
+    def optional_whole(self, name: str) -> int | None:
+        return None if getattr(self._item, name, None) is None else self.whole(name)
+
+    def listed_numbers(self, name: str) -> tuple[int, ...]:
+        """A text that holds a JSON list of numbers, each written as a text."""
+        text = self.optional(name)
+        try:
+            return tuple(sorted(int(one) for one in json.loads(text or "[]")))
+        except (ValueError, TypeError):
+            raise unreadable(self._where, f"{name} is {text!r}, not a list of numbers") from None
+
     def whole(self, name: str) -> int:
         """A number, or a text of digits (sizes of snapshots and image disks are texts)."""
         value = getattr(self._item, name, None)
-        if isinstance(value, str) and value.isdigit():
+        if isinstance(value, str) and value.removeprefix("-").isdigit():
             return int(value)
         if not isinstance(value, int) or isinstance(value, bool):
             raise unreadable(self._where, f"{name} is {value!r}, not a number")
@@ -128,6 +147,8 @@ class Fields:
 
 INSTANCE_STATES: Final = {state.value.capitalize(): state for state in InstanceState}
 DISK_KINDS: Final = {kind.value: kind for kind in DiskKind}
+AUTOMATIC: Final = ("auto", "timer")
+"""`SnapshotType` of those that a native policy made. Source: ECS API, DescribeSnapshots, read 2021."""
 SNAPSHOT_STATES: Final = {state.value: state for state in SnapshotState}
 
 
@@ -182,17 +203,50 @@ def snapshot(item: Fields) -> Snapshot:
         progress_percent=item.percent("progress"),
         tags=item.tags(),
         name=item.optional("snapshot_name"),
+        automatic=item.optional("snapshot_type") in AUTOMATIC,
+        encrypted=item.optional_flag("encrypted"),
+    )
+
+
+def snapshot_lock(item: Fields) -> SnapshotLock:
+    return SnapshotLock(
+        snapshot=SnapshotId(item.text("snapshot_id")),
+        cooling_off=item.text("lock_status") == "compliance-cooloff",
+        expires=item.optional_moment("lock_expired_time"),
+    )
+
+
+def native_policy(item: Fields) -> NativePolicy:
+    days = item.whole("retention_days")
+    return NativePolicy(
+        id=item.text("auto_snapshot_policy_id"),
+        name=item.optional("auto_snapshot_policy_name"),
+        hours=item.listed_numbers("time_points"),
+        weekdays=item.listed_numbers("repeat_weekdays"),
+        days=None if days < 0 else days,
+    )
+
+
+def ran(item: Fields) -> Ran:
+    return Ran(
+        instance=InstanceId(item.text("instance_id")),
+        state=item.text("invocation_status").lower(),
+        exit_code=item.optional_whole("exit_code"),
+        output=item.optional("output"),
+        error=": ".join(part for part in (item.optional("error_code"), item.optional("error_info")) if part),
     )
 
 
 def snapshot_group(item: Fields) -> SnapshotGroup:
     owner = item.optional("instance_id")
+    members = list(item.items("snapshots", "snapshot"))
     return SnapshotGroup(
         id=SnapshotGroupId(item.text("snapshot_group_id")),
         instance=InstanceId(owner) if owner else None,
         state=item.text("status"),
         created=item.moment("creation_time"),
-        members=tuple(SnapshotId(member.text("snapshot_id")) for member in item.items("snapshots", "snapshot")),
+        members=tuple(SnapshotId(member.text("snapshot_id")) for member in members),
+        disks=tuple(DiskId(member.text("source_disk_id")) for member in members),
         tags=item.tags("key", "value"),  # groups spell their tags differently
     )
 

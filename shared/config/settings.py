@@ -3,8 +3,10 @@
 What is protected and how is not here: that is the policy, read from the state store.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from shared.domain.errors import BadInput
 
 Read = Callable[[str], str | None]  # a variable's text, None when missing or empty
 Require = Callable[[str, str], str]  # the same, raising BadInput with a remedy
@@ -16,6 +18,7 @@ class Settings:
     ots_instance: str
     ots_endpoint: str
     endpoint: str | None = None  # one URL for every RPC and ROA service; None: the official hosts
+    endpoints: Mapping[str, str] = field(default_factory=dict)  # by region, those of a local cloud's other regions
     clock_url: str | None = None  # the emulator's clock; None: this machine's
     function_prefix: str = "understudy-"
     fc_service: str | None = None  # set when the functions are deployed as one FC 2.0 service
@@ -36,11 +39,26 @@ def settings(read: Read, require: Require) -> Settings:
         # Source: Tablestore endpoints, read 2026-03.
         or f"https://{instance}.{region}.vpc.tablestore.aliyuncs.com",
         endpoint=endpoint,
+        endpoints=_by_region(read("UNDERSTUDY_ENDPOINTS") or ""),
         clock_url=read("UNDERSTUDY_CLOCK"),
         function_prefix=read("UNDERSTUDY_FUNCTION_PREFIX") or "understudy-",
         fc_service=read("UNDERSTUDY_FC_SERVICE"),
         account=read("FC_ACCOUNT_ID"),
     )
+
+
+def _by_region(text: str) -> dict[str, str]:
+    """`cn-shanghai=http://127.0.0.1:8081,cn-beijing=...`"""
+    found = {}
+    for part in filter(None, text.split(",")):
+        region, equals, url = part.strip().partition("=")
+        if not region or not equals or "://" not in url:
+            raise BadInput(
+                f"environment variable UNDERSTUDY_ENDPOINTS holds {part!r}; write REGION=http://HOST:PORT, with commas "
+                "between several"
+            )
+        found[region] = url
+    return found
 
 
 def site(require: Require) -> str:

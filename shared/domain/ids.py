@@ -8,6 +8,8 @@ SnapshotId = NewType("SnapshotId", str)
 SnapshotGroupId = NewType("SnapshotGroupId", str)
 ImageId = NewType("ImageId", str)
 LoadBalancerId = NewType("LoadBalancerId", str)
+AccountName = NewType("AccountName", str)
+"""What the policy calls another account; empty is our own."""
 OperationId = NewType("OperationId", str)
 SiteName = NewType("SiteName", str)
 PairName = NewType("PairName", str)

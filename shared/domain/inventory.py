@@ -82,7 +82,8 @@ class Snapshot:
     progress_percent: int
     tags: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
-    group: SnapshotGroupId | None = None
+    automatic: bool = False  # made by a native policy, not by CreateSnapshot
+    encrypted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,11 +91,47 @@ class SnapshotGroup:
     """A crash-consistent set: all members share one instant."""
 
     id: SnapshotGroupId
-    instance: InstanceId | None
+    instance: InstanceId | None  # None when its members belong to several
     state: str  # progressing | accomplished | failed
     created: datetime
     members: tuple[SnapshotId, ...]
+    disks: tuple[DiskId, ...] = ()  # of which each member was taken, in the same order
     tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotLock:
+    """WORM state of one snapshot, as the cloud tells it."""
+
+    snapshot: SnapshotId
+    cooling_off: bool  # it can still be unlocked
+    expires: datetime | None  # None: its time has not begun, because the snapshot is not complete
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NativePolicy:
+    """An automatic snapshot policy of the cloud itself."""
+
+    id: str
+    name: str
+    hours: tuple[int, ...]  # UTC+8
+    weekdays: tuple[int, ...]
+    days: int | None  # None: for ever
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """How a command in a guest ended."""
+
+    instance: InstanceId
+    state: str  # pending | running | success | failed | timeout | invalid | ... (the cloud's word, lower case)
+    exit_code: int | None
+    output: str
+    error: str = ""
+
+    @property
+    def over(self) -> bool:
+        return self.state not in ("pending", "running", "scheduled", "stopping")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,21 +5,50 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from enum import StrEnum
 
-from shared.domain.ids import InstanceId, LoadBalancerId, PairName, SiteName
+from shared.domain.ids import AccountName, DiskId, InstanceId, LoadBalancerId, PairName, SiteName
+from shared.domain.inventory import DiskKind
+from shared.domain.place import HOME, Place
 
 FOREVER = None
 """`Retention.days` for points that no rule by age lets go. The cloud's quota still bounds them."""
 
 
+ANY_VALUE = "*"
+"""In `Where.tags`: the tag is there, whatever its value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """A condition on tags. All of what is given must hold; nothing given holds for everything."""
+
+    tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # each tag has one of these values
+    all: tuple["Where", ...] = ()
+    any: tuple["Where", ...] = ()
+    none: tuple["Where", ...] = ()  # `not` in the file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskSelection:
+    """Which disks of a selected instance. One that is attached later is in as soon as it fits."""
+
+    kinds: tuple[DiskKind, ...] = (DiskKind.SYSTEM, DiskKind.DATA)
+    exclude: tuple[DiskId, ...] = ()
+    where: Where | None = None  # on the disk's own tags
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Instances: those that carry all of `tags`, or are named in `ids`; never those in `exclude`."""
+    """Instances: those that carry all of `tags` and fit `where` (when either is given), or are named in `ids`; never
+    those in `exclude`."""
 
     tags: Mapping[str, str] = field(default_factory=dict)
+    where: Where | None = None
     ids: tuple[InstanceId, ...] = ()
     exclude: tuple[InstanceId, ...] = ()
+    disks: DiskSelection = field(default_factory=DiskSelection)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +67,84 @@ class Retention:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """Due at every hour of `hours` on every ISO weekday of `weekdays` at `minute`, wall time of IANA `zone`."""
+    """Due at every hour of `hours` on every ISO weekday of `weekdays` at `minute`, wall time of IANA `zone`; with
+    `every`, at each multiple of it after midnight plus `minute` that falls into those hours."""
 
     name: str
     hours: tuple[int, ...]  # 0-23, ascending
     weekdays: tuple[int, ...]  # 1 (Monday) - 7, ascending
     zone: str
     minute: int = 0  # 0-59
+    every: timedelta | None = None  # 5 minutes to a day, a divisor of the day; None: once in each of `hours`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blackout:
+    """A time in which no restore point is begun. Either it recurs (`weekdays`, `begins`, `ends`), or it is once
+    (`since`, `until`)."""
+
+    name: str
+    zone: str
+    weekdays: tuple[int, ...] = ()  # on which it begins
+    begins: int = 0  # minutes after midnight, wall time
+    ends: int = 0  # the same; not later than `begins`: on the next day
+    since: datetime | None = None
+    until: datetime | None = None  # not included
+
+
+class Then(StrEnum):
+    """What becomes of a slot whose disk has too many snapshots under way."""
+
+    SKIP = "skip"
+    QUEUE = "queue"  # it waits, and the next slot of the schedule takes its place if that comes first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlap:
+    """`at_most` unfinished snapshots per disk. The cloud's own bound is 10 for the ESSD family and 1 for others; what
+    it refuses as busy is treated by `then` as well."""
+
+    at_most: int = 10
+    then: Then = Then.QUEUE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freeze:
+    """Application consistency: shell scripts run in the guest by Cloud Assistant around the snapshot."""
+
+    before: str
+    after: str  # also run by a timer in the guest, should we not come back
+    within: timedelta  # the guest is frozen no longer than this
+    required: bool = False  # True: no point rather than one that is only crash-consistent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """WORM: the cloud lets nobody delete the snapshot before `days` are over, once `cool_off` has gone by."""
+
+    days: int  # 1-36,500
+    cool_off_hours: int = 0  # 0-72
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyRule:
+    """Copies of a protection's restore points in another region, with a retention of their own."""
+
+    region: str
+    keep: Retention
+    within: timedelta  # deadline, counted from when the source was taken
+    schedules: tuple[str, ...] = ()  # whose points are copied; empty: all
+    kms_key: str = ""  # of that region; empty: as the source is encrypted
+    priority: int = 5  # 1 goes first, 9 last
+    lock: Lock | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Another account, entered by assuming `role` (acs:ram::UID:role/NAME)."""
+
+    name: AccountName
+    role: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +154,12 @@ class Protection:
     schedules: tuple[Schedule, ...]
     keep: Retention
     rpo_target: timedelta
+    account: AccountName = HOME
+    blackouts: tuple[Blackout, ...] = ()
+    overlap: Overlap = field(default_factory=Overlap)
+    freeze: Freeze | None = None
+    lock: Lock | None = None
+    copies: tuple[CopyRule, ...] = ()
 
     @property
     def zone(self) -> str:
@@ -111,9 +217,28 @@ class PruneLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApiLimits:
+    """Calls per minute that we allow ourselves, per account, region and action. The cloud's own figures stand only in
+    the account's Quota Center, and other users of the account share them."""
+
+    default: int = 300
+    actions: Mapping[str, int] = field(default_factory=dict)
+    reserve_percent: int = 30  # of each, left for recovery: back-ups and prune stop earlier
+    fan_out: int = 10  # invocations of `backup` at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     region: str
     protections: tuple[Protection, ...]
     rebuilds: tuple[RebuildRule, ...]
     pairs: tuple[Pair, ...]
     prune: PruneLimits
+    accounts: tuple[Account, ...] = ()
+    limits: ApiLimits = field(default_factory=ApiLimits)
+
+    def place(self, protection: Protection) -> Place:
+        return Place(self.region, protection.account)
+
+    def protection(self, name: str) -> Protection | None:
+        return next((one for one in self.protections if one.name == name), None)

@@ -20,12 +20,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from itertools import pairwise
 from operator import attrgetter
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from shared.domain.ids import DiskId, InstanceId, PolicyVersion, SnapshotId
+from shared.domain.ids import DiskId, InstanceId, PolicyVersion, SnapshotGroupId, SnapshotId
+from shared.domain.place import Place
 from shared.domain.policy import Retention
 
 MIN_DAYS = 1
@@ -41,6 +43,23 @@ FOR_EVER = "for ever"
 
 _BEGINNING: Final = datetime(1, 1, 3, tzinfo=UTC)  # local time of every zone exists from here on
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
+
+
+class Level(StrEnum):
+    """What the disks of a restore point share."""
+
+    APPLICATION = "application"  # one instant, in which the guest's applications stood still
+    CRASH = "crash"  # one instant: what a power cut at that moment would have left
+    DISK = "disk"  # nothing: each disk by itself, some moments apart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """Why a restore point is kept whatever the policy says."""
+
+    by: str
+    because: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +82,17 @@ class RestorePoint:
     missing_since: datetime | None = (
         None  # when the cloud was first seen without it; None: it was there when last asked
     )
+    place: Place | None = None  # None: the policy's region, in our own account (points that an older version recorded)
+    level: Level = Level.CRASH
+    complete_since: datetime | None = None  # when it was first seen complete
+    group: SnapshotGroupId | None = None  # the snapshot group that holds its snapshots, maybe others' too
+    copy_of: str = ""  # id of the point that it was copied from; empty: it was taken here
+    copy_to: tuple[str, ...] = ()  # regions into which the policy wanted it copied
+    uncopied: tuple[str, ...] = ()  # those of them without a complete copy so far: it waits for them
+    adopted: bool = False  # not taken by us, but named by an operator to be treated as if
+    # What others say of it, kept beside it and not in it (`shared.state.points`):
+    pin: Pin | None = None
+    locked_until: datetime | None = None
 
     @property
     def key(self) -> tuple[InstanceId, str]:

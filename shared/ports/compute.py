@@ -2,10 +2,23 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Protocol
 
 from shared.domain.ids import DiskId, ImageId, InstanceId, SnapshotGroupId, SnapshotId
-from shared.domain.inventory import Disk, Image, Instance, Snapshot, SnapshotGroup, SystemEvent
+from shared.domain.inventory import (
+    Disk,
+    Image,
+    Instance,
+    NativePolicy,
+    Ran,
+    Snapshot,
+    SnapshotGroup,
+    SnapshotLock,
+    SnapshotState,
+    SystemEvent,
+)
+from shared.domain.place import Place
 
 
 class Inventory(Protocol):
@@ -39,8 +52,12 @@ class Snapshots(Protocol):
         """Start a snapshot. The same `token` with the same arguments returns the same id and makes no second one."""
         ...
 
-    def create_group(self, instance: InstanceId, *, name: str, tags: Mapping[str, str], token: str) -> SnapshotGroupId:
-        """Start one crash-consistent group over all disks of `instance` (ESSD family only)."""
+    def create_group(
+        self, disks: Sequence[DiskId], *, name: str, tags: Mapping[str, str], token: str
+    ) -> SnapshotGroupId:
+        """Start one crash-consistent group over `disks`: 1-128 of one zone and of the ESSD family, of any number of
+        instances. Its tags do not pass to its members. Source: ECS API, CreateSnapshotGroup, SDK 7.11.8; older pages
+        say 16 disks and 32 TiB, so be ready for a refusal of a larger one."""
         ...
 
     def groups(
@@ -53,6 +70,7 @@ class Snapshots(Protocol):
         ids: Sequence[SnapshotId] | None = None,
         disk: DiskId | None = None,
         tags: Mapping[str, str] | None = None,
+        state: SnapshotState | None = None,
     ) -> Iterator[Snapshot]: ...
 
     def delete(self, snapshot: SnapshotId) -> None:
@@ -60,6 +78,33 @@ class Snapshots(Protocol):
 
         Raises Permanent when an image or disk refers to it, or when it is locked.
         """
+        ...
+
+    def delete_group(self, group: SnapshotGroupId) -> Mapping[SnapshotId, str]:
+        """Delete every member that can be deleted, in one call, and answer those that were refused, each with the
+        cloud's reason. Asynchronous: read back with `list`. A group that is gone answers nothing."""
+        ...
+
+    def copy(
+        self,
+        snapshot: SnapshotId,
+        *,
+        to: str,
+        name: str,
+        tags: Mapping[str, str],
+        token: str,
+        kms_key: str = "",
+    ) -> SnapshotId:
+        """Begin a copy in region `to`; the id is that of the copy there. Its source must be complete, and one disk has
+        one unfinished copy per target region (else Retryable). Source: ECS API, CopySnapshot, read 2025."""
+        ...
+
+    def lock(self, snapshot: SnapshotId, *, days: int, cool_off_hours: int, token: str) -> SnapshotLock:
+        """Lock it for `days` (compliance mode): until then nobody can delete it. Source: LockSnapshot, read 2026."""
+        ...
+
+    def locks(self, ids: Sequence[SnapshotId]) -> Iterator[SnapshotLock]:
+        """Of these, the locks that hold or cool off; expired ones are left out."""
         ...
 
 
@@ -76,6 +121,16 @@ class Images(Protocol):
         tags: Mapping[str, str] | None = None,
     ) -> Iterator[Image]:
         """In every state (the cloud shows only Available ones unless asked)."""
+        ...
+
+    def copy(
+        self, image: ImageId, *, to: str, name: str, tags: Mapping[str, str], token: str, kms_key: str = ""
+    ) -> ImageId:
+        """Queue a copy in region `to`; the id is that of the copy there. Source: ECS API, CopyImage, read 2026."""
+        ...
+
+    def delete(self, image: ImageId) -> None:
+        """Delete without force; one that is gone succeeds. Its snapshots stay. Raises Permanent when it is in use."""
         ...
 
 
@@ -118,3 +173,49 @@ class Instances(Protocol):
     def start(self, instance: InstanceId) -> None: ...
 
     def tag(self, ids: Sequence[str], *, resource_type: str, tags: Mapping[str, str]) -> None: ...
+
+
+class Guests(Protocol):
+    """Commands run inside instances by Cloud Assistant."""
+
+    def run(self, instances: Sequence[InstanceId], script: str, *, within: timedelta, token: str) -> str:
+        """Begin a shell script on 1-100 instances and answer the id to ask with: accepted, not executed. The platform
+        ends it after `within` (1 s or more)."""
+        ...
+
+    def results(self, run: str) -> Iterator[Ran]:
+        """How it stands with each instance."""
+        ...
+
+
+class NativePolicies(Protocol):
+    """The cloud's own automatic snapshot policies, read only."""
+
+    def list(self) -> Iterator[NativePolicy]: ...
+
+    def applied(self) -> Iterator[tuple[str, DiskId]]:
+        """Which policy (its id) is applied to which disk."""
+        ...
+
+
+class Compute(Protocol):
+    """What there is to call in one place."""
+
+    @property
+    def inventory(self) -> Inventory: ...
+    @property
+    def snapshots(self) -> Snapshots: ...
+    @property
+    def images(self) -> Images: ...
+    @property
+    def instances(self) -> Instances: ...
+    @property
+    def guests(self) -> Guests: ...
+    @property
+    def native(self) -> NativePolicies: ...
+
+
+class Clouds(Protocol):
+    def at(self, place: Place) -> Compute:
+        """The same object for the same place. Raises BadInput for an account that the policy does not know."""
+        ...

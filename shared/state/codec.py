@@ -110,11 +110,14 @@ def _tuple_decoder(parts: tuple[Any, ...]) -> Decode:
 
 
 def _dataclass_decoder(kind: Any) -> Decode:
-    hints = get_type_hints(kind)
-    plan = tuple((field.name, _decoder(hints[field.name])) for field in fields(kind) if field.init)
+    plan: tuple[tuple[str, Decode], ...] = ()  # made on first use: a type may hold values of itself
     required = {field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING}
 
     def decode(value: Any) -> Any:
+        nonlocal plan
+        if not plan:
+            hints = get_type_hints(kind)
+            plan = tuple((field.name, _decoder(hints[field.name])) for field in fields(kind) if field.init)
         missing = required - value.keys()
         if missing:
             raise KeyError(f"{kind.__name__} lacks {', '.join(sorted(missing))}")

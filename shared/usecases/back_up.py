@@ -8,10 +8,10 @@ run may have been sent: it is looked up by the operation's tag, and sent again o
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 
 from shared.domain import provenance
 from shared.domain.errors import (
@@ -29,7 +29,7 @@ from shared.domain.policy import Protection
 from shared.domain.retention import RestorePoint
 from shared.observability import log
 from shared.ports.clock import Clock
-from shared.ports.compute import Inventory, Snapshots
+from shared.ports.compute import Clouds, Compute
 from shared.ports.store import Store
 from shared.state import codec, decisions, points, slots
 from shared.state.controls import Controls, Pause
@@ -66,14 +66,9 @@ TAGGED_AT_ONCE: Final = 50
 _GROUP: Final = "group"
 _SNAPSHOTS: Final = "snapshots"
 _DISKS: Final = "disks"
+_GROUPED: Final = "grouped"
 _TROUBLE: Final = "trouble"  # why an intended step could not be started so far
 _TOLD: Final = "told"  # the last state of a step's point that was written to points and slots
-
-
-class Tagger(Protocol):
-    """The one method of `Instances` that is needed here."""
-
-    def tag(self, ids: Sequence[str], *, resource_type: str, tags: Mapping[str, str]) -> None: ...
 
 
 class BackUp:
@@ -84,17 +79,13 @@ class BackUp:
     def __init__(
         self,
         *,
-        inventory: Inventory,
-        snapshots: Snapshots,
-        tagger: Tagger,
+        clouds: Clouds,
         store: Store,
         policies: Policies,
         clock: Clock,
         run: str = "",
     ) -> None:
-        self._inventory = inventory
-        self._snapshots = snapshots
-        self._tagger = tagger
+        self._clouds = clouds
         self._store = store
         self._policies = policies
         self._clock = clock
@@ -102,8 +93,13 @@ class BackUp:
 
     def advance(self, work: Work) -> Outcome:
         request = BackUpRequest.of(work.operation)
+        policy = self._policies.at(work.operation.policy)
+        protection = policy.protection(request.protection)
+        if protection is None:
+            return Refused(because=f"policy {work.operation.policy} has no protection named {request.protection}")
+        self._cloud: Compute = self._clouds.at(policy.place(protection))
         if not work.operation.steps:
-            refused = self._begin(work, request)
+            refused = self._begin(work, request, protection)
             if refused is not None:
                 return refused
         waiting = self._create(work, request)
@@ -113,13 +109,9 @@ class BackUp:
 
     # -- what to take ----------------------------------------------------------------------------------------------
 
-    def _begin(self, work: Work, request: BackUpRequest) -> Refused | None:
+    def _begin(self, work: Work, request: BackUpRequest, protection: Protection) -> Refused | None:
         """Choose the instances, account for the slots this one stands in for, journal one intent per instance."""
-        policy = self._policies.at(work.operation.policy)
-        protection = next((one for one in policy.protections if one.name == request.protection), None)
-        if protection is None:
-            return Refused(because=f"policy {work.operation.policy} has no protection named {request.protection}")
-        selected = selecting.select(self._inventory, protection.select)
+        selected = selecting.select(self._cloud.inventory, protection.select)
         subjects = [instance.id for instance in selected.instances]
         now = self._clock.now()
         self._skip_missed(request, subjects or [request.protection], now)
@@ -129,7 +121,7 @@ class BackUp:
             self._write(work, [slot_ends.skipped(request, request.protection, now, because), *skipped], ())
             return Refused(because=because)
         self._write(work, skipped, ())
-        disks = selecting.disks_of(self._inventory, selected.instances)
+        disks = selecting.disks_of(self._cloud.inventory, selected.instances)
         work.intend(*(self._intent(work, one, disks[one]) for one in subjects))
         return None
 
@@ -138,7 +130,7 @@ class BackUp:
         grouped = selecting.groupable(disks) and len(disks) > 0
         ids = [disk.id for disk in disks]
         token = provenance.token(work.operation.id, name, 1, _GROUP if grouped else _DISKS, *ids)
-        data = {_DISKS: json.dumps(ids)} if not grouped else {}
+        data = {_DISKS: json.dumps(ids), **({_GROUPED: "yes"} if grouped else {})}
         step = intended(name, token, self._clock.now(), data={"instance": instance, **data})
         return step if disks else failed(step, step.at, "no disk is attached to it")
 
@@ -196,9 +188,10 @@ class BackUp:
         instance = InstanceId(step.data["instance"])
         tags = _tags(work, request, instance)
         name = provenance.name(request.protection, request.schedule, f"{request.due:%Y%m%dT%H%MZ}", instance)
-        if _DISKS not in step.data:
+        if _GROUPED in step.data:
             work.may_act()
-            group = self._snapshots.create_group(instance, name=name, tags=tags, token=step.token)
+            disks: list[DiskId] = json.loads(step.data[_DISKS])
+            group = self._cloud.snapshots.create_group(disks, name=name, tags=tags, token=step.token)
             return done(step, self._clock.now(), **{_GROUP: group})
         made: dict[str, str] = json.loads(step.data.get(_SNAPSHOTS, "{}"))
         for disk in json.loads(step.data[_DISKS]):
@@ -206,7 +199,7 @@ class BackUp:
                 continue
             work.may_act()
             token = provenance.token(work.operation.id, step.name, step.attempt, disk)
-            made[disk] = self._snapshots.create(DiskId(disk), name=name, tags=tags, token=token)
+            made[disk] = self._cloud.snapshots.create(DiskId(disk), name=name, tags=tags, token=token)
             # Kept at once: when a later disk is refused, those made so far must be known to be taken away again.
             step = replace(step, data={**step.data, _SNAPSHOTS: json.dumps(made)})
             work.learn(step)
@@ -218,18 +211,18 @@ class BackUp:
         now = self._clock.now()
         groups: dict[str, SnapshotGroupId] = {}
         single: dict[str, dict[str, str]] = {}
-        if any(_DISKS not in step.data for step in steps):
-            for group in self._snapshots.groups(tags=tag):
+        if any(_GROUPED in step.data for step in steps):
+            for group in self._cloud.snapshots.groups(tags=tag):
                 instance = group.tags.get(provenance.INSTANCE) or group.instance
                 if instance:
                     groups[instance] = group.id
-        if any(_DISKS in step.data for step in steps):
-            for snapshot in self._snapshots.list(tags=tag):
+        if any(_GROUPED not in step.data for step in steps):
+            for snapshot in self._cloud.snapshots.list(tags=tag):
                 own = single.setdefault(snapshot.tags.get(provenance.INSTANCE, ""), {})
                 own[snapshot.disk] = snapshot.id
         for step in steps:
             instance = step.data["instance"]
-            if _DISKS not in step.data:
+            if _GROUPED in step.data:
                 if instance in groups:
                     work.learn(done(step, now, **{_GROUP: groups[instance]}))
             elif made := single.get(instance):
@@ -248,7 +241,7 @@ class BackUp:
         under_way = [step for step in work.steps(StepState.DONE) if step.data.get(_TOLD) not in slot_ends.ENDS]
         sets = self._snapshot_ids(under_way)
         wanted = [one for members in sets.values() for one in members]
-        seen = {found.id: found for found in self._snapshots.list(ids=wanted)} if wanted else {}
+        seen = {found.id: found for found in self._cloud.snapshots.list(ids=wanted)} if wanted else {}
         ends: list[Slot] = []
         made: list[RestorePoint] = []
         bare: list[SnapshotId] = []
@@ -295,7 +288,7 @@ class BackUp:
         for start in range(0, len(bare), TAGGED_AT_ONCE):
             work.may_act()
             chunk = bare[start : start + TAGGED_AT_ONCE]
-            self._tagger.tag(chunk, resource_type="snapshot", tags=_tags(work, request, None))
+            self._cloud.instances.tag(chunk, resource_type="snapshot", tags=_tags(work, request, None))
 
     def _snapshot_ids(self, steps: Sequence[Step]) -> dict[str, tuple[SnapshotId, ...]]:
         """The snapshots of each step: as journalled, or as its group lists them (asked once, for all in one go)."""
@@ -307,7 +300,7 @@ class BackUp:
             else:
                 asked[SnapshotGroupId(step.data[_GROUP])] = step.name
         if asked:
-            for group in self._snapshots.groups(ids=list(asked)):
+            for group in self._cloud.snapshots.groups(ids=list(asked)):
                 if group.members and group.id in asked:
                     sets[asked[group.id]] = group.members
         return sets

@@ -20,11 +20,12 @@ from shared.domain.guardrails import Allowed, Evidence, Refused, guard
 from shared.domain.ids import DiskId, InstanceId, PolicyVersion, SnapshotId
 from shared.domain.inventory import Snapshot, SnapshotState
 from shared.domain.operation import OperationKind
+from shared.domain.place import Place
 from shared.domain.policy import Policy
 from shared.domain.retention import PrunePlan, RestorePoint, describe, merge, plan_prune
 from shared.observability import log
 from shared.ports.clock import Clock
-from shared.ports.compute import Snapshots
+from shared.ports.compute import Clouds, Snapshots
 from shared.state import codec
 from shared.state.certificates import BECAUSE, FINDINGS, Certificate, Certificates, CertificateState, Deletion, fitting
 from shared.state.controls import Controls
@@ -75,7 +76,7 @@ class Prune:
     def __init__(
         self,
         *,
-        snapshots: Snapshots,
+        clouds: Clouds,
         policies: Policies,
         controls: Controls,
         points: Points,
@@ -84,7 +85,7 @@ class Prune:
         journal: Journal,
         clock: Clock,
     ) -> None:
-        self._snapshots = snapshots
+        self._clouds = clouds
         self._policies = policies
         self._controls = controls
         self._points = points
@@ -106,6 +107,7 @@ class Prune:
         if pause is not None:
             return Pruned(stopped=f"paused since {codec.second(pause.since)}: {pause.because}")
         policy = self._policies.at(standing.policy)
+        self._snapshots: Snapshots = self._clouds.at(Place(policy.region)).snapshots
         records = tuple(self._points.all())
         planned = _plan(policy, standing.policy, records, begun)
         certificate = Certificate(run=run, at=begun, policy=standing.policy, state=CertificateState.BEGUN)

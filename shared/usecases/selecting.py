@@ -37,8 +37,8 @@ def select(inventory: Inventory, selection: Selection) -> Selected:
     Raises Retryable, Forbidden as the inventory does. Nothing found can also mean a missing permission.
     """
     found: list[Instance] = []
-    if selection.tags:
-        found.extend(inventory.instances(tags=selection.tags))
+    if selection.tags or selection.where is not None:
+        found.extend(inventory.instances(tags=selection.tags or None))
     known = {instance.id for instance in found}
     named = [one for one in selection.ids if one not in known and one not in selection.exclude]
     if named:

@@ -2,33 +2,28 @@
 
 from functools import cache
 
+from shared.domain.place import Place
 from shared.state.decisions import Decisions
 from shared.state.journal import Journal
 from shared.state.policies import Policies
 from shared.usecases.back_up import BackUp
 from shared.usecases.carry_on import CarryOn
 from shared.usecases.image import TakeImage
-from shared.wiring.foundation import clock, configuration, credentials, functions, store
+from shared.wiring.foundation import clock, clouds, configuration, functions, store
 
 
 @cache
 def backup() -> CarryOn:
-    from shared.adapters.ecs import EcsImages, EcsInstances, EcsInventory, EcsSnapshots
-    from shared.adapters.sdk import Endpoint
-
-    where = Endpoint(configuration().region, configuration().endpoint)
     return CarryOn(
         journal=Journal(store(), clock()),
         recipes=(
             BackUp(
-                inventory=EcsInventory(endpoint=where, credentials=credentials),
-                snapshots=EcsSnapshots(endpoint=where, credentials=credentials),
-                tagger=EcsInstances(endpoint=where, credentials=credentials),
+                clouds=clouds(),
                 store=store(),
                 policies=Policies(store()),
                 clock=clock(),
             ),
-            TakeImage(images=EcsImages(endpoint=where, credentials=credentials), clock=clock()),
+            TakeImage(images=clouds().at(Place(configuration().region)).images, clock=clock()),
         ),
         decisions=Decisions(store()),
         functions=functions(),

@@ -4,16 +4,26 @@ Credentials are not built once: adapters read them through the provider at every
 instance lives on. Heavy SDKs are imported inside the builders, so that a function loads only those it uses.
 """
 
+from collections.abc import Callable
 from functools import cache
+from typing import TYPE_CHECKING
 
 from shared.adapters import environment
 from shared.adapters.clock import RemoteClock, SystemClock
+from shared.adapters.credentials import Credentials
 from shared.adapters.credentials import from_environment as credentials
 from shared.config.settings import Settings, settings
+from shared.domain.errors import BadInput
+from shared.domain.ids import AccountName
+from shared.domain.place import HOME
+from shared.ports.compute import Clouds
 from shared.ports.functions import Functions
 from shared.ports.store import Store
 
-__all__ = ["clock", "configuration", "credentials", "functions", "store"]
+if TYPE_CHECKING:
+    from shared.adapters.sdk import Endpoint
+
+__all__ = ["clock", "clouds", "configuration", "credentials", "endpoint", "functions", "store"]
 
 
 @cache
@@ -40,6 +50,34 @@ def store() -> Store:
         credentials=credentials,
         region=configured.region,
     )
+
+
+@cache
+def clouds() -> Clouds:
+    """The ECS of every place that the policy names."""
+    from shared.adapters.ecs_clouds import EcsClouds
+
+    return EcsClouds(endpoint_of=endpoint, keys_of=keys_of)
+
+
+def endpoint(region: str) -> "Endpoint":
+    """Where a region's services answer: the official hosts, or a local cloud's door for it."""
+    from shared.adapters.sdk import Endpoint
+
+    configured = configuration()
+    at_home = configured.endpoint if region == configured.region else None
+    if configured.endpoint is not None and at_home is None and region not in configured.endpoints:
+        raise BadInput(
+            f"region {region} has no endpoint here: name it in UNDERSTUDY_ENDPOINTS ({region}=http://HOST:PORT), as "
+            "UNDERSTUDY_ENDPOINT says that this is a local cloud"
+        )
+    return Endpoint(region, at_home or configured.endpoints.get(region))
+
+
+def keys_of(account: AccountName) -> Callable[[], Credentials]:
+    if account != HOME:
+        raise BadInput(f"account {account} of the policy cannot be entered yet")
+    return credentials
 
 
 @cache

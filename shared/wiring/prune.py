@@ -9,17 +9,13 @@ from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.usecases.prune import Prune
-from shared.wiring.foundation import clock, configuration, credentials, store
+from shared.wiring.foundation import clock, clouds, store
 
 
 @cache
 def prune() -> Prune:
-    from shared.adapters.ecs import EcsSnapshots
-    from shared.adapters.sdk import Endpoint
-
-    where = Endpoint(configuration().region, configuration().endpoint)
     return Prune(
-        snapshots=EcsSnapshots(endpoint=where, credentials=credentials),
+        clouds=clouds(),
         policies=Policies(store()),
         controls=Controls(store()),
         points=Points(store()),

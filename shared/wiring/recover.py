@@ -18,7 +18,9 @@ from shared.wiring.foundation import clock, configuration, credentials, function
 
 @cache
 def recover() -> Recover:
-    from shared.adapters.ecs import EcsImages, EcsInstances, EcsInventory, EcsSnapshots
+    from shared.adapters.ecs import EcsInstances, EcsInventory
+    from shared.adapters.ecs_images import EcsImages
+    from shared.adapters.ecs_snapshots import EcsSnapshots
     from shared.adapters.sdk import Endpoint
     from shared.adapters.services import TcpServices
     from shared.adapters.slb import SlbBalancer

@@ -10,7 +10,8 @@ import pytest
 
 from shared.adapters.cloud_errors import translate
 from shared.adapters.credentials import Credentials, from_environment
-from shared.adapters.ecs import EcsInventory, EcsSnapshots
+from shared.adapters.ecs import EcsInventory
+from shared.adapters.ecs_snapshots import EcsSnapshots
 from shared.adapters.sdk import Endpoint
 from shared.domain.errors import (
     BadInput,

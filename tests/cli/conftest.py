@@ -14,6 +14,7 @@ from shared.wiring import status as wired_status
 from understudy.cli.main import main
 
 CACHED = (
+    foundation.clouds,
     foundation.configuration,
     foundation.clock,
     foundation.store,

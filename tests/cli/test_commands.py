@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from emulator.testing import Local
-from shared.adapters.ecs import EcsSnapshots
+from shared.adapters.ecs_snapshots import EcsSnapshots
 from shared.adapters.sdk import Endpoint
 from shared.domain import provenance
 from shared.domain.ids import DiskId, InstanceId, OperationId, PolicyVersion, SnapshotId

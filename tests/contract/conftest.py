@@ -13,7 +13,9 @@ from emulator.faults.fault import Fault
 from emulator.server import Options, build_cloud
 from emulator.testing import mock_aliyun
 from shared.adapters.credentials import Credentials
-from shared.adapters.ecs import EcsImages, EcsInstances, EcsInventory, EcsSnapshots
+from shared.adapters.ecs import EcsInstances, EcsInventory
+from shared.adapters.ecs_images import EcsImages
+from shared.adapters.ecs_snapshots import EcsSnapshots
 from shared.adapters.sdk import Endpoint
 from shared.ports.compute import Images, Instances, Inventory, Snapshots
 from understudy.simulation.compute import (

@@ -150,7 +150,7 @@ def test_snapshots_are_found_by_disk_and_by_tags(door: Door) -> None:
 
 
 def test_a_group_holds_one_member_per_disk_of_one_instant(door: Door) -> None:
-    new = door.snapshots.create_group(APP, name="group", tags={"understudy:operation": "op-1"}, token="t1")
+    new = door.snapshots.create_group([SYSTEM, DATA], name="group", tags={"understudy:operation": "op-1"}, token="t1")
 
     [group] = door.snapshots.groups(ids=[new])
     members = list(door.snapshots.list(ids=group.members))
@@ -164,15 +164,15 @@ def test_a_group_holds_one_member_per_disk_of_one_instant(door: Door) -> None:
 
 
 def test_the_same_token_makes_one_group(door: Door) -> None:
-    first = door.snapshots.create_group(APP, name="group", tags={}, token="t1")
+    first = door.snapshots.create_group([SYSTEM, DATA], name="group", tags={}, token="t1")
 
-    assert door.snapshots.create_group(APP, name="group", tags={}, token="t1") == first
+    assert door.snapshots.create_group([SYSTEM, DATA], name="group", tags={}, token="t1") == first
     assert len(list(door.snapshots.groups())) == 1
 
 
 def test_a_group_over_older_kinds_of_disks_is_refused(door: Door) -> None:
     with pytest.raises(Permanent, match="ESSD"):
-        door.snapshots.create_group(OLD, name="group", tags={}, token="t1")
+        door.snapshots.create_group([SLOW], name="group", tags={}, token="t1")
 
 
 def test_deleting_twice_succeeds(door: Door) -> None:

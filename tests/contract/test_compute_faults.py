@@ -13,6 +13,7 @@ from tests.contract.conftest import Door
 from tests.contract.faults import RPC, Mishap, Read, Write, hold_read, hold_write, with_faults
 
 APP, OLD = InstanceId("i-app"), InstanceId("i-old")
+SYSTEM = DiskId("d-app-sys")
 DATA = DiskId("d-app-data")
 
 
@@ -45,7 +46,7 @@ def writes(door: Door, doomed: SnapshotId) -> Iterator[Write]:
     )
     yield Write(
         action="CreateSnapshotGroup",
-        send=lambda: snapshots.create_group(APP, name="group", tags=mark, token="t2"),
+        send=lambda: snapshots.create_group([SYSTEM, DATA], name="group", tags=mark, token="t2"),
         done=lambda: len(list(snapshots.groups(tags=mark))) == 1,
     )
     yield Write(
@@ -96,7 +97,7 @@ def test_starting_and_stopping_that_goes_wrong_shows_in_the_state(door: Door, mi
 
 @pytest.mark.parametrize("mishap", [m for m in RPC if not m.applied], ids=str)
 def test_a_read_that_goes_wrong_is_not_an_empty_answer(door: Door, mishap: Mishap) -> None:
-    door.snapshots.create_group(APP, name="group", tags={"a": "b"}, token="t")
+    door.snapshots.create_group([SYSTEM, DATA], name="group", tags={"a": "b"}, token="t")
     for read in (
         Read(action="DescribeInstances", ask=lambda: list(door.inventory.instances())),
         Read(action="DescribeInstances", ask=lambda: list(door.inventory.instances(ids=[APP]))),

@@ -33,7 +33,6 @@ NEVER_ASKED: dict[Permission, str] = {
     ("recover", "ots:PutRow", "operations"): "what the net finds by itself, when no alarm came",
     ("recover", "ots:PutRow", "open_operations"): "what the net finds by itself, when no alarm came",
     ("backup", "ecs:CreateImage", "snapshot"): "the documentation lists it, which the local cloud does not ask for",
-    ("backup", "ecs:CreateSnapshotGroup", "disk"): "asked for when single disks are named; not verified without",
     ("backup", "ecs:TagResources", "image"): CREATED_WITH_TAGS,
     ("backup", "ecs:TagResources", "snapshotgroup"): CREATED_WITH_TAGS,
     ("backup", "ots:GetRow", "slots"): "a write of slots whose answer was lost is read back",

@@ -12,7 +12,7 @@ import pytest
 import functions.alarm as alarm
 import functions.recover as recover
 from emulator.testing import Local, mock_aliyun
-from shared.adapters.ecs import EcsSnapshots
+from shared.adapters.ecs_snapshots import EcsSnapshots
 from shared.adapters.ots import OtsTables
 from shared.adapters.sdk import Endpoint
 from shared.domain.ids import DiskId, InstanceId, OperationId, PolicyVersion

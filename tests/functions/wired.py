@@ -39,7 +39,13 @@ def use(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> None
 
 def forget() -> None:
     """As a fresh instance of each function would begin."""
-    for build in (foundation.configuration, foundation.clock, foundation.store, foundation.functions):
+    for build in (
+        foundation.configuration,
+        foundation.clock,
+        foundation.store,
+        foundation.functions,
+        foundation.clouds,
+    ):
         build.cache_clear()
     for name in BUILDERS:
         getattr(importlib.import_module(f"shared.wiring.{name}"), name).cache_clear()

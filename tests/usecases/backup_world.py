@@ -6,6 +6,7 @@ a time, usable only when complete).
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from emulator.clock import Clock as Calendar
 from emulator.cloud import Cloud
 from shared.domain.errors import DrError
 from shared.domain.ids import InstanceId, OperationId
+from shared.domain.place import Place
 from shared.domain.policy import Policy, Protection, PruneLimits, Retention, Schedule, Selection
 from shared.state.certificates import Certificate, Certificates
 from shared.state.controls import Controls
@@ -33,11 +35,12 @@ from shared.usecases.image import TakeImage
 from shared.usecases.prune import Prune, Pruned
 from shared.usecases.schedule_backups import ScheduleBackups
 from shared.wiring.guard import Call
-from understudy.simulation.compute import InProcessImages, InProcessInstances, InProcessInventory, InProcessSnapshots
+from understudy.simulation.compute import InProcessClouds, InProcessSnapshots
 from understudy.simulation.functions import InProcessFunctions
 from understudy.simulation.store import InProcessStore, create_tables
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
+PLACE = Place("cn-hangzhou")
 A, B, M = InstanceId("i-app-a"), InstanceId("i-app-b"), InstanceId("i-master")
 
 SEED = """
@@ -120,6 +123,31 @@ class _Wired:
         return call
 
 
+@dataclass(slots=True)
+class _WiredCompute:
+    inventory: Any
+    snapshots: Any
+    images: Any
+    instances: Any
+    guests: Any
+    native: Any
+
+
+class WiredClouds:
+    """Every place, each of its ports through the wire under its own name."""
+
+    def __init__(self, clouds: InProcessClouds, wire: Wire) -> None:
+        self._clouds, self._wire = clouds, wire
+        self._made: dict[Place, _WiredCompute] = {}
+
+    def at(self, place: Place) -> _WiredCompute:
+        if place not in self._made:
+            real = self._clouds.at(place)
+            parts = (part.name for part in fields(_WiredCompute))
+            self._made[place] = _WiredCompute(*(self._wire.through(getattr(real, one), one) for one in parts))
+        return self._made[place]
+
+
 class EmulatedClock:
     """The calendar as a port. `behind` makes the monotonic clock of one frozen executor lag or lead."""
 
@@ -144,10 +172,7 @@ class World:
         self.clock = EmulatedClock(self.cloud.clock)
         self.wire = Wire()
         self.store = self.wire.through(InProcessStore(self.cloud, "understudy"), "store")
-        self.snapshots = self.wire.through(InProcessSnapshots(self.cloud), "snapshots")
-        self.inventory = self.wire.through(InProcessInventory(self.cloud), "inventory")
-        self.instances = self.wire.through(InProcessInstances(self.cloud), "instances")
-        self.images = self.wire.through(InProcessImages(self.cloud), "images")
+        self.clouds = WiredClouds(InProcessClouds(self.cloud), self.wire)
         # The queue retries nothing here: what is lost must be found by the timers.
         self._queue = InProcessFunctions(self._dispatch, clock=self.cloud.clock, retries=0)
         self.functions = self.wire.through(self._queue, "functions")
@@ -163,6 +188,11 @@ class World:
             decisions=Decisions(self.store),
             clock=self.clock,
         ).run(policy or a_policy(), by="test")
+
+    @property
+    def here(self) -> _WiredCompute:
+        """The home place's ports; a test may put others in their stead."""
+        return self.clouds.at(PLACE)
 
     # the functions, each invocation a fresh executor
 
@@ -181,14 +211,12 @@ class World:
             journal=Journal(self.store, self.clock),
             recipes=(
                 BackUp(
-                    inventory=self.inventory,
-                    snapshots=self.snapshots,
-                    tagger=self.instances,
+                    clouds=self.clouds,
                     store=self.store,
                     policies=Policies(self.store),
                     clock=self.clock,
                 ),
-                TakeImage(images=self.images, clock=self.clock),
+                TakeImage(images=self.clouds.at(PLACE).images, clock=self.clock),
             ),
             decisions=Decisions(self.store),
             functions=self.functions,
@@ -208,7 +236,7 @@ class World:
 
     def prune(self, **how: bool | None) -> Pruned:
         pruned = Prune(
-            snapshots=self.snapshots,
+            clouds=self.clouds,
             policies=Policies(self.store),
             controls=Controls(self.store),
             points=Points(self.store),

@@ -21,6 +21,7 @@ from shared.domain.inventory import (
     InstanceState,
     Snapshot,
     SnapshotGroup,
+    SnapshotLock,
     SnapshotState,
     SystemEvent,
 )
@@ -343,7 +344,9 @@ class FleetSnapshots:
     def create(self, disk: DiskId, *, name: str, tags: Mapping[str, str], token: str) -> SnapshotId:
         raise AssertionError("a rebuild makes no snapshot")
 
-    def create_group(self, instance: InstanceId, *, name: str, tags: Mapping[str, str], token: str) -> SnapshotGroupId:
+    def create_group(
+        self, disks: Sequence[DiskId], *, name: str, tags: Mapping[str, str], token: str
+    ) -> SnapshotGroupId:
         raise AssertionError("a rebuild makes no snapshot")
 
     def groups(
@@ -357,11 +360,26 @@ class FleetSnapshots:
         ids: Sequence[SnapshotId] | None = None,
         disk: DiskId | None = None,
         tags: Mapping[str, str] | None = None,
+        state: SnapshotState | None = None,
     ) -> Iterator[Snapshot]:
         return (one for one in self._fleet.snapshots.values() if ids is None or one.id in ids)
 
     def delete(self, snapshot: SnapshotId) -> None:
         raise AssertionError("a rebuild deletes nothing")
+
+    def delete_group(self, group: SnapshotGroupId) -> Mapping[SnapshotId, str]:
+        raise AssertionError("a rebuild deletes nothing")
+
+    def copy(
+        self, snapshot: SnapshotId, *, to: str, name: str, tags: Mapping[str, str], token: str, kms_key: str = ""
+    ) -> SnapshotId:
+        raise AssertionError("a rebuild copies nothing")
+
+    def lock(self, snapshot: SnapshotId, *, days: int, cool_off_hours: int, token: str) -> SnapshotLock:
+        raise AssertionError("a rebuild locks nothing")
+
+    def locks(self, ids: Sequence[SnapshotId]) -> Iterator[SnapshotLock]:
+        return iter(())
 
 
 class FleetBalancer:

@@ -47,7 +47,7 @@ def test_each_due_slot_gives_one_restore_point_per_instance() -> None:
 
 def test_an_instance_that_was_replaced_and_is_kept_in_isolation_is_not_backed_up_any_more() -> None:
     world = World()
-    world.instances.tag([A], resource_type="instance", tags={"understudy:isolated": "rebuild/x"})
+    world.here.instances.tag([A], resource_type="instance", tags={"understudy:isolated": "rebuild/x"})
 
     world.run_for(hours=2, minutes=10, prune=False)
 
@@ -57,9 +57,9 @@ def test_an_instance_that_was_replaced_and_is_kept_in_isolation_is_not_backed_up
 
 def test_a_selection_by_id_goes_on_with_the_replacement_and_with_its_replacement() -> None:
     world = World(a_policy(replace(APPLICATIONS, select=Selection(ids=(A,)))))
-    world.instances.tag([A, B], resource_type="instance", tags={"understudy:isolated": "rebuild/x"})
-    world.instances.tag([B], resource_type="instance", tags={"understudy:replaces": A})
-    world.instances.tag([M], resource_type="instance", tags={"understudy:replaces": B})
+    world.here.instances.tag([A, B], resource_type="instance", tags={"understudy:isolated": "rebuild/x"})
+    world.here.instances.tag([B], resource_type="instance", tags={"understudy:replaces": A})
+    world.here.instances.tag([M], resource_type="instance", tags={"understudy:replaces": B})
 
     world.run_for(hours=1, minutes=20, prune=False)
 
@@ -68,7 +68,7 @@ def test_a_selection_by_id_goes_on_with_the_replacement_and_with_its_replacement
 
 def test_an_isolated_instance_that_nothing_replaces_is_a_skipped_slot_that_says_so() -> None:
     world = World(a_policy(replace(APPLICATIONS, select=Selection(ids=(A, B)))))
-    world.instances.tag([A], resource_type="instance", tags={"understudy:isolated": "rebuild/x"})
+    world.here.instances.tag([A], resource_type="instance", tags={"understudy:isolated": "rebuild/x"})
 
     world.run_for(hours=1, minutes=10, prune=False)
 

@@ -130,7 +130,7 @@ def test_looking_now_does_not_multiply_the_planned_looks() -> None:
 def an_alarm(world: World) -> Alarm:
     controls = Controls(world.store)
     return Alarm(
-        inventory=world.inventory,
+        inventory=world.here.inventory,
         policies=world.policies,
         suspicions=Suspicions(
             journal=Journal(world.store, world.clock),

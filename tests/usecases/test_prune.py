@@ -429,7 +429,7 @@ def test_drift_reports_what_has_no_record_and_what_has_no_snapshot() -> None:
 
 def partly_blind(world: World, hidden: set[SnapshotId]) -> None:
     """A listing that leaves some out, and says nothing of it."""
-    whole = world.snapshots
+    whole = world.here.snapshots
 
     class Partial:
         def __getattr__(self, name: str) -> object:
@@ -438,7 +438,7 @@ def partly_blind(world: World, hidden: set[SnapshotId]) -> None:
         def list(self, **asked: object) -> object:
             return iter([one for one in whole.list(**asked) if one.id not in hidden])
 
-    world.snapshots = Partial()
+    world.here.snapshots = Partial()
 
 
 def one_of_b(world: World) -> RestorePoint:

@@ -3,7 +3,9 @@
 from functools import cached_property
 
 from shared.adapters.credentials import Credentials
-from shared.adapters.ecs import EcsImages, EcsInventory, EcsSnapshots
+from shared.adapters.ecs import EcsInventory
+from shared.adapters.ecs_images import EcsImages
+from shared.adapters.ecs_snapshots import EcsSnapshots
 from shared.adapters.functions import FcFunctions
 from shared.adapters.ots import OtsStore
 from shared.adapters.pvtz import PvtzNames

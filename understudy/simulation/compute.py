@@ -5,6 +5,9 @@ Refusals pass through the same table of cloud codes as the SDK's, so both doors 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import timedelta
+from math import ceil
 from typing import TypeVar
 
 from emulator.cloud import Cloud
@@ -12,11 +15,16 @@ from emulator.ecs import disks as disk_models
 from emulator.ecs import groups as group_models
 from emulator.ecs import images as image_models
 from emulator.ecs import instances as instance_models
+from emulator.ecs import locks as lock_models
 from emulator.ecs import snapshot as snapshot_models
+from emulator.ecs.assistant import Sending
+from emulator.ecs.commands import Command
 from emulator.ecs.model import Ecs
 from emulator.ecs.shelf import Resource
 from emulator.ecs.tagging import Tagging
-from shared.domain.errors import NotFound
+from emulator.realm import Realm
+from emulator.wire.call import ApiError
+from shared.domain.errors import BadInput, NotFound
 from shared.domain.ids import DiskId, ImageId, InstanceId, SnapshotGroupId, SnapshotId
 from shared.domain.inventory import (
     Disk,
@@ -25,11 +33,15 @@ from shared.domain.inventory import (
     ImageState,
     Instance,
     InstanceState,
+    NativePolicy,
+    Ran,
     Snapshot,
     SnapshotGroup,
+    SnapshotLock,
     SnapshotState,
     SystemEvent,
 )
+from shared.domain.place import HOME, Place
 from shared.ports.compute import InstanceRequest
 from understudy.simulation.call import called, read
 
@@ -57,15 +69,16 @@ def _chosen(
             yield read(item)
 
 
-class _InProcess:
-    """Belongs to the thread that owns `cloud`."""
+class InProcess:
+    """Belongs to the thread that owns `cloud`. Without a realm it means the home one."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: Cloud, realm: Realm | None = None) -> None:
         self._cloud = cloud
+        self._realm = realm
 
     @property
     def _ecs(self) -> Ecs:
-        return self._cloud.ecs
+        return self._cloud.ecs if self._realm is None else self._realm.ecs
 
     def _changing(self, action: str) -> AbstractContextManager[object]:
         return called(self._cloud, "ecs", action, changes=True)
@@ -78,7 +91,7 @@ class _InProcess:
         yield from read(self._cloud, "ecs", action, question, lambda: tuple(found()))
 
 
-class InProcessInventory(_InProcess):
+class InProcessInventory(InProcess):
     """Implements `shared.ports.compute.Inventory`."""
 
     def instances(
@@ -117,16 +130,19 @@ class InProcessInventory(_InProcess):
             )
 
 
-class InProcessSnapshots(_InProcess):
+class InProcessSnapshots(InProcess):
     """Implements `shared.ports.compute.Snapshots`."""
 
     def create(self, disk: DiskId, *, name: str, tags: Mapping[str, str], token: str) -> SnapshotId:
         with self._changing("CreateSnapshot"):
             return SnapshotId(self._ecs.snapshots.create(disk, name=name, tags=tags, token=token).id)
 
-    def create_group(self, instance: InstanceId, *, name: str, tags: Mapping[str, str], token: str) -> SnapshotGroupId:
+    def create_group(
+        self, disks: Sequence[DiskId], *, name: str, tags: Mapping[str, str], token: str
+    ) -> SnapshotGroupId:
         with self._changing("CreateSnapshotGroup"):
-            return SnapshotGroupId(self._ecs.groups.create(instance_id=instance, name=name, tags=tags, token=token).id)
+            made = self._ecs.groups.create(instance_id=None, disk_ids=disks, name=name, tags=tags, token=token)
+            return SnapshotGroupId(made.id)
 
     def groups(
         self, *, ids: Sequence[SnapshotGroupId] | None = None, tags: Mapping[str, str] | None = None
@@ -140,15 +156,18 @@ class InProcessSnapshots(_InProcess):
         ids: Sequence[SnapshotId] | None = None,
         disk: DiskId | None = None,
         tags: Mapping[str, str] | None = None,
+        state: SnapshotState | None = None,
     ) -> Iterator[Snapshot]:
         now = self._cloud.clock.now()
         snapshots = self._ecs.snapshots
         source = snapshots.shelf.by_id if disk is None else snapshots.by_disk.get(disk, {})
-        return self._listed(
-            "DescribeSnapshots",
-            (ids, disk, tags),
-            lambda: _chosen(source, ids, tags, lambda found: snapshot(found, found.progress(now))),
-        )
+
+        def found() -> Iterator[Snapshot]:
+            for one in _chosen(source, ids, tags, lambda found: snapshot(found, found.progress(now))):
+                if state is None or one.state is state:
+                    yield one
+
+        return self._listed("DescribeSnapshots", (ids, disk, tags, state), found)
 
     def delete(self, snapshot: SnapshotId) -> None:
         try:
@@ -157,8 +176,56 @@ class InProcessSnapshots(_InProcess):
         except NotFound:
             return
 
+    def delete_group(self, group: SnapshotGroupId) -> Mapping[SnapshotId, str]:
+        with self._changing("DeleteSnapshotGroup"):
+            results = self._ecs.groups.delete(group)
+        return {SnapshotId(one.snapshot_id): f"{one.code}: {one.message}" for one in results if one.code}
 
-class InProcessImages(_InProcess):
+    def copy(
+        self,
+        snapshot: SnapshotId,
+        *,
+        to: str,
+        name: str,
+        tags: Mapping[str, str],
+        token: str,
+        kms_key: str = "",
+    ) -> SnapshotId:
+        with self._changing("CopySnapshot"):
+            copies = self._ecs.snapshots.copies
+            encrypted = True if kms_key else None
+            made = copies.copy(
+                snapshot, region=to, name=name, description=name, encrypted=encrypted, kms_key=kms_key, tags=tags,
+                token=token,
+            )  # fmt: skip
+            return SnapshotId(made.id)
+
+    def lock(self, snapshot: SnapshotId, *, days: int, cool_off_hours: int, token: str) -> SnapshotLock:
+        with self._changing("LockSnapshot"):
+            locks = self._ecs.snapshots.locks
+            made = locks.lock(snapshot, mode="compliance", days=days, cool_off_hours=cool_off_hours, token=token)
+            return self._lock(made)
+
+    def locks(self, ids: Sequence[SnapshotId]) -> Iterator[SnapshotLock]:
+        now = self._cloud.clock.now()
+        held = self._ecs.snapshots.locks.shelf.by_id
+
+        def found() -> Iterator[SnapshotLock]:
+            for lock in (held[one] for one in dict.fromkeys(ids) if one in held):
+                if lock.status(now) != "expired":
+                    yield self._lock(lock)
+
+        return self._listed("DescribeLockedSnapshots", ids, found) if ids else iter(())
+
+    def _lock(self, lock: lock_models.Lock) -> SnapshotLock:
+        return SnapshotLock(
+            snapshot=SnapshotId(lock.id),
+            cooling_off=lock.status(self._cloud.clock.now()) == "compliance-cooloff",
+            expires=None if lock.ends is None else lock.ends.replace(microsecond=0),
+        )
+
+
+class InProcessImages(InProcess):
     """Implements `shared.ports.compute.Images`."""
 
     def create_from_instance(
@@ -182,8 +249,24 @@ class InProcessImages(_InProcess):
 
         return self._listed("DescribeImages", (ids, family, tags), found)
 
+    def copy(
+        self, image: ImageId, *, to: str, name: str, tags: Mapping[str, str], token: str, kms_key: str = ""
+    ) -> ImageId:
+        with self._changing("CopyImage"):
+            if kms_key:  # assumption: as over the wire, where encryption of an image's copy is not modelled
+                raise ApiError("UnsupportedParameter", "KMSKeyId is not modelled", 400)
+            made = self._ecs.images.copies.copy(image, region=to, name=name, description=name, tags=tags, token=token)
+            return ImageId(made.id)
 
-class InProcessInstances(_InProcess):
+    def delete(self, image: ImageId) -> None:
+        try:
+            with self._changing("DeleteImage"):
+                self._ecs.images.delete(image)
+        except NotFound:
+            return
+
+
+class InProcessInstances(InProcess):
     """Implements `shared.ports.compute.Instances`."""
 
     def run(self, request: InstanceRequest, *, token: str) -> InstanceId:
@@ -225,6 +308,96 @@ class InProcessInstances(_InProcess):
         with self._changing("TagResources"):
             if ids:
                 Tagging(self._ecs).tag(resource_type, ids, tags)
+
+
+class InProcessGuests(InProcess):
+    """Implements `shared.ports.compute.Guests`."""
+
+    def run(self, instances: Sequence[InstanceId], script: str, *, within: timedelta, token: str) -> str:
+        with self._changing("RunCommand"):
+            ecs = self._ecs
+            command = Command(
+                id=self._cloud.chance.id("c"),
+                name="",
+                type="RunShellScript",
+                content=script,
+                created=self._cloud.clock.now(),
+            )
+            sending = Sending(instance_ids=tuple(instances), timeout=max(1, ceil(within.total_seconds())))
+            return ecs.assistant.run(command, sending, keep=False, token=token).id
+
+    def results(self, run: str) -> Iterator[Ran]:
+        def found() -> Iterator[Ran]:
+            for result in self._ecs.assistant.find_invocation(run).results.values():
+                yield Ran(
+                    instance=InstanceId(result.instance_id),
+                    state=result.status.lower(),
+                    exit_code=None if result.finished is None else result.exit_code,
+                    output=result.output,
+                    error=": ".join(part for part in (result.error_code, result.error_info) if part),
+                )
+
+        return self._listed("DescribeInvocationResults", run, found)
+
+
+class InProcessNativePolicies(InProcess):
+    """Implements `shared.ports.compute.NativePolicies`."""
+
+    def list(self) -> Iterator[NativePolicy]:
+        def found() -> Iterator[NativePolicy]:
+            for one in self._ecs.snapshots.policies.shelf.by_id.values():
+                yield NativePolicy(
+                    id=one.id,
+                    name=one.name,
+                    hours=tuple(sorted(one.hours)),
+                    weekdays=tuple(sorted(one.weekdays)),
+                    days=one.retention_days,
+                )
+
+        return self._listed("DescribeAutoSnapshotPolicyEx", None, found)
+
+    def applied(self) -> Iterator[tuple[str, DiskId]]:
+        def found() -> Iterator[tuple[str, DiskId]]:
+            for one in self._ecs.snapshots.policies.associations.by_id.values():
+                yield one.policy_id, DiskId(one.disk_id)
+
+        return self._listed("DescribeAutoSnapshotPolicyAssociations", None, found)
+
+
+@dataclass(frozen=True, slots=True)
+class InProcessCompute:
+    """Has the parts of `shared.ports.compute.Compute`."""
+
+    inventory: InProcessInventory
+    snapshots: InProcessSnapshots
+    images: InProcessImages
+    instances: InProcessInstances
+    guests: InProcessGuests
+    native: InProcessNativePolicies
+
+
+class InProcessClouds:
+    """Implements `shared.ports.compute.Clouds`. `accounts`: the number behind each name of the policy."""
+
+    def __init__(self, cloud: Cloud, accounts: Mapping[str, str] | None = None) -> None:
+        self._cloud = cloud
+        self._accounts = {HOME: cloud.account, **(accounts or {})}
+        self._made: dict[Place, InProcessCompute] = {}
+
+    def at(self, place: Place) -> InProcessCompute:
+        if place.account not in self._accounts:
+            raise BadInput(f"account {place.account} is not known")
+        if place not in self._made:
+            realm = self._cloud.realm(self._accounts[place.account], place.region)
+            self._made[place] = InProcessCompute(
+                inventory=InProcessInventory(self._cloud, realm),
+                snapshots=InProcessSnapshots(self._cloud, realm),
+                images=InProcessImages(self._cloud, realm),
+                instances=InProcessInstances(self._cloud, realm),
+                guests=InProcessGuests(self._cloud, realm),
+                native=InProcessNativePolicies(self._cloud, realm),
+            )
+        return self._made[place]
 
 
 def instance(found: instance_models.Instance) -> Instance:
@@ -275,6 +448,8 @@ def snapshot(found: snapshot_models.Snapshot, progress: int) -> Snapshot:
         progress_percent=progress,
         tags=dict(found.tags),
         name=found.name,
+        automatic=found.type != "user",
+        encrypted=found.encrypted,
     )
 
 
@@ -285,6 +460,7 @@ def snapshot_group(found: group_models.SnapshotGroup) -> SnapshotGroup:
         state=found.status,
         created=found.created.replace(microsecond=0),
         members=tuple(SnapshotId(member.id) for member in found.members),
+        disks=tuple(DiskId(member.disk_id) for member in found.members),
         tags=dict(found.tags),
     )
 
