@@ -15,6 +15,9 @@ from shared.domain.ids import OperationId, PolicyVersion
 class OperationKind(StrEnum):
     BACK_UP = "back_up"
     IMAGE = "image"
+    COPY = "copy"  # one restore point into one other region
+    COPY_IMAGE = "copy_image"
+    ADOPT = "adopt"
     REBUILD = "rebuild"
     FAIL_OVER = "fail_over"
 

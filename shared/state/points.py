@@ -2,24 +2,27 @@
 
 Keys follow from the slot, so that writing a point again hits the same row: harmless, hence batched. What others say of
 a point is a row of its own behind the instance's points, because the executor that writes a point again must not clear
-it, and because taking it back must leave the point as it was: that it is pinned, and that the cloud does not show it.
+it, and because taking it back must leave the point as it was: that it is pinned, that the cloud does not show it, that
+it stands in another region too, and until when the cloud lets nobody delete it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from typing import Final
 
 from shared.domain.ids import InstanceId
-from shared.domain.retention import RestorePoint
+from shared.domain.retention import Pin, RestorePoint
 from shared.ports.store import Anything, Key, Row, Store, Write
 from shared.state import codec
 
 TABLE: Final = "points"
-PIN: Final = "pin/"
+COPIED: Final = "copied/"
+LOCKED: Final = "locked/"
 MISSING: Final = "missing/"
-"""Both sort behind every point's key, which begins with a digit."""
+PIN: Final = "pin/"
+"""All sort behind every point's key, which begins with a digit."""
 
 
 class Points:
@@ -40,17 +43,27 @@ class Points:
         for _, rows in groupby(self._store.scan(TABLE, ()), key=lambda row: row.key[0]):
             yield from _points(reversed(list(rows)))
 
-    def pin(self, point: RestorePoint, *, pinned: bool) -> None:
+    def pin(self, point: RestorePoint, pin: Pin) -> None:
         """A pinned point is never pruned. A running prune sees it before its next point."""
-        key = (point.subject, PIN + point.id)
-        if pinned:
-            self._store.put(TABLE, Row(key=key, columns={"pinned": True}), condition=Anything())
-        else:
-            self._store.delete(TABLE, key, condition=Anything())
+        row = Row(key=(point.subject, PIN + point.id), columns={"body": codec.dump(pin)})
+        self._store.put(TABLE, row, condition=Anything())
+
+    def unpin(self, point: RestorePoint) -> None:
+        self._store.delete(TABLE, (point.subject, PIN + point.id), condition=Anything())
 
     def pinned(self, point: RestorePoint) -> bool:
         """As it is now: one read."""
         return self._store.get(TABLE, (point.subject, PIN + point.id)) is not None
+
+    def copied(self, point: RestorePoint, region: str, *, because: str) -> None:
+        """It waits for its copy in `region` no longer: there is a complete one, or nobody wants it any more."""
+        key = (point.subject, f"{COPIED}{point.id}/{region}")
+        self._store.put(TABLE, Row(key=key, columns={"because": because}), condition=Anything())
+
+    def locked(self, point: RestorePoint, until: datetime) -> None:
+        """The cloud lets nobody delete it before `until`."""
+        row = Row(key=(point.subject, LOCKED + point.id), columns={"until": codec.moment(until)})
+        self._store.put(TABLE, row, condition=Anything())
 
     def miss(self, points: Iterable[RestorePoint], *, now: datetime, lost: bool) -> None:
         """The cloud does not show them. Once `lost`, a point reads as failed, until it is found."""
@@ -76,6 +89,10 @@ class Points:
         self._store.delete(TABLE, _key(point), condition=Anything())
         if point.missing_since is not None:
             self.found(point)
+        if point.locked_until is not None:
+            self._store.delete(TABLE, (point.subject, LOCKED + point.id), condition=Anything())
+        for region in point.copy_to:
+            self._store.delete(TABLE, (point.subject, f"{COPIED}{point.id}/{region}"), condition=Anything())
 
 
 def writes(points: Iterable[RestorePoint]) -> list[Write]:
@@ -84,24 +101,36 @@ def writes(points: Iterable[RestorePoint]) -> list[Write]:
 
 
 def _body(point: RestorePoint) -> str:
-    return codec.dump(replace(point, pinned=False, missing_since=None))
+    return codec.dump(replace(point, pinned=False, pin=None, missing_since=None, locked_until=None, uncopied=()))
 
 
 def _points(rows: Iterable[Row]) -> Iterator[RestorePoint]:
     """Of one instance, in descending key order: what is said of its points comes before them."""
-    pins: set[str] = set()
-    missing: dict[str, Row] = {}
+    said: dict[str, dict[str, Row]] = {PIN: {}, MISSING: {}, LOCKED: {}, COPIED: {}}
     for row in rows:
-        if row.key[1].startswith(PIN):
-            pins.add(row.key[1].removeprefix(PIN))
-            continue
-        if row.key[1].startswith(MISSING):
-            missing[row.key[1].removeprefix(MISSING)] = row
+        kind, _, about = row.key[1].partition("/")
+        if kind + "/" in said:
+            said[kind + "/"][about] = row
             continue
         point = codec.load(RestorePoint, str(row.columns["body"]))
-        if point.pinned != (point.id in pins):
-            point = replace(point, pinned=point.id in pins)
-        yield _missed(point, missing[point.id]) if point.id in missing else point
+        yield _with(point, said) if point.copy_to or any(said.values()) else point
+
+
+def _with(point: RestorePoint, said: Mapping[str, Mapping[str, Row]]) -> RestorePoint:
+    if (pin := said[PIN].get(point.id)) is not None:
+        point = replace(point, pinned=True, pin=_pin(pin))
+    if (lock := said[LOCKED].get(point.id)) is not None:
+        point = replace(point, locked_until=codec.instant(str(lock.columns["until"])))
+    if point.copy_to:
+        waits = tuple(region for region in point.copy_to if f"{point.id}/{region}" not in said[COPIED])
+        point = replace(point, uncopied=waits)
+    missing = said[MISSING].get(point.id)
+    return point if missing is None else _missed(point, missing)
+
+
+def _pin(row: Row) -> Pin | None:
+    """None: pinned by an older version, which asked for no reason."""
+    return codec.load(Pin, str(row.columns["body"])) if "body" in row.columns else None
 
 
 def _missed(point: RestorePoint, said: Row) -> RestorePoint:

@@ -15,5 +15,7 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
     "decisions": ("scope", "moment"),  # append-only
     "certificates": ("scope", "moment"),  # what each prune did
     "deliveries": ("key",),  # events already seen (dedupe)
+    "images": ("place", "image"),  # images of ours and the snapshots they were made with, which outlive them
+    "budgets": ("place", "action"),  # API calls spent in this minute, per account, region and action
     "controls": ("name",),  # what every tick must know in one range read: active policy, pauses, cursors
 }

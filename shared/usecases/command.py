@@ -11,6 +11,7 @@ from typing import Final
 from shared.domain.decision import Decision
 from shared.domain.errors import BadInput, DrError
 from shared.domain.ids import InstanceId, OperationId
+from shared.domain.retention import Pin
 from shared.observability import log
 from shared.ports.clock import Clock
 from shared.ports.functions import Functions
@@ -151,10 +152,14 @@ class Command:
         point = next((one for one in self._points.of(instance) if one.id == wanted), None)
         if point is None:
             raise BadInput(f"instance {instance} has no restore point {wanted!r}: look at the status page")
-        self._points.pin(point, pinned=pinned)
-        word = "pinned" if pinned else "unpinned"
-        self._tell(f"restore_point.{word}", instance, (f"{word} by {_by(arguments)}",), run, point=wanted)
-        return {word: wanted}
+        if pinned:
+            because = _text(arguments, "because", "the reason, for whoever wonders why it stays")
+            self._points.pin(point, Pin(by=_by(arguments), because=because, at=self._clock.now()))
+            self._tell("restore_point.pinned", instance, (because, f"by {_by(arguments)}"), run, point=wanted)
+            return {"pinned": wanted}
+        self._points.unpin(point)
+        self._tell("restore_point.unpinned", instance, (f"unpinned by {_by(arguments)}",), run, point=wanted)
+        return {"unpinned": wanted}
 
     def _prune(self, arguments: Arguments, run: str) -> Result:
         """Wake prune; without "apply": true it only says what it would delete, and waits for the answer."""

@@ -287,7 +287,7 @@ def test_pause_shows_in_status_until_resumed(run: Run, applied: Local, deployed:
 def test_pin_and_acknowledge_are_recorded(run: Run, applied: Local, deployed: InProcessFunctions) -> None:
     (point,) = points_of(applied, [timedelta(minutes=1)])
 
-    assert run("pin", "i-app-h1", point.id).code == 0
+    assert run("pin", "i-app-h1", point.id, "--because", "audit").code == 0
     assert any(one.pinned for one in Points(foundation.store()).of(InstanceId("i-app-h1")) if one.id == point.id)
     assert run("unpin", "i-app-h1", point.id).code == 0
     assert run("acknowledge", "control").code == 0

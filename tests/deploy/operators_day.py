@@ -141,7 +141,7 @@ def _backups_images_and_retention(day: Day) -> None:
 
 def _commands(day: Day) -> None:
     point = next(one for one in Points(day.store).all() if one.subject == A)
-    day.command("pin", instance=A, point=point.id)
+    day.command("pin", instance=A, point=point.id, because="audit")
     day.command("unpin", instance=A, point=point.id)
     day.command("pause", scope="backups", because="maintenance")
     assert "paused" in day.call("schedule", "timer-schedule.json")

@@ -147,7 +147,7 @@ def test_a_refused_dry_run_says_so_and_leaves_no_trace() -> None:
 def test_a_pinned_point_stays_until_it_is_unpinned() -> None:
     world = three_hours()
     oldest = min((point for point in world.points() if point.subject == A), key=lambda point: point.slot)
-    world.command(command="pin", instance=A, point=oldest.id, by="li")
+    world.command(command="pin", instance=A, point=oldest.id, by="li", because="audit")
 
     world.prune()
     assert oldest.id in {point.id for point in world.points()}
@@ -161,7 +161,7 @@ def test_a_pin_survives_that_its_point_is_written_again() -> None:
     world = three_hours()
     store = InProcessStore(world.cloud, "understudy")
     point = world.points()[0]
-    world.command(command="pin", instance=point.subject, point=point.id, by="li")
+    world.command(command="pin", instance=point.subject, point=point.id, by="li", because="audit")
 
     Points(store).put([point])
 
@@ -339,7 +339,9 @@ def test_a_point_that_is_pinned_while_prune_runs_stays_and_the_others_go() -> No
     world = three_hours()
     last = max(world.prune(dry=True).planned)
     subject = next(point.subject for point in world.points() if point.id == last)
-    after_the_first_deletion(world, lambda: world.command(command="pin", instance=subject, point=last, by="li"))
+    after_the_first_deletion(
+        world, lambda: world.command(command="pin", instance=subject, point=last, by="li", because="audit")
+    )
 
     pruned = world.prune()
 
@@ -492,7 +494,7 @@ def test_a_dry_comparison_writes_nothing() -> None:
 def test_a_pinned_point_that_was_missed_can_be_unpinned() -> None:
     world = three_hours()
     point = one_of_b(world)
-    world.command(command="pin", instance=B, point=point.id, by="li")
+    world.command(command="pin", instance=B, point=point.id, by="li", because="audit")
     partly_blind(world, {snapshot for _, snapshot in point.disks})
     world.prune(drift=True)
 

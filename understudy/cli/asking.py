@@ -22,9 +22,14 @@ def image(instance: str, family: str) -> None:
     _say(f"asked for an image of {instance} in family {family}", answer.get("operation"))
 
 
-def pin(instance: str, point: str, *, pinned: bool) -> None:
-    Connection().command("pin" if pinned else "unpin", instance=instance, point=point)
-    console().print(f"{'pinned' if pinned else 'unpinned'} {escape(point)} of {escape(instance)}")
+def pin(instance: str, point: str, because: str) -> None:
+    Connection().command("pin", instance=instance, point=point, because=because)
+    console().print(f"pinned {escape(point)} of {escape(instance)}: {escape(because)}")
+
+
+def unpin(instance: str, point: str) -> None:
+    Connection().command("unpin", instance=instance, point=point)
+    console().print(f"unpinned {escape(point)} of {escape(instance)}")
 
 
 def pause(scope: str, because: str) -> None:

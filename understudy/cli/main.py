@@ -116,11 +116,12 @@ def image(
 def pin(
     instance: Annotated[str, typer.Argument(help="The instance.")],
     point: Annotated[str, typer.Argument(help="The restore point's id.")],
+    because: Because,
 ) -> None:
     """Keep a restore point whatever the policy says."""
     from understudy.cli import asking
 
-    asking.pin(instance, point, pinned=True)
+    asking.pin(instance, point, because)
 
 
 @app.command(rich_help_panel=CHANGE)
@@ -131,7 +132,7 @@ def unpin(
     """Give a restore point back to the policy."""
     from understudy.cli import asking
 
-    asking.pin(instance, point, pinned=False)
+    asking.unpin(instance, point)
 
 
 @app.command(rich_help_panel=CHANGE)
