@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from shared.domain.catch_up import CatchUp, catch_up
 from shared.domain.decision import Decision
 from shared.domain.errors import DrError
 from shared.domain.ids import OperationId, PolicyVersion
 from shared.domain.policy import Protection, Schedule
-from shared.domain.schedule import CatchUp, catch_up, due_slots
+from shared.domain.schedule import due_slots
 from shared.observability import log
 from shared.ports.clock import Clock
 from shared.ports.functions import Functions
@@ -151,13 +152,13 @@ def _due(protection: Protection, schedule: Schedule, standing: Standing, now: da
         # A policy that was appended without `apply` (its last call was lost): count from just before this tick.
         seen = now - PUNCTUAL
     slots = due_slots(schedule, after=max(seen, now - LONGEST_MEMORY), until=now)
-    return catch_up(slots, now=now, punctual=PUNCTUAL)
+    return catch_up(slots, now=now, punctual=PUNCTUAL, each_within=timedelta.max)
 
 
 def _reasons(plan: CatchUp, past_pauses: tuple[Pause, ...]) -> dict[str, tuple[datetime, ...]]:
     """The skipped slots by reason: there may be thousands, and few reasons."""
     by_reason: dict[str, list[datetime]] = {}
-    for slot, missed in plan.skipped:
+    for slot, missed in ((one.until, one.because) for one in plan.skipped):
         pause = next((pause for pause in past_pauses if _covers(pause, slot)), None)
         because = missed if pause is None else f"paused from {codec.second(pause.since)}: {pause.because}"
         by_reason.setdefault(because, []).append(slot)
