@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
-.PHONY: help setup demo test lint layers types check package package-if-possible coverage-page lock bench clean
+.PHONY: help setup demo test lint layers types check package package-if-possible coverage-page lock bench peers clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -84,13 +84,18 @@ package: $(STAMP)
 bench: $(STAMP)
 	@$(PY) -m bench $(BENCH_ARGS)
 
+# What bench.backup is compared with, in an environment of its own: it would bring 60 packages into ours.
+peers: $(STAMP)
+	@$(VENV)/bin/uv venv --quiet --python $(PY) .venv-peers
+	$(VENV)/bin/uv pip install --quiet --system-certs --python .venv-peers/bin/python --require-hashes -r requirements/peers.txt
+
 # What the emulator models, from its code; the catalogue of the SDKs' calls first, as the page reads it.
 coverage-page: $(STAMP)
 	@$(PY) -m tests.emulator.official
 	$(PY) -m emulator coverage > docs/emulator-coverage.md
 
 lock: $(STAMP)
-	@for group in bootstrap runtime cli emulator dev; do
+	@for group in bootstrap runtime cli emulator dev peers; do
 	  $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-emit-index-url --no-emit-find-links requirements/$$group.in -o requirements/$$group.txt
 	done

@@ -1,6 +1,6 @@
 """`python -m bench [NAME...] [--json FILE]`: run the named benches, or all of them, and print one line per measure.
 
-`python -m bench failover ...` stands apart: it measures a recovery in seconds, not speed (see bench/failover.py).
+`python -m bench failover ...` and `python -m bench backup ...` stand apart: see bench/failover.py, bench/backup.py.
 """
 
 import argparse
@@ -9,12 +9,13 @@ import json
 import sys
 from pathlib import Path
 
+APART = ("failover", "backup")
 BENCHES = ("store", "retention", "persistence")
 
 
 def main() -> int:
-    if sys.argv[1:2] == ["failover"]:
-        return int(importlib.import_module("bench.failover").main(sys.argv[2:]))
+    if sys.argv[1:2] and sys.argv[1] in APART:
+        return int(importlib.import_module(f"bench.{sys.argv[1]}").main(sys.argv[2:]))
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(BENCHES)}")
     parser.add_argument("--json", type=Path, help="also write the measures to this file")
