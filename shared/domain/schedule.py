@@ -100,7 +100,7 @@ def _of_day(schedule: Schedule, grid: tuple[timedelta, ...], day: date, zone: Zo
             found.add(second)
         if first >= change and second < change:
             found.add(change)
-    if schedule.every is not None and _leaves_a_hole(schedule, start, change, before, behind):
+    if schedule.every is not None and behind < before and _leaves_a_hole(schedule, start, change, before, behind):
         found.add(change)
     return sorted(found)
 
