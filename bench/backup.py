@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.store import server
+from bench.processes import server
 
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = ROOT / ".venv-peers"
@@ -113,7 +113,7 @@ def _ours(disks: int, latency: int, category: str) -> Iterator[Figures]:
             environment = _environment(url)
             _apply(folder, environment)
             if latency:
-                _post(url, "faults", {"kind": "slow", "seconds": latency / 1000, "real": True})
+                _post(url, "faults", {"kind": "slow", "seconds": latency / 1000, "real": True, "calls": 10**9})
             for round_ in range(2):  # the second gives prune the points of the first
                 _post(url, "clock", {"advance": 3600})
                 before = _totals(url)

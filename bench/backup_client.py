@@ -74,7 +74,8 @@ def deliver() -> int:
 def back_up() -> dict[str, Any]:
     import functions.schedule as schedule
 
-    told = json.loads(schedule.handler(b'{"triggerName": "tick", "triggerTime": "", "payload": ""}', Context()))
+    told = json.loads(schedule.handler(b'{"schedule": "now"}', Context()))
+    assert told.get("opened"), told
     return {"schedule": told, "rounds": deliver()}
 
 

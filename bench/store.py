@@ -2,13 +2,10 @@
 HTTP POST of as many bytes to an empty handler of the same HTTP server library. Servers are processes of their own."""
 
 import http.client
-import json
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 from bench.measure import Measure, side_by_side
+from bench.processes import server
 from shared.adapters.credentials import Credentials
 from shared.adapters.ots import OtsStore, OtsTables
 from shared.ports.store import Absent, Matches, Row
@@ -32,23 +29,6 @@ async def main():
 asyncio.run(main())
 """
 _SCHEMA = {"leases": ("pair",)}
-
-
-@contextmanager
-def server(*command: str) -> Iterator[str]:
-    """A child process whose first line of output is JSON with its `url`."""
-    child = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True)
-    try:
-        assert child.stdout is not None
-        first = child.stdout.readline()
-        if not first:
-            raise SystemExit(f"bench: {' '.join(command)[:60]} ended before it served; its own message stands above")
-        yield str(json.loads(first)["url"])
-    finally:
-        child.terminate()
-        child.wait(10)
-        if child.stdout is not None:
-            child.stdout.close()
 
 
 def run() -> list[Measure]:
