@@ -25,7 +25,15 @@ from shared.adapters.chance import jitter  # noqa: E402
 from shared.adapters.clock import SystemClock  # noqa: E402
 from shared.adapters.ots_codes import Busy, service_error  # noqa: E402
 from shared.adapters.ots_errors import translated  # noqa: E402
-from shared.adapters.store_rows import check_conditions, checked, chunks, key_names, scan_start, shown  # noqa: E402
+from shared.adapters.store_rows import (  # noqa: E402
+    MAX_BATCH_ROWS,
+    check_conditions,
+    checked,
+    chunks,
+    key_names,
+    scan_start,
+    shown,
+)
 from shared.domain.errors import BadInput  # noqa: E402
 from shared.ports.store import Absent, Anything, Condition, Key, Row, Write  # noqa: E402
 from shared.state.schema import TABLES  # noqa: E402
@@ -208,6 +216,34 @@ class OtsStore:
                     left.append(write)
                     errors.append(service_error(what, None, item.error_code, item.error_message, writes=True))
         return left, errors
+
+    def delete_many(self, table: str, keys: Sequence[Key]) -> None:
+        every = list(dict.fromkeys(keys))
+        for key in every:  # all of them before any is sent
+            self._key(table, key)
+        for start in range(0, len(every), MAX_BATCH_ROWS):
+            self._delete_chunk(table, every[start : start + MAX_BATCH_ROWS])
+
+    def _delete_chunk(self, table: str, keys: list[Key]) -> None:
+        def attempt() -> None:
+            nonlocal keys
+            request = sdk.BatchWriteRowRequest()
+            anyhow = sdk.Condition(sdk.RowExistenceExpectation.IGNORE)
+            items = [sdk.DeleteRowItem(sdk.Row(self._key(table, key)), anyhow) for key in keys]
+            request.add(sdk.TableInBatchWriteRowItem(table, items))
+            answer = self._connection.call("BatchWriteRow", table, lambda c: c.batch_write_row(request), writes=True)
+            answered = list(zip(keys, answer.get_delete_by_table(table), strict=True))
+            keys = [key for key, item in answered if not item.is_ok]
+            what = f"Tablestore BatchWriteRow {table} ({self._connection.where})"
+            errors = [
+                service_error(f"{what}, row {key}", None, item.error_code, item.error_message, writes=True)
+                for key, item in answered
+                if not item.is_ok
+            ]
+            if errors:
+                raise next((one for one in errors if not isinstance(one, Busy)), errors[0])
+
+        self._connection.patiently(attempt)
 
     def scan(
         self, table: str, prefix: Key, *, after: Key | None = None, backward: bool = False, limit: int | None = None

@@ -69,6 +69,11 @@ class Store(Protocol):
         for rows whose rewriting is harmless."""
         ...
 
+    def delete_many(self, table: str, keys: Sequence[Key]) -> None:
+        """Unconditional deletes, chunked like `put_many` and as little atomic; rows that are not there are passed
+        over."""
+        ...
+
     def scan(
         self, table: str, prefix: Key, *, after: Key | None = None, backward: bool = False, limit: int | None = None
     ) -> Iterator[Row]:

@@ -320,6 +320,18 @@ def test_the_last_of_two_puts_of_one_row_stands(door: Door) -> None:
     assert door.store.get("leases", ("a",)) == row("a", n=2)
 
 
+def test_many_rows_are_deleted_at_once_and_those_that_are_not_there_are_passed_over(door: Door) -> None:
+    door.store.put_many([Write(table="slots", row=row("i", f"{n:04}", n=n)) for n in range(450)])
+
+    door.store.delete_many("slots", [("i", f"{n:04}") for n in (*range(3, 450), 3, 9_999)])
+    door.store.delete_many("slots", [])
+
+    assert keys(door.store.scan("slots", ())) == [("i", f"{n:04}") for n in range(3)]
+    with pytest.raises(BadInput):
+        door.store.delete_many("slots", [("i", "0000"), ("i",)])
+    assert len(keys(door.store.scan("slots", ()))) == 3
+
+
 # -- scans
 
 ALPHABET = st.text(alphabet="ab\0ü\U0001f680", max_size=3)

@@ -23,6 +23,7 @@ ACTIONS = {
     "delete": "ots:DeleteRow",
     "scan": "ots:GetRange",
     "put_many": "ots:BatchWriteRow",
+    "delete_many": "ots:BatchWriteRow",
 }
 STATE = "shared.state."
 FOLLOWED = ("shared.usecases.", "understudy.agent.")

@@ -18,7 +18,7 @@ from emulator.tablestore.table import Existence, Found, Kind
 from emulator.tablestore.table import Write as ModelWrite
 from emulator.tablestore.values import INF_MAX, INF_MIN, Bound
 from shared.adapters.ots_codes import service_error
-from shared.adapters.store_rows import check_conditions, checked, chunks, key_names, scan_start, shown
+from shared.adapters.store_rows import MAX_BATCH_ROWS, check_conditions, checked, chunks, key_names, scan_start, shown
 from shared.domain.errors import OutcomeUnknown, Retryable
 from shared.ports.store import Absent, Anything, Condition, Key, Row, Write
 from shared.state.schema import TABLES
@@ -71,6 +71,17 @@ class InProcessStore:
                     for one in outcome:
                         if isinstance(one, OtsError):
                             raise one
+
+    def delete_many(self, table: str, keys: Sequence[Key]) -> None:
+        gone = [ModelWrite(kind=Kind.DELETE, key=self._key(table, key)) for key in dict.fromkeys(keys)]
+        for start in range(0, len(gone), MAX_BATCH_ROWS):
+            with self._call("BatchWriteRow", table, writes=True):
+                outcomes = self._cloud.tablestore.batch_write(
+                    self._instance, [(table, gone[start : start + MAX_BATCH_ROWS])]
+                )
+                for one in outcomes[0]:
+                    if isinstance(one, OtsError):
+                        raise one
 
     def scan(
         self, table: str, prefix: Key, *, after: Key | None = None, backward: bool = False, limit: int | None = None
