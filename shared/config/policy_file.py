@@ -6,6 +6,7 @@ imports PyYAML, which is not shipped to functions: they read the stored policy v
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path as FilePath
 
 import yaml
@@ -22,6 +23,11 @@ MAX_DEPTH = 20
 
 def load(path: str | FilePath) -> Policy:
     """Read and check the file; BadInput names every problem in it."""
+    return parse(read_text(path), FilePath(path).name)
+
+
+def read_text(path: str | FilePath) -> str:
+    """Raises BadInput when it cannot be read, is too large, or is not UTF-8."""
     file = FilePath(path)
     try:
         with file.open("rb") as opened:
@@ -43,18 +49,21 @@ def load(path: str | FilePath) -> Policy:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise BadInput(f"{path}: line {line} is not UTF-8. Save the file as UTF-8") from None
-    return parse(text, file.name)
+    return text
 
 
 def parse(text: str, where: str) -> Policy:
     """Check `text`; `where` names it in messages. BadInput names every problem in it."""
-    tree, lines = _read(text, where)
+    tree, lines = read_tree(text, where)
     policy, problems = check(tree)
     if policy is None or problems:
-        raise refusal(
-            where, [Problem(path=one.path, says=one.says, line=_line_of(one.path, lines)) for one in problems]
-        )
+        raise refused(where, problems, lines)
     return policy
+
+
+def refused(where: str, problems: Sequence[Problem], lines: dict[Path, int]) -> BadInput:
+    """Each problem with the line of its key."""
+    return refusal(where, [Problem(path=one.path, says=one.says, line=_line_of(one.path, lines)) for one in problems])
 
 
 def _line_of(path: Path, lines: dict[Path, int]) -> int | None:
@@ -64,7 +73,8 @@ def _line_of(path: Path, lines: dict[Path, int]) -> int | None:
     return lines.get(path) if path else None
 
 
-def _read(text: str, where: str) -> tuple[object, dict[Path, int]]:
+def read_tree(text: str, where: str) -> tuple[object, dict[Path, int]]:
+    """What the text says, and the line of each key. Raises BadInput when it is not YAML as we read it."""
     try:
         loader = _Loader(text)
         try:
