@@ -4,11 +4,15 @@ RPO of a disk at an instant is the age of its newest point that was usable at th
 to service, split in phases that follow each other without a hole, so that their sum is the total.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
+from math import ceil
 from typing import Final, Self
 
+from shared.domain.assumptions import Measured
 from shared.domain.ids import DiskId
 from shared.domain.retention import RestorePoint
 
@@ -61,11 +65,70 @@ def worst_gap(points: Iterable[RestorePoint], *, disk: DiskId, start: datetime, 
     return last if worst is None or last.length > worst.length else worst
 
 
+class Freshness(StrEnum):
+    """How the age of a disk's newest usable point stands to its target."""
+
+    FRESH = "fresh"
+    STALE = "stale"  # beyond the target
+    CRITICAL = "critical"  # beyond twice the target
+    NONE = "no point"  # nothing could be restored
+    UNJUDGED = "no target"  # its protection is not in the policy any more
+
+
+CRITICAL_AT: Final = 2.0
+"""Times the target."""
+
+
+def freshness(age: timedelta | None, target: timedelta | None) -> Freshness:
+    if age is None:
+        return Freshness.NONE
+    if target is None:
+        return Freshness.UNJUDGED
+    if age <= target:
+        return Freshness.FRESH
+    return Freshness.STALE if age <= CRITICAL_AT * target else Freshness.CRITICAL
+
+
+MOST_OF: Final = 0.95
+
+
+def measure(points: Iterable[RestorePoint], *, since: datetime) -> dict[str, Measured]:
+    """How long points taken after `since` took, by protection. Until usable: the longest, as a bound must have it.
+    Until complete and until copied: what 95 of 100 kept to, because a disk's first one is full and comes once."""
+    usable: dict[str, list[timedelta]] = defaultdict(list)
+    complete: dict[str, list[timedelta]] = defaultdict(list)
+    copied: dict[str, list[timedelta]] = defaultdict(list)
+    for point in points:
+        if point.taken < since or point.failed or point.adopted:
+            continue
+        if point.copy_of:
+            if point.complete_since is not None:
+                copied[point.protection].append(max(timedelta(), point.complete_since - point.taken))
+            continue
+        if point.usable_since is not None:
+            usable[point.protection].append(max(timedelta(), point.usable_since - point.taken))
+        if point.complete_since is not None:
+            complete[point.protection].append(max(timedelta(), point.complete_since - point.taken))
+    return {
+        name: Measured(
+            usable=max(usable[name], default=None),
+            complete=_most_of(complete[name]),
+            copied=_most_of(copied[name]),
+            points=max(len(usable[name]), len(complete[name]), len(copied[name])),
+        )
+        for name in {*usable, *complete, *copied}
+    }
+
+
+def _most_of(lengths: Sequence[timedelta]) -> timedelta | None:
+    return sorted(lengths)[ceil(MOST_OF * len(lengths)) - 1] if lengths else None
+
+
 def _usable(points: Iterable[RestorePoint], disk: DiskId) -> Iterable[tuple[datetime, datetime]]:
     return (
         (point.taken, point.taken if point.usable_since is None else max(point.taken, point.usable_since))
         for point in points
-        if point.counts and any(own == disk for own, _ in point.disks)
+        if point.counts and not point.copy_of and any(own == disk for own, _ in point.disks)
     )
 
 

@@ -17,9 +17,12 @@ def length(of: timedelta) -> str:
 
 
 def notation(of: timedelta) -> str:
-    """As the policy file writes it: 90m, 2h."""
+    """As the policy file writes it: 72m, 2h, 61h12m."""
     minutes = -(-round(of.total_seconds()) // 60)
-    return f"{minutes // 60}h" if minutes % 60 == 0 else f"{minutes}m"
+    hours, rest = divmod(minutes, 60)
+    if not rest:
+        return f"{hours}h"
+    return f"{minutes}m" if hours < 3 else f"{hours}h{rest:02}m"
 
 
 def plural(count: int, noun: str) -> str:

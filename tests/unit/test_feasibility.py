@@ -93,4 +93,4 @@ def test_an_rpo_target_below_the_schedule_cannot_be_met() -> None:
     (doubt,) = doubts(policy(protection(WORKDAYS, keep=Retention(last=3), rpo=timedelta(minutes=90))))
 
     assert "leave 61 h between two points (once: from 2026-10-23 18:00Z to 10-26 07:00Z)" in doubt
-    assert "more than rpo_target 1 h 30 min. What fits: rpo_target: 3672m, or every: 72m" in doubt
+    assert "more than rpo_target 1 h 30 min. What fits: rpo_target: 61h12m, or every: 72m" in doubt

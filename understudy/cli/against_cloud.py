@@ -1,13 +1,25 @@
 """A policy against what stands in the cloud: does every selection mean something?"""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Final
 
-from shared.domain.ids import InstanceId
-from shared.domain.inventory import Instance
+from shared.domain.assumptions import Measured
+from shared.domain.covered import Coverage, Covered, is_essd
+from shared.domain.ids import DiskId, InstanceId
+from shared.domain.inventory import Instance, Snapshot
+from shared.domain.objectives import measure
 from shared.domain.policy import Pair, Policy, Selection
-from shared.ports.compute import Inventory
-from shared.usecases.selecting import Selected, select
+from shared.domain.provenance import PROTECTION
+from shared.domain.retention import RestorePoint
+from shared.domain.selection import takes
+from shared.ports.compute import Clouds, Inventory
+from shared.usecases.selecting import Selected, disks_of, select
 
+SAMPLE: Final = 20_000
+SINCE: Final = timedelta(days=7)
 _HIDDEN = "a role without ecs:DescribeInstances is shown nothing at all"
 
 
@@ -32,6 +44,51 @@ def mismatches(policy: Policy, inventory: Inventory) -> tuple[str, ...]:
     for at, pair in enumerate(policy.pairs):
         found += _members(f"pairs[{at}].members", pair, inventory, policy)
     return tuple(found)
+
+
+def coverage(policy: Policy, clouds: Clouds) -> Coverage:
+    """The disks of each protection as they stand, with the snapshots on them that this policy did not ask for. One
+    listing of each place's snapshots. Raises as the ports do."""
+    covered: dict[str, list[Covered]] = {}
+    for place in sorted({policy.place(one) for one in policy.protections}):
+        compute = clouds.at(place)
+        here = [one for one in policy.protections if policy.place(one) == place]
+        names = frozenset(one.name for one in here)
+        foreign, automatic = _standing(compute.snapshots.list(), names)
+        for protection in here:
+            selected = select(compute.inventory, protection.select)
+            owned = disks_of(compute.inventory, selected.instances)
+            covered[protection.name] = [
+                Covered(
+                    disk=disk.id,
+                    instance=instance,
+                    size_gib=disk.size_gib,
+                    essd=is_essd(disk.category),
+                    foreign=foreign[disk.id],
+                    automatic=automatic[disk.id],
+                )
+                for instance, disks in owned.items()
+                for disk in disks
+                if takes(protection.select.disks, disk)
+            ]
+    return covered
+
+
+def _standing(snapshots: Iterable[Snapshot], protections: frozenset[str]) -> tuple[Counter[DiskId], Counter[DiskId]]:
+    """By disk: those in the manual quota that no protection of the policy made, and those of native policies."""
+    foreign: Counter[DiskId] = Counter()
+    automatic: Counter[DiskId] = Counter()
+    for one in snapshots:
+        if one.automatic:
+            automatic[one.disk] += 1
+        elif one.tags.get(PROTECTION) not in protections:
+            foreign[one.disk] += 1
+    return foreign, automatic
+
+
+def measured(points: Iterable[RestorePoint], *, now: datetime) -> dict[str, Measured]:
+    """From the first points of the store: a sample, in a large fleet."""
+    return measure(islice(points, SAMPLE), since=now - SINCE)
 
 
 def _selection(key: str, selection: Selection, selected: Selected, policy: Policy) -> Iterator[str]:

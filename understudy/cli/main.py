@@ -37,6 +37,9 @@ POLICY, LOOK, CHANGE, RUN = "Policy", "Look", "Change", "Run"
 File = Annotated[Path, typer.Option("--file", "-f", help="The policy file.")]
 Because = Annotated[str, typer.Option("--because", "-b", help="The reason, for whoever finds it.")]
 AcceptDoubts = Annotated[bool, typer.Option("--accept-doubts", help="Pass a policy that cannot be kept as written.")]
+PricesFile = Annotated[
+    Path | None, typer.Option("--prices", help="Prices and assumptions; prices.yaml beside the policy file.")
+]
 DEFAULT_FILE = Path("understudy.yaml")
 
 
@@ -45,22 +48,24 @@ def check(
     file: File = DEFAULT_FILE,
     cloud: Annotated[bool, typer.Option("--cloud", help="Also compare every selection with the instances.")] = False,
     accept_doubts: AcceptDoubts = False,
+    prices: PricesFile = None,
 ) -> None:
-    """Check the policy file, without a cloud unless asked."""
+    """Check the policy file, without a cloud unless asked: what it needs, what it costs, how old a point can get."""
     from understudy.cli import policy
 
-    policy.check(file, cloud=cloud, accept_doubts=accept_doubts)
+    policy.check(file, cloud=cloud, accept_doubts=accept_doubts, prices=prices)
 
 
 @app.command(rich_help_panel=POLICY)
 def apply(
     file: File = DEFAULT_FILE,
     accept_doubts: AcceptDoubts = False,
+    prices: PricesFile = None,
 ) -> None:
     """Check the policy file and make it the active version."""
     from understudy.cli import policy
 
-    policy.apply(file, accept_doubts=accept_doubts)
+    policy.apply(file, accept_doubts=accept_doubts, prices=prices)
 
 
 @app.command(rich_help_panel=LOOK)

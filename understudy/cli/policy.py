@@ -1,12 +1,17 @@
 """`check` and `apply`: from a file to the active policy version."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.markup import escape
 
+from shared.adapters.clock import SystemClock
 from shared.config import policy_file
-from shared.domain.errors import BadInput, Permanent
-from shared.domain.feasibility import doubts, most_points
+from shared.domain.api_waves import allowed
+from shared.domain.assumptions import Assumptions, Known, Measured
+from shared.domain.cost import Prices
+from shared.domain.errors import BadInput, Permanent, Retryable
+from shared.domain.feasibility import Study, most_points, study
 from shared.domain.policy import Policy, Schedule
 from shared.domain.retention import describe
 from understudy.cli.connection import Connection, operator
@@ -16,22 +21,25 @@ ALL_HOURS = tuple(range(24))
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-def check(file: Path, *, cloud: bool, accept_doubts: bool) -> None:
+def check(file: Path, *, cloud: bool, accept_doubts: bool, prices: Path | None = None) -> None:
     policy = policy_file.load(file)
-    if cloud:
-        _against_cloud(policy, file, Connection())
-    _show(policy)
-    _doubt(policy, file, accept=accept_doubts)
+    connection = Connection() if cloud else None
+    if connection is not None:
+        _against_cloud(policy, file, connection)
+    found = _study(policy, file, prices, connection)
+    _show(policy, found)
+    _doubt(found.study, file, accept=accept_doubts)
+    _costs(found)
     seen = "and every selection matches instances" if cloud else "(offline; --cloud compares it with the instances)"
-    doubted = " but for what you accepted" if doubts(policy) else ""
+    doubted = " but for what you accepted" if found.study.refused else ""
     console().print(f"[green]{escape(file.name)} is sound[/green]{doubted} {seen}")
 
 
-def apply(file: Path, *, accept_doubts: bool) -> None:
+def apply(file: Path, *, accept_doubts: bool, prices: Path | None = None) -> None:
     policy = policy_file.load(file)
     connection = Connection()
     _against_cloud(policy, file, connection)
-    _doubt(policy, file, accept=accept_doubts)
+    _doubt(_study(policy, file, prices, connection).study, file, accept=accept_doubts)
     made = connection.create_tables()
     if made:
         console().print(f"made {len(made)} tables in Tablestore instance {connection.settings.ots_instance}")
@@ -70,25 +78,78 @@ def _against_cloud(policy: Policy, file: Path, connection: Connection) -> None:
         raise BadInput("\n".join(f"{file.name}: {one}" for one in found))
 
 
-def _doubt(policy: Policy, file: Path, *, accept: bool) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    study: Study
+    known: Known
+    prices: Prices | None
+    real: bool  # the disks are those of the cloud
+
+
+def _study(policy: Policy, file: Path, named: Path | None, connection: Connection | None) -> _Found:
+    from shared.config import prices as prices_file
+
+    path = named or file.with_name(prices_file.NAME)
+    prices, assumptions = None, Assumptions()
+    if named is not None or path.exists():
+        prices, assumptions = prices_file.load(path)
+    if connection is None:
+        # The coming year, whatever the clock of a terminal says: this one needs no connection.
+        known = Known(assumptions=assumptions)
+        found = study(policy, known=known, prices=prices, since=SystemClock().now())
+        return _Found(study=found, known=known, prices=prices, real=False)
+    from shared.wiring import foundation
+    from understudy.cli.against_cloud import coverage
+
+    known = Known(assumptions=assumptions, measured=_measured(connection))
+    found = study(
+        policy,
+        coverage=coverage(policy, foundation.clouds()),
+        known=known,
+        prices=prices,
+        since=connection.clock.now(),
+    )
+    return _Found(study=found, known=known, prices=prices, real=True)
+
+
+def _measured(connection: Connection) -> dict[str, Measured]:
+    """Nothing, where no store has been set up yet."""
+    from shared.state.points import Points
+    from understudy.cli.against_cloud import measured
+
+    try:
+        return measured(Points(connection.store).all(), now=connection.clock.now())
+    except (Permanent, Retryable, BadInput):
+        return {}
+
+
+def _doubt(found: Study, file: Path, *, accept: bool) -> None:
     """Raises Permanent when the policy cannot be kept as it is written, and nobody said that this is meant."""
-    found = doubts(policy)
-    if found and not accept:
-        told = [f"{file.name}: {one}" for one in found]
+    if found.refused and not accept:
+        told = [f"{file.name}: {one}" for one in found.refused]
         raise Permanent("\n".join([*told, "Refused, because it cannot be kept. If it is meant, add --accept-doubts"]))
-    for one in found:
+    for one in found.refused:
         console().print(f"[yellow]accepted, though doubtful:[/yellow] {escape(one)}", soft_wrap=True)
+    for one in found.notes:
+        console().print(f"note: {escape(one)}", soft_wrap=True)
 
 
-def _show(policy: Policy) -> None:
-    shown = table("protection", "due", "keeps", "points per disk", "RPO target")
+def _show(policy: Policy, found: _Found) -> None:
+    shown = table("protection", "due", "keeps", "points per disk", "RPO at most", "RPO target")
     for one in policy.protections:
         most = most_points(one)
         due = "\n".join(_due(schedule) for schedule in one.schedules)
         points = "no bound" if most is None else f"at most {most}"
-        shown.add_row(escape(one.name), escape(due), describe(one.keep), points, duration(one.rpo_target))
+        bound = found.study.bound(one.name)
+        tone = "green" if bound.holds else "red"
+        at_most = "no bound" if bound.length is None else duration(bound.length)
+        target = duration(one.rpo_target)
+        shown.add_row(escape(one.name), escape(due), describe(one.keep), points, f"[{tone}]{at_most}[/{tone}]", target)
     if policy.protections:
         console().print(shown)
+    for bound in found.study.bounds:
+        console().print(f"[bold]{escape(bound.protection)}[/bold] is {escape(str(bound))}", soft_wrap=True)
+    _show_waves(policy, found.study)
     for rule in policy.rebuilds:
         console().print(
             f"rebuild [bold]{escape(rule.name)}[/bold]: from image family {escape(rule.image_family)}, after "
@@ -100,6 +161,64 @@ def _show(policy: Policy) -> None:
             f"pair [bold]{escape(pair.name)}[/bold]: {escape(sites)}, {escape(pair.preferred)} when all is well; name "
             f"{escape(pair.name_host)}.{escape(pair.name_zone)}; lease {duration(pair.lease)}"
         )
+
+
+def _show_waves(policy: Policy, found: Study) -> None:
+    if not found.waves:
+        return
+    slowest = found.waves[0]
+    console().print(
+        f"API calls: what falls due at once needs at most {slowest.calls.get(slowest.slowest, 0)} of "
+        f"{slowest.slowest}, {slowest.minutes} min at {allowed(policy.limits, slowest.slowest)} a minute",
+        soft_wrap=True,
+    )
+
+
+def _costs(found: _Found) -> None:
+    if found.prices is None:
+        console().print("no prices.yaml beside the policy file: costs are not estimated (--prices names another)")
+        return
+    prices, assumed = found.prices, found.known.assumptions
+    shown = table(
+        "a month",
+        "disks",
+        "stored",
+        "storage",
+        "copies",
+        "traffic",
+        "functions, store",
+        "in all",
+        "with half the interval",
+    )
+    for one in found.study.costs:
+        halved = "-" if one.halved is None else f"{_money(one.halved)} (every {duration(one.halved_every)})"
+        shown.add_row(
+            escape(one.protection),
+            str(one.disks),
+            f"{one.storage_gib:,.0f} GiB",
+            _money(one.storage),
+            _money(one.copy_storage),
+            _money(one.traffic),
+            _money(one.functions + one.store),
+            f"[bold]{_money(one.total)}[/bold]",
+            halved,
+        )
+    if found.study.costs:
+        console().print(shown)
+    disks = "" if found.real else f"; each protection has {assumed.disks} disk(s) of {assumed.size_gib} GiB"
+    console().print(
+        f"in all {_money(found.study.total)} {escape(prices.currency)} a month, timers included, at the prices of "
+        f"{prices.dated}. Assumed: {assumed.used_share:.0%} of a disk used, {assumed.changed_per_hour:.1%} of it changed "
+        f"an hour and {assumed.changed_per_day:.0%} a day{disks}",
+        soft_wrap=True,
+    )
+    guessed = sorted(name for name, price in prices.everywhere.items() if price.assumption)
+    if guessed:
+        console().print(f"prices that are assumptions: {', '.join(guessed)}", soft_wrap=True)
+
+
+def _money(amount: float) -> str:
+    return f"{amount:,.2f}"
 
 
 def _due(schedule: Schedule) -> str:
