@@ -4,7 +4,7 @@ A point is copied by the rules that stood when it was taken (`RestorePoint.copy_
 for the points of later slots: copying a whole history at once is an operator's decision, not a policy's side effect.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.domain.ids import DiskId, InstanceId, OperationId, PolicyVersion, SnapshotId
@@ -39,6 +39,12 @@ class CopyRequest:
     def id(self) -> OperationId:
         again = f"/again-{self.again}" if self.again else ""
         return OperationId(f"copy/{self.point}@{self.region}{again}")
+
+    @property
+    def first(self) -> OperationId:
+        """The first operation for this copy: every one that follows marks its snapshots as that one's, and so finds
+        what was made before."""
+        return replace(self, again=0).id
 
     @property
     def copy(self) -> str:
