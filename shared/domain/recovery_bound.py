@@ -6,6 +6,7 @@ makes it younger. The bound holds while nothing is paused and no more triggers a
 that fails after all breaks it, and is told with its reason.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -71,7 +72,9 @@ def recovery_bound(
     """
     # The slot before the year opens its first distance.
     slots = due_times(protection, after=since - timedelta(days=9), until=since + YEAR)
-    widest = longest(_certain(slots, protection, _tick(known).length))
+    certain = _certain(slots, protection, _tick(known).length)
+    before = bisect_right(certain, since) - 1
+    widest = longest(certain[max(0, before) :])
     if widest is None:
         return _none(protection, "its schedules are due once a year or never")
     wait = timedelta()

@@ -188,7 +188,7 @@ def _costs(found: _Found) -> None:
         "traffic",
         "functions, store",
         "in all",
-        "with half the interval",
+        "at half the interval",
     )
     for one in found.study.costs:
         halved = "-" if one.halved is None else f"{_money(one.halved)} (every {duration(one.halved_every)})"
@@ -206,10 +206,10 @@ def _costs(found: _Found) -> None:
     if found.study.costs:
         console().print(shown)
     disks = "" if found.real else f"; each protection has {assumed.disks} disk(s) of {assumed.size_gib} GiB"
+    changed = f"{assumed.changed_per_hour:.1%} of it changed an hour and {assumed.changed_per_day:.0%} a day"
     console().print(
         f"in all {_money(found.study.total)} {escape(prices.currency)} a month, timers included, at the prices of "
-        f"{prices.dated}. Assumed: {assumed.used_share:.0%} of a disk used, {assumed.changed_per_hour:.1%} of it changed "
-        f"an hour and {assumed.changed_per_day:.0%} a day{disks}",
+        f"{prices.dated}. Assumed: {assumed.used_share:.0%} of a disk used, {changed}{disks}",
         soft_wrap=True,
     )
     guessed = sorted(name for name, price in prices.everywhere.items() if price.assumption)
