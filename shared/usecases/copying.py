@@ -4,6 +4,7 @@ A point is copied by the rules that stood when it was taken (`RestorePoint.copy_
 for the points of later slots: copying a whole history at once is an operator's decision, not a policy's side effect.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -112,35 +113,33 @@ def open_copies(journal: Journal, policy: Policy, point: RestorePoint, now: date
     Call it when a point was written as complete, before the journal says that this was told: a crash in between calls
     it twice, which changes nothing. Answers those that are unfinished, for a caller who wants to wake them.
     """
-    if not point.complete or point.failed or point.copy_of:
-        return ()
     opened: list[OperationId] = []
-    for region in point.copy_to:
-        asked = _request(policy, point, region)
-        if asked is None:
-            continue
+    for asked in requests(policy, point):
         stands = journal.open(asked.operation(now=now, because=f"restore point {point.id} is complete"))
         if stands.state is OperationState.OPEN:
             opened.append(stands.id)
     return tuple(opened)
 
 
-def _request(policy: Policy, point: RestorePoint, region: str) -> CopyRequest | None:
-    wanted = rule(policy, point.protection, region, point.schedule)
-    if wanted is None:
-        return None
-    return CopyRequest(
-        point=point.id,
-        subject=point.subject,
-        slot=point.slot,
-        schedule=point.schedule,
-        taken=point.taken,
-        disks=point.disks,
-        protection=point.protection,
-        level=point.level,
-        policy=point.policy,
-        source=point.place or Place(policy.region),
-        region=region,
-        deadline=point.taken + wanted.within,
-        priority=wanted.priority,
-    )
+def requests(policy: Policy, point: RestorePoint) -> Iterator[CopyRequest]:
+    """What is to be asked for `point`: nothing as long as it is not complete, or when it is a copy itself."""
+    if not point.complete or point.failed or point.copy_of:
+        return
+    for region in point.copy_to:
+        wanted = rule(policy, point.protection, region, point.schedule)
+        if wanted is not None:
+            yield CopyRequest(
+                point=point.id,
+                subject=point.subject,
+                slot=point.slot,
+                schedule=point.schedule,
+                taken=point.taken,
+                disks=point.disks,
+                protection=point.protection,
+                level=point.level,
+                policy=point.policy,
+                source=point.place or Place(policy.region),
+                region=region,
+                deadline=point.taken + wanted.within,
+                priority=wanted.priority,
+            )
