@@ -54,6 +54,7 @@ class SnapshotCopies:
             target = self._target(region)
             source = self._source(snapshot_id)
             self._check_encryption(source, encrypted, kms_key)
+            target.snapshots.standing.check_key(kms_key, needed=source.encrypted)
             self._check_room(source, target)
             made = self.start(
                 source, target, name=name, description=description, retention_days=retention_days, tags=tags,

@@ -5,7 +5,7 @@ that it is there, and by the new image's id). Each copy brings copies of the ima
 snapshots, which stay for ever, also when the image is deleted.
 
 Source: ECS API CopyImage, CancelCopyImage, read 2026.
-Not modelled: encryption of the copy, images above 2 TiB, legal borders.
+Not modelled: copies within a region, images above 2 TiB, legal borders.
 """
 
 from collections import deque
@@ -37,6 +37,8 @@ class Copying:
     source_ecs: "Ecs"
     target: "Image"
     task: "Task"
+    encrypted: bool = False
+    kms_key: str = ""
 
 
 class ImageCopies:
@@ -60,11 +62,13 @@ class ImageCopies:
         name: str | None = None,
         description: str | None = None,
         resource_group: str = "",
+        encrypted: bool = False,
+        kms_key: str = "",
         tags: Mapping[str, str] | None = None,
         token: str | None = None,
         dry_run: bool = False,
     ) -> "Image":
-        """The new image, in the target region."""
+        """The new image, in the target region. What is encrypted stays so."""
         tags = dict(tags or {})
 
         def make() -> "Image":
@@ -73,14 +77,18 @@ class ImageCopies:
             target.images.check_name(name)
             check_description(description, ApiError("InvalidDescription.Malformed", "The description is not valid."))
             check_tags(tags)
+            self._check_encryption(image, target, encrypted=encrypted, kms_key=kms_key)
             self._check_room(image, target)
             if dry_run:
                 raise ApiError("DryRunOperation", "Request validation has been passed with DryRun flag set.")
             return target.images.copies.enqueue(
-                image, self._ecs, name=name, description=description, resource_group=resource_group, tags=tags
-            )
+                image, self._ecs, name=name, description=description, resource_group=resource_group,
+                encrypted=encrypted, kms_key=kms_key, tags=tags,
+            )  # fmt: skip
 
-        fingerprint = (image_id, region, name, description, resource_group, tuple(sorted(tags.items())))
+        fingerprint = (
+            image_id, region, name, description, resource_group, encrypted, kms_key, tuple(sorted(tags.items())),
+        )  # fmt: skip
         mismatch = ApiError("IdempotentParameterMismatch", f"The token {token} was used with other parameters.")
         copy: Image = self._ecs.tokens.once("CopyImage", token, fingerprint, make, mismatch=mismatch)
         return copy
@@ -105,9 +113,15 @@ class ImageCopies:
         is_own = self._ecs.images.shelf.get(image.id) is image
         if not is_own and region != self._ecs.region:
             raise ApiError("OperationDenied.SameRegionOnly", "A shared image is copied within its region only.", 403)
-        if is_own and region == self._ecs.region:  # allowed only to encrypt, which is not modelled
+        if is_own and region == self._ecs.region:  # allowed only to encrypt, which is not modelled here
             raise ApiError("IncorrectDestinationRegion", f"{region} is the source region.", 403)
         return self._ecs.realm.sibling(region).ecs
+
+    def _check_encryption(self, image: "Image", target: "Ecs", *, encrypted: bool, kms_key: str) -> None:
+        is_encrypted = any(snapshot.encrypted for snapshot in image.snapshots)
+        if kms_key and not (encrypted or is_encrypted):  # assumption: as CopySnapshot answers
+            raise ApiError("InvalidEncrypted.NotMatchKmsKeyId", "A key is given, but Encrypted is not true.", 403)
+        target.snapshots.standing.check_key(kms_key, needed=is_encrypted)
 
     def _check_room(self, image: "Image", target: "Ecs") -> None:
         target.images.check_room()
@@ -125,6 +139,8 @@ class ImageCopies:
         name: str | None,
         description: str | None,
         resource_group: str,
+        encrypted: bool,
+        kms_key: str,
         tags: Mapping[str, str],
     ) -> "Image":
         made = replace(
@@ -144,7 +160,9 @@ class ImageCopies:
         )
         self._ecs.images.admit(made)
         task = self._ecs.tasks.open("CopyImage", made.id, cancellable=True)
-        self._arriving[made.id] = Copying(source=image, source_ecs=source, target=made, task=task)
+        self._arriving[made.id] = Copying(
+            source=image, source_ecs=source, target=made, task=task, encrypted=encrypted, kms_key=kms_key
+        )
         self._waiting.append(made.id)
         source.images.copies._leaving[image.id] = source.images.copies._leaving.get(image.id, 0) + 1
         self._advance()
@@ -161,12 +179,17 @@ class ImageCopies:
         """A copy of the disk's snapshot. A base image has none to copy, but the copy has one like any other."""
         source = mapped.snapshot
         if source is not None:
-            return copying.source_ecs.snapshots.copies.start(source, self._ecs)
+            encrypted = copying.encrypted or source.encrypted
+            return copying.source_ecs.snapshots.copies.start(
+                source, self._ecs, encrypted=encrypted, kms_key=copying.kms_key
+            )
         if mapped.kind == "data":
             return None
         size = mapped.size_gib * GIB
         layer = copying.source.system_volume(mapped.size_gib).snapshot()
-        return self._ecs.snapshots.copies.invent(copying.source.id, layer, size // GIB, copying.source_ecs.region)
+        made = self._ecs.snapshots.copies.invent(copying.source.id, layer, size // GIB, copying.source_ecs.region)
+        made.encrypted, made.kms_key = copying.encrypted, copying.kms_key
+        return made
 
     def ended(self, image: "Image") -> None:
         """Available, failed or cancelled: the next one may start."""

@@ -2,7 +2,8 @@
 
 POST /_emulator/ecs/storage             {"has_balance": bool, "snapshot_service": bool, "archives": bool,
                                          "policies_per_disk": 1-10, "image_quota": n,
-                                         "missing_deletes_answer_404": bool}
+                                         "missing_deletes_answer_404": bool,
+                                         "kms_keys": {ID: "Enabled" | "Disabled" | "Unauthorized"} or null}
 POST /_emulator/ecs/disks/ID/failing    {"times": n}: so many of its next snapshots or copies fail at their end
 POST /_emulator/ecs/snapshots/ID/owner  {"is_shared": bool, "managed_by": text}: shared, or a cloud product's own
 """
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from emulator.ecs.model import Ecs
 
 
+KEY_STATES = frozenset({"Enabled", "Disabled", "Unauthorized"})
+
+
 def storage(ecs: "Ecs", _: str, body: dict[str, Any]) -> dict[str, Any]:
     snapshots, images = ecs.snapshots, ecs.images
     standing = snapshots.standing
@@ -22,6 +26,10 @@ def storage(ecs: "Ecs", _: str, body: dict[str, Any]) -> dict[str, Any]:
         match name, value:
             case "has_balance" | "snapshot_service" | "archives", bool():
                 setattr(standing, name, value)
+            case "kms_keys", None:
+                standing.kms_keys = None
+            case "kms_keys", dict() if set(value.values()) <= KEY_STATES:
+                standing.kms_keys = {str(key): state for key, state in value.items()}
             case "missing_deletes_answer_404", bool():
                 snapshots.missing_deletes_answer_404 = images.missing_deletes_answer_404 = value
             case "policies_per_disk", int() if not isinstance(value, bool) and 1 <= value <= UPGRADED:
@@ -36,6 +44,7 @@ def storage(ecs: "Ecs", _: str, body: dict[str, Any]) -> dict[str, Any]:
         "archives": standing.archives,
         "policies_per_disk": snapshots.policies.per_disk,
         "image_quota": images.quota,
+        "kms_keys": standing.kms_keys,
         "missing_deletes_answer_404": snapshots.missing_deletes_answer_404,
     }
 

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from shared.domain.errors import (
+    BadInput,
     Conflict,
     CredentialsRejected,
     DrError,
@@ -24,8 +25,31 @@ from shared.domain.errors import Retryable as Retryable
 
 Make = Callable[[str], DrError]
 
+
+def _wrong_key(text: str) -> DrError:
+    return BadInput(
+        f"{text}. Name an enabled key of the target region as kms_key of the copy rule, and let ECS use it; what is "
+        "encrypted stays encrypted"
+    )
+
+
+def _wrong_region(text: str) -> DrError:
+    return BadInput(
+        f"{text}. Name another region in the copy rule: one that the account has enabled, that takes copies, and that "
+        "is not the policy's own"
+    )
+
+
 CODES: Final[tuple[tuple[str, Make, str], ...]] = (
     # pattern, error, source
+    ("InvalidParameter.KMSKeyId.*", _wrong_key, "CreateSnapshot; assumption: CopySnapshot and CopyImage too"),
+    ("InvalidEncrypted.*", _wrong_key, "CopySnapshot: NotMatchKmsKeyId, NotSupportDecrypt"),
+    ("InvalidRegionId.*", _wrong_region, "CopySnapshot: NotExists; DescribeRegions lists those that are enabled"),
+    ("DestinationRegion.NotFound", _wrong_region, "CopyImage"),
+    ("IncorrectDestinationRegion", _wrong_region, "CopyImage"),
+    ("RegionNotSupportCopy", _wrong_region, "CopyImage"),
+    ("OperationDenied.NonCompliantDestinationRegion", _wrong_region, "CopySnapshot, CopyImage: a legal border"),
+    ("InvalidOperation.NotSupportCopyInSameRegion", _wrong_region, "CopySnapshot"),
     (
         "*Throttling*",
         Retryable,
@@ -75,6 +99,8 @@ CODES: Final[tuple[tuple[str, Make, str], ...]] = (
     ("OperationConflict", Retryable, "409: another change is under way; nothing was done"),
     ("Operation.Conflict", Retryable, "DeleteSnapshot: retry later"),
     ("InvalidOperation.Conflict", Retryable, "CopySnapshot, CopyImage, 409: retry later"),
+    ("InvalidOperation.Unfinished*", Retryable, "CopySnapshot: one unfinished copy per disk and target region"),
+    ("OperationDenied.ImageCop*", Retryable, "CopyImage, DeleteImage: a copy of this image is under way"),
     ("InvalidOperation.RelatedSnapshotNotFinished", Retryable, "DeleteSnapshot: a copy of it still runs"),
     ("IncorrectDiskStatus.CreatingSnapshot", Retryable, "CreateSnapshot, DeleteSnapshot: wait and retry"),
     ("DISK_HAS_CREATING_SNAPSHOT", Retryable, "CreateSnapshot: the same"),

@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 from emulator.cloud import Cloud
 from emulator.faults.blow import Blow, Silence
 from emulator.faults.fault import Asked
+from emulator.realm import Realm
 from emulator.wire.call import ApiError
 from shared.adapters.cloud_errors import translate
 
@@ -20,30 +21,42 @@ OURSELVES: Final = "in-process"
 """Whom a fault's `caller` can name: there is no access key."""
 
 
-def asked(cloud: Cloud, service: str, action: str, *, question: object = None) -> Asked:
+def asked(cloud: Cloud, service: str, action: str, *, question: object = None, realm: Realm | None = None) -> Asked:
+    """`realm`: where it is asked; None: at home."""
+    where = cloud.home if realm is None else realm
     return Asked(
         service=service,
         action=action,
         access_key=OURSELVES,
-        account=cloud.account,
-        region=cloud.region,
-        question=(service, action, repr(question)),
+        account=where.account,
+        region=where.region,
+        question=(service, action, repr(question), where.account, where.region),
     )
 
 
 @contextmanager
-def called(cloud: Cloud, service: str, action: str, *, changes: bool, about: str = "") -> Iterator[Blow | None]:
+def called(
+    cloud: Cloud, service: str, action: str, *, changes: bool, about: str = "", realm: Realm | None = None
+) -> Iterator[Blow | None]:
     what = f"{service} {action}{about and ' of '}{about}"
-    with in_our_words(what, changes=changes), cloud.faults.gate(asked(cloud, service, action)) as blow:
+    with in_our_words(what, changes=changes), cloud.faults.gate(asked(cloud, service, action, realm=realm)) as blow:
         yield blow
 
 
-def read(cloud: Cloud, service: str, action: str, question: object, answer: Callable[[], T]) -> T:
+def read(
+    cloud: Cloud,
+    service: str,
+    action: str,
+    question: object,
+    answer: Callable[[], T],
+    *,
+    realm: Realm | None = None,
+) -> T:
     """A read's answer; an older one, when a fault says so. `question` has a repr that tells it from other questions."""
     with in_our_words(f"{service} {action}", changes=False):
         if not cloud.faults.on_calls:
             return answer()
-        what = asked(cloud, service, action, question=question)
+        what = asked(cloud, service, action, question=question, realm=realm)
         with cloud.faults.gate(what) as blow:
             found: T = cloud.faults.read(blow, what, answer)
             return found

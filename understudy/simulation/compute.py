@@ -23,7 +23,6 @@ from emulator.ecs.model import Ecs
 from emulator.ecs.shelf import Resource
 from emulator.ecs.tagging import Tagging
 from emulator.realm import Realm
-from emulator.wire.call import ApiError
 from shared.domain.errors import BadInput, NotFound
 from shared.domain.ids import DiskId, ImageId, InstanceId, SnapshotGroupId, SnapshotId
 from shared.domain.inventory import (
@@ -81,14 +80,14 @@ class InProcess:
         return self._cloud.ecs if self._realm is None else self._realm.ecs
 
     def _changing(self, action: str) -> AbstractContextManager[object]:
-        return called(self._cloud, "ecs", action, changes=True)
+        return called(self._cloud, "ecs", action, changes=True, realm=self._realm)
 
     def _listed(self, action: str, question: object, found: Callable[[], Iterator[V]]) -> Iterator[V]:
         """One page here, however many there are on the wire."""
         if not self._cloud.faults.on_calls:
             yield from found()
             return
-        yield from read(self._cloud, "ecs", action, question, lambda: tuple(found()))
+        yield from read(self._cloud, "ecs", action, question, lambda: tuple(found()), realm=self._realm)
 
 
 class InProcessInventory(InProcess):
@@ -253,9 +252,10 @@ class InProcessImages(InProcess):
         self, image: ImageId, *, to: str, name: str, tags: Mapping[str, str], token: str, kms_key: str = ""
     ) -> ImageId:
         with self._changing("CopyImage"):
-            if kms_key:  # assumption: as over the wire, where encryption of an image's copy is not modelled
-                raise ApiError("UnsupportedParameter", "KMSKeyId is not modelled", 400)
-            made = self._ecs.images.copies.copy(image, region=to, name=name, description=name, tags=tags, token=token)
+            made = self._ecs.images.copies.copy(
+                image, region=to, name=name, description=name, encrypted=bool(kms_key), kms_key=kms_key, tags=tags,
+                token=token,
+            )  # fmt: skip
             return ImageId(made.id)
 
     def delete(self, image: ImageId) -> None:

@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from emulator.ecs.model import Ecs
 
 
+KMS_CODES = (
+    "InvalidParameter.KMSKeyId.NotFound", "InvalidParameter.KMSKeyId.CMKNotEnabled",
+    "InvalidParameter.KMSKeyId.KMSUnauthorized",
+)  # fmt: skip
+
+
 def operations(ecs: "Ecs") -> dict[str, Operation]:
     api = CopiesApi(ecs)
     return {
@@ -34,13 +40,14 @@ class CopiesApi:
         "InvalidSnapshotCategory.NotSupportCopy", "InvalidEncrypted.NotMatchKmsKeyId",
         "InvalidEncrypted.NotSupportDecrypt", "InvalidSnapshotName.Malformed", "InvalidDescription.Malformed",
         "InvalidRetentionDays.Malformed", "InvalidRegionId.NotExists", "InvalidOperation.UnfinishedCrossRegionCopy",
-        "InvalidOperation.UnfinishedEncryptedSnapshotCopy", "QuotaExceed.SnapshotQuota", *ACCOUNT_CODES, *TAG_CODES,
-        *TOKEN_CODES,
+        "InvalidOperation.UnfinishedEncryptedSnapshotCopy", "QuotaExceed.SnapshotQuota", *KMS_CODES,
+        *ACCOUNT_CODES, *TAG_CODES, *TOKEN_CODES,
     )  # fmt: skip
     def copy_snapshot(self, call: Call) -> dict[str, Any]:
         """Begins a copy in another region; called in the source region, answered with the id there.
 
-        Not modelled: white lists, legal borders, InvalidOperation.Conflict, whether a KMS key exists.
+        Not modelled: white lists, legal borders, InvalidOperation.Conflict; whether a KMS key exists, unless the region
+        was told its keys.
         """
         p = call.params
         made = self._ecs.snapshots.copies.copy(
@@ -58,18 +65,19 @@ class CopiesApi:
 
     @reads(
         "ImageId", "DestinationRegionId", "DestinationImageName", "DestinationDescription", "ResourceGroupId",
-        "ClientToken", "DryRun", *paging.TAGS,
+        "Encrypted", "KMSKeyId", "ClientToken", "DryRun", *paging.TAGS,
     )  # fmt: skip
     @raises(
         "InvalidImageId.NotFound", "IncorrectImageStatus", "InvalidImageName.Duplicated", "InvalidImageName.Malformed",
         "InvalidDescription.Malformed", "DestinationRegion.NotFound", "OperationDenied.ImageCopyConflict",
         "OperationDenied.ImageCopying", "OperationDenied.SameRegionOnly", "IncorrectDestinationRegion",
-        "SizeExceed.Image", "QuotaExceed.Image", "QuotaExceed.Snapshot", "DryRunOperation", *TAG_CODES, *TOKEN_CODES,
+        "SizeExceed.Image", "QuotaExceed.Image", "QuotaExceed.Snapshot", "DryRunOperation",
+        "InvalidEncrypted.NotMatchKmsKeyId", *KMS_CODES, *TAG_CODES, *TOKEN_CODES,
     )  # fmt: skip
     def copy_image(self, call: Call) -> dict[str, Any]:
         """Queues a copy of an image in another region; called in the source region, answered with the id there.
 
-        Not modelled: encryption of the copy, legal borders, InvalidOperation.Conflict.
+        Not modelled: copies within the region, legal borders, InvalidOperation.Conflict.
         """
         p = call.params
         made = self._ecs.images.copies.copy(
@@ -78,6 +86,8 @@ class CopiesApi:
             name=p.get("DestinationImageName") or None,
             description=p.get("DestinationDescription") or None,
             resource_group=p.get("ResourceGroupId", ""),
+            encrypted=params.boolean(p, "Encrypted", False),
+            kms_key=p.get("KMSKeyId", ""),
             tags=paging.tags(call),
             token=p.get("ClientToken"),
             dry_run=params.boolean(p, "DryRun", False),
