@@ -16,20 +16,18 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain import provenance
-from shared.domain.decision import Decision
 from shared.domain.errors import (
     Conflict,
     CredentialsRejected,
-    DrError,
     Forbidden,
     NotFound,
     OutcomeUnknown,
     Permanent,
     Retryable,
 )
-from shared.domain.ids import DiskId, OperationId, PolicyVersion, SnapshotId
+from shared.domain.ids import DiskId, SnapshotId
 from shared.domain.inventory import SnapshotState
-from shared.domain.operation import OperationKind, OperationState, Step, StepState
+from shared.domain.operation import OperationKind, Step, StepState
 from shared.domain.policy import CopyRule
 from shared.observability import log
 from shared.ports.clock import Clock
@@ -39,14 +37,14 @@ from shared.ports.store import Store
 from shared.state import codec
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
-from shared.state.journal import Journal
-from shared.state.lines import Lines, Place
+from shared.state.lines import Place
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.usecases import copy_steps as steps
 from shared.usecases import copying
 from shared.usecases.copy_steps import COMPLETE, COPY, DISK, FAILED, KEY, SNAPSHOT, TROUBLE
 from shared.usecases.copying import CopyRequest
+from shared.usecases.in_line import InLine
 from shared.usecases.locking import lock_point
 from shared.usecases.operations import (
     ClaimLost,
@@ -59,14 +57,13 @@ from shared.usecases.operations import (
     done,
 )
 from shared.usecases.schedule_backups import SCOPE
+from shared.usecases.tell_once import UNHEARD, TellOnce
 
 COPIES_AT_ONCE: Final = 5
 """Snapshots on their way into one region of one account. Our own bound: the cloud documents none for snapshots, and
 `understudy check` reckons with the same number."""
 FIRST_LOOK: Final = timedelta(seconds=30)
 LONGEST_PAUSE: Final = timedelta(minutes=10)
-LONGEST_WAIT: Final = timedelta(hours=1)
-"""Between two questions for a turn. Whoever leaves the line wakes the next, so this is for a waker that died."""
 MOST_ATTEMPTS: Final = 8
 AGAIN_AFTER: Final = timedelta(minutes=5)
 """The first pause after a refusal or a failure; each further one is twice as long, about ten hours in all."""
@@ -77,9 +74,9 @@ RUNBOOK: Final = "copy-does-not-complete"
 
 UNDER: Final = "under"
 """Key in `Operation.result`: the policy version by whose rule it was last tried."""
-_LATE: Final = "late"
-_BLOCKED: Final = "blocked"
-_SINCE: Final = "unheard_since"
+LATE: Final = "copy.late"
+BLOCKED: Final = "copy.blocked"
+"""Decisions. Each is told once, so the operation's result has it under the same name."""
 
 
 class CopyPoint:
@@ -101,25 +98,22 @@ class CopyPoint:
         self._clouds = clouds
         self._store = store
         self._policies = policies
-        self._functions = functions
-        self._function = function
         self._clock = clock
         self._run = run
         self._points = Points(store)
-        self._decisions = Decisions(store)
-        self._journal = Journal(store, clock)
-        self._lines = Lines(store, ended=self._has_ended)
+        self._told = TellOnce(Decisions(store), clock, run)
+        self._line = InLine(store=store, functions=functions, function=function, clock=clock)
 
     def advance(self, work: Work) -> Outcome:
         request = CopyRequest.of(work.operation)
         place = steps.place(work.operation, request)
         try:
             outcome = self._go_on(work, request, place)
-            work.note(_SINCE, None)
+            work.note(UNHEARD, None)
         except (CredentialsRejected, ClaimLost):
             raise
         except (Retryable, OutcomeUnknown) as trouble:
-            outcome = self._unheard(work, trouble)
+            outcome = self._told.unheard(work, trouble)
         except Forbidden as refusal:
             because = f"{refusal}. Give the backup role this permission in {request.region} too"
             self._tell_blocked(work, request, because)
@@ -132,17 +126,8 @@ class CopyPoint:
         if isinstance(outcome, Refused):
             self._points.put(steps.leftovers(request, work.operation.steps))
             self._points.copied(request.original(), request.region, because=outcome.because)
-        self._lines.leave(place)
-        self._wake(self._lines.next(place.line, now=self._clock.now()))
+        self._line.leave(place)
         return outcome
-
-    def _unheard(self, work: Work, trouble: Retryable | OutcomeUnknown) -> Resume:
-        """A region that is out may stay out: ask less and less often."""
-        now = self._clock.now()
-        since = codec.instant(work.operation.result.get(_SINCE, codec.moment(now)))
-        work.note(_SINCE, codec.moment(since))
-        patience = trouble.retry_after if isinstance(trouble, Retryable) else None
-        return Resume(after=patience or min(max((now - since) / 2, FIRST_LOOK), LONGEST_PAUSE), because=str(trouble))
 
     def _go_on(self, work: Work, request: CopyRequest, place: Place) -> Outcome:
         now = self._clock.now()
@@ -150,7 +135,7 @@ class CopyPoint:
         version = standing.policy or request.policy
         rule = copying.rule(self._policies.at(version), request.protection, request.region, request.schedule)
         if request.region == request.source.region or not request.disks:
-            return Refused(because=f"nothing of {request.point} is to be copied from {request.region}")
+            return Refused(because=f"{request.point} has nothing to be copied, or stands in {request.region} itself")
         if rule is None and not work.operation.steps:
             return Refused(because=f"policy {version} asks for no copy in {request.region} any more")
         work.note(UNDER, str(version))
@@ -162,7 +147,7 @@ class CopyPoint:
             pause = standing.paused(SCOPE)
             if pause is not None:
                 return Resume(after=LONGEST_PAUSE, because=f"paused since {codec.second(pause.since)}: {pause.because}")
-            waiting = self._turn(place, now)
+            waiting = self._line.wait(place, at_most=COPIES_AT_ONCE)
             if waiting is not None:
                 return waiting
             if not work.operation.steps:
@@ -172,31 +157,6 @@ class CopyPoint:
             if refused is not None:
                 return refused
         return self._look(work, request, place, target, rule)
-
-    # -- its turn --------------------------------------------------------------------------------------------------
-
-    def _turn(self, place: Place, now: datetime) -> Resume | None:
-        """None: it may run. One that has begun holds its turn until it steps back or ends."""
-        turn = self._lines.take_turn(place, at_most=COPIES_AT_ONCE, now=now)
-        if turn.mine:
-            return None
-        for other in turn.next:
-            self._wake(other)
-        after = FIRST_LOOK * 2 if turn.next else min(LONGEST_WAIT, LONGEST_PAUSE * (turn.before + 1))
-        because = f"{turn.before} wait before it, {turn.running} snapshots are on their way to {place.line}"
-        return Resume(after=after, because=f"waits for its turn: {because}")
-
-    def _has_ended(self, operation: OperationId) -> bool:
-        found = self._journal.find(operation)
-        return found is not None and found.state is not OperationState.OPEN
-
-    def _wake(self, operation: OperationId | None) -> None:
-        if operation is None:
-            return
-        try:
-            self._functions.invoke_async(self._function, json.dumps({"operation": operation}).encode())
-        except DrError as error:
-            log.event("invocation.failed", subject=operation, because=[str(error)])  # the timer finds it
 
     # -- copy ------------------------------------------------------------------------------------------------------
 
@@ -298,8 +258,7 @@ class CopyPoint:
         running = steps.under_way(work.operation)
         if put_off and not running and not complete:
             # Nothing of it is on its way: its place is for those who can use it.
-            self._lines.step_back(place, until=min(put_off))
-            self._wake(self._lines.next(place.line, now=now))
+            self._line.step_back(place, until=min(put_off))
         because = f"{len(complete)} of {len(request.disks)} copies are complete in {request.region}"
         troubles = sorted({step.data.get(TROUBLE, "") for step in work.steps(StepState.INTENDED)} - {""})
         looks = [(now - max(step.at for step in running)) / 2] if running else []
@@ -316,7 +275,7 @@ class CopyPoint:
         locked = "no"
         if rule.lock is not None:
             told = lock_point(work, target, self._points, point, rule.lock, self._clock)
-            self._tell(told)
+            self._told.keep(told)
             locked = told.inputs["until"] if told.acted else "refused"
         self._points.copied(request.original(), request.region, because=f"copied as {point.id}")
         late = max(0, int((now - request.deadline).total_seconds()))
@@ -334,37 +293,14 @@ class CopyPoint:
     # -- what is told ----------------------------------------------------------------------------------------------
 
     def _tell_late(self, work: Work, request: CopyRequest, because: str) -> None:
-        """Once. The copy goes on, and its source is kept until it is there."""
-        now = self._clock.now()
-        if now <= request.deadline or _LATE in work.operation.result:
+        """The copy goes on, and its source is kept until it is there."""
+        if self._clock.now() <= request.deadline:
             return
         missed = f"the copy of {request.point} was to be in {request.region} by {codec.second(request.deadline)}"
-        self._tell(self._decision(work, request, "copy.late", (missed, because)))
-        work.note(_LATE, codec.moment(now))
+        self._told.tell(work, LATE, (missed, because), steps.inputs(request))
 
     def _tell_blocked(self, work: Work, request: CopyRequest, because: str) -> None:
-        """Once for each reason. An answer's text may hold the number of its request, so its beginning is compared."""
-        kind = because[:80]
-        if work.operation.result.get(_BLOCKED) == kind:
-            return
-        self._tell(self._decision(work, request, "copy.blocked", (because,)))
-        work.note(_BLOCKED, kind)
-
-    def _decision(self, work: Work, request: CopyRequest, event: str, because: tuple[str, ...]) -> Decision:
-        return Decision(
-            event=event,
-            at=self._clock.now(),
-            subject=request.subject,
-            because=because,
-            inputs={"operation": work.operation.id, "point": request.point, "region": request.region},
-            policy=PolicyVersion(int(work.operation.result.get(UNDER, work.operation.policy))),
-            acted=False,
-            run=self._run,
-        )
-
-    def _tell(self, decision: Decision) -> None:
-        log.decision(decision)
-        self._decisions.record(decision.subject, decision)
+        self._told.tell(work, BLOCKED, (because,), steps.inputs(request))
 
 
 def _escalated(work: Work, because: str) -> Escalated:

@@ -123,6 +123,11 @@ def _elsewhere(request: CopyRequest) -> RestorePoint:
     )
 
 
+def inputs(request: CopyRequest) -> dict[str, str]:
+    """Of a decision about it."""
+    return {"point": request.point, "region": request.region, "deadline": codec.second(request.deadline)}
+
+
 def evidence(step: Step) -> str:
     stands = step.data.get(COPY) or step.data.get(TROUBLE) or step.state.value
     return f"{step.name}, attempt {step.attempt}: {stands}"
