@@ -1,16 +1,18 @@
 """What may never happen, checked on the finished plan and against the cloud's own words, not against our records.
 
 Retention already spares the last usable and the last complete point; this looks again, with other eyes. Two kinds of
-answer: a single point is *spared* (the rest of the run goes on), or the whole run is *refused* (nothing at all is
-deleted, and a human looks).
+answer: a single point is *spared* (the rest of the run goes on), or the run is *refused* (nothing more is deleted, and
+a human looks). A fleet is judged some instances at a time (`guard`); the caps count over the whole run
+(`over_the_caps`).
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from shared.domain.ids import DiskId, SnapshotId
 from shared.domain.policy import PruneLimits
-from shared.domain.retention import PrunePlan, RestorePoint
+from shared.domain.retention import RestorePoint
 
 PERCENT_CAP_FROM = 20
 """The cap in percent applies to runs over at least this many restore points. Below, one point is more than 5 percent,
@@ -63,34 +65,43 @@ class Refused:
         return tuple(str(one) for one in self.refusals)
 
 
-def guard(plan: PrunePlan, *, limits: PruneLimits, evidence: Evidence) -> Allowed | Refused:
-    """Judge a plan before anything is deleted. Caps count restore points over the whole run (`retention.merge`)."""
+def held_back(point: RestorePoint, now: datetime) -> Spared | None:
+    """What our own records say, without a look at the cloud: it may go one day, but not yet."""
+    if point.pinned:
+        return Spared(point=point, rule="never pinned", because="the point is pinned; unpin it first")
+    if point.uncopied:
+        because = f"its copy in {', '.join(point.uncopied)} is not complete yet"
+        return Spared(point=point, rule="never uncopied", because=because)
+    if point.locked_until is not None and point.locked_until > now:
+        because = f"it is locked until {point.locked_until:%Y-%m-%dT%H:%MZ}"
+        return Spared(point=point, rule="never locked", because=because)
+    return None
+
+
+def guard(expire: Sequence[RestorePoint], *, evidence: Evidence, now: datetime) -> Allowed | Refused:
+    """Judge what would go of some instances, all of whose points are in `expire` or were spared, before any goes."""
     if not evidence.inventory_complete:
         return Refused(
             refusals=(
                 Refusal(
                     rule="complete inventory",
                     because=f"the inventory could not be read to its end ({evidence.gap or 'no reason given'}), so "
-                    f"nobody can say which of {len(plan.expire)} restore points is a last one",
-                    remedy="Nothing was deleted; the next run tries again. If it repeats, check the role's permissions "
-                    "(ecs:DescribeSnapshots, ecs:DescribeDisks) and throttling",
+                    f"nobody can say which of {len(expire)} restore points is a last one",
+                    remedy="Nothing of them was deleted; the next run tries again. If it repeats, check the role's "
+                    "permissions (ecs:DescribeSnapshots) and throttling",
                 ),
             )
         )
-    spared = [one for point in plan.expire if (one := _untouchable(point, evidence)) is not None]
+    spared = [one for point in expire if (one := _untouchable(point, evidence, now)) is not None]
     held = {one.point.key for one in spared}
-    spared += _last_ones([point for point in plan.expire if point.key not in held], evidence)
+    spared += _last_ones([point for point in expire if point.key not in held], evidence)
     held = {one.point.key for one in spared}
-    expire = tuple(point for point in plan.expire if point.key not in held)
-    refusals = _over_the_caps(len(expire), len(plan.keep) + len(plan.expire), limits)
-    if refusals:
-        return Refused(refusals=refusals)
-    return Allowed(expire=expire, spared=tuple(spared))
+    return Allowed(expire=tuple(point for point in expire if point.key not in held), spared=tuple(spared))
 
 
-def _untouchable(point: RestorePoint, evidence: Evidence) -> Spared | None:
-    if point.pinned:
-        return Spared(point=point, rule="never pinned", because="the point is pinned; unpin it first")
+def _untouchable(point: RestorePoint, evidence: Evidence, now: datetime) -> Spared | None:
+    if (back := held_back(point, now)) is not None:
+        return back
     if point.missing_since is not None and point.disks and all(one in evidence.shown for _, one in point.disks):
         because = f"it was missing since {point.missing_since:%Y-%m-%dT%H:%MZ} and is shown again"
         return Spared(point=point, rule="never found again", because=because)
@@ -146,23 +157,26 @@ def _last_ones(candidates: list[RestorePoint], evidence: Evidence) -> list[Spare
     return spared
 
 
-def _over_the_caps(deletions: int, points: int, limits: PruneLimits) -> tuple[Refusal, ...]:
+def over_the_caps(items: int, points: int, limits: PruneLimits, *, permit: str = "") -> tuple[Refusal, ...]:
+    """`items` would go over the whole run, of `points` it looked at. `permit`: what lets this very plan through."""
     refusals = []
-    if deletions > limits.max_items:
+    once = f", or let this very plan through once: `understudy prune --apply --allow {permit}`" if permit else ""
+    if items > limits.max_items:
         refusals.append(
             Refusal(
                 rule="cap per run",
-                because=f"{deletions} restore points would go, more than max_items {limits.max_items}",
-                remedy="Look at `understudy prune`; if it is right, raise prune.max_items and apply the policy",
+                because=f"{items} restore points would go, more than max_items {limits.max_items}",
+                remedy=f"Look at `understudy prune`; if it is right, raise prune.max_items and apply the policy{once}",
             )
         )
-    if points >= PERCENT_CAP_FROM and deletions * 100 > limits.max_percent * points:
+    if points >= PERCENT_CAP_FROM and items * 100 > limits.max_percent * points:
         refusals.append(
             Refusal(
                 rule="percent cap per run",
-                because=f"{deletions} of {points} restore points would go, {deletions * 100 / points:.0f} percent, "
+                because=f"{items} of {points} restore points would go, {items * 100 / points:.0f} percent, "
                 f"more than max_percent {limits.max_percent}",
-                remedy="Look at `understudy prune`; if it is right, raise prune.max_percent and apply the policy",
+                remedy="Look at `understudy prune`; if it is right, raise prune.max_percent and apply the policy"
+                f"{once}",
             )
         )
     return tuple(refusals)

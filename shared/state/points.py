@@ -4,6 +4,9 @@ Keys follow from the slot, so that writing a point again hits the same row: harm
 a point is a row of its own behind the instance's points, because the executor that writes a point again must not clear
 it, and because taking it back must leave the point as it was: that it is pinned, that the cloud does not show it, that
 it stands in another region too, and until when the cloud lets nobody delete it.
+
+Pins are listed a second time under a key of their own, so that a running prune learns by one read whether anything was
+pinned meanwhile.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +26,8 @@ LOCKED: Final = "locked/"
 MISSING: Final = "missing/"
 PIN: Final = "pin/"
 """All sort behind every point's key, which begins with a digit."""
+PINS: Final = "~pins"
+"""Stands where other rows have their instance, and sorts behind all of those."""
 
 
 class Points:
@@ -40,20 +45,26 @@ class Points:
 
     def all(self) -> Iterator[RestorePoint]:
         """Every point there is, by instance, the newest slot first within each. Holds one instance's rows at a time."""
-        for _, rows in groupby(self._store.scan(TABLE, ()), key=lambda row: row.key[0]):
-            yield from _points(reversed(list(rows)))
+        for subject, rows in groupby(self._store.scan(TABLE, ()), key=lambda row: row.key[0]):
+            if subject != PINS:
+                yield from _points(reversed(list(rows)))
 
     def pin(self, point: RestorePoint, pin: Pin) -> None:
-        """A pinned point is never pruned. A running prune sees it before its next point."""
+        """A pinned point is never pruned. A running prune sees it before its next call.
+
+        Listed first: a crash in between leaves one that prune spares and that looks unpinned, never the reverse."""
+        self._store.put(TABLE, Row(key=_listed(point)), condition=Anything())
         row = Row(key=(point.subject, PIN + point.id), columns={"body": codec.dump(pin)})
         self._store.put(TABLE, row, condition=Anything())
 
     def unpin(self, point: RestorePoint) -> None:
         self._store.delete(TABLE, (point.subject, PIN + point.id), condition=Anything())
+        self._store.delete(TABLE, _listed(point), condition=Anything())
 
-    def pinned(self, point: RestorePoint) -> bool:
-        """As it is now: one read."""
-        return self._store.get(TABLE, (point.subject, PIN + point.id)) is not None
+    def pins(self) -> frozenset[tuple[InstanceId, str]]:
+        """Keys of all points that are pinned now: one read."""
+        split = (row.key[1].partition("/") for row in self._store.scan(TABLE, (PINS,)))
+        return frozenset((InstanceId(subject), point) for subject, _, point in split)
 
     def copied(self, point: RestorePoint, region: str, *, because: str) -> None:
         """It waits for its copy in `region` no longer: there is a complete one, or nobody wants it any more."""
@@ -84,15 +95,11 @@ class Points:
         """It is shown again, so it is what it was."""
         self._store.delete(TABLE, (point.subject, MISSING + point.id), condition=Anything())
 
-    def forget(self, point: RestorePoint) -> None:
-        """After its snapshots were read back as gone, never before: a point without a row would be an orphan."""
-        self._store.delete(TABLE, _key(point), condition=Anything())
-        if point.missing_since is not None:
-            self.found(point)
-        if point.locked_until is not None:
-            self._store.delete(TABLE, (point.subject, LOCKED + point.id), condition=Anything())
-        for region in point.copy_to:
-            self._store.delete(TABLE, (point.subject, f"{COPIED}{point.id}/{region}"), condition=Anything())
+    def forget(self, points: Iterable[RestorePoint]) -> None:
+        """After their snapshots were read back as gone, never before: a point without a row would be an orphan."""
+        keys = [key for point in points for key in _rows(point)]
+        if keys:
+            self._store.delete_many(TABLE, keys)
 
 
 def writes(points: Iterable[RestorePoint]) -> list[Write]:
@@ -138,6 +145,21 @@ def _missed(point: RestorePoint, said: Row) -> RestorePoint:
     if said.columns["lost"] is not True:
         return replace(point, missing_since=since)
     return replace(point, missing_since=since, usable=False, complete=False, failed=True)
+
+
+def _rows(point: RestorePoint) -> Iterator[Key]:
+    """Its own last: while that stands, the next prune finds the point and clears away what is left of it."""
+    if point.missing_since is not None:
+        yield (point.subject, MISSING + point.id)
+    if point.locked_until is not None:
+        yield (point.subject, LOCKED + point.id)
+    for region in point.copy_to:
+        yield (point.subject, f"{COPIED}{point.id}/{region}")
+    yield _key(point)
+
+
+def _listed(point: RestorePoint) -> Key:
+    return (PINS, f"{point.subject}/{point.id}")
 
 
 def _key(point: RestorePoint) -> Key:

@@ -1,75 +1,76 @@
-"""Plan -> look -> guard -> certificate begun -> delete -> read back -> certificate ended.
+"""Survey -> caps -> for each batch: look, guard, certificate begun, delete, read back, certificate ended, forget.
 
 The plan is made from our own records; before anything goes, the cloud itself is asked about every snapshot that would
 go and about those that must remain. A run that repeats what a crashed one began deletes the same things: deletion is
 idempotent and an expired point stays expired. Two runs at once are another matter: with different plans, each would
 count the other's victims among what stays. So the deployment lets one run at a time (reserved concurrency of 1), and a
-run that froze and thaws beside another one deletes nothing more: it acts only for a short while after it looked, on a
-clock that counts frozen time, and asks before each point whether what it acts on still stands.
+run that froze and thaws beside another one deletes nothing more (see `prune_deletions`).
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.domain import provenance
 from shared.domain.decision import Decision
-from shared.domain.errors import DrError, Forbidden, OutcomeUnknown, Permanent, Retryable
-from shared.domain.guardrails import Allowed, Evidence, Refused, guard
-from shared.domain.ids import DiskId, InstanceId, PolicyVersion, SnapshotId
-from shared.domain.inventory import Snapshot, SnapshotState
-from shared.domain.operation import OperationKind
-from shared.domain.place import Place
+from shared.domain.errors import BadInput
+from shared.domain.guardrails import PERCENT_CAP_FROM, over_the_caps
+from shared.domain.ids import PolicyVersion
 from shared.domain.policy import Policy
-from shared.domain.retention import PrunePlan, RestorePoint, describe, merge, plan_prune
+from shared.domain.pruning import Permit, Rules
 from shared.observability import log
 from shared.ports.clock import Clock
-from shared.ports.compute import Clouds, Snapshots
+from shared.ports.compute import Clouds
 from shared.state import codec
-from shared.state.certificates import BECAUSE, FINDINGS, Certificate, Certificates, CertificateState, Deletion, fitting
+from shared.state.certificates import Certificate, Certificates, CertificateState, Fate, Terms, opening
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
+from shared.state.images import Images
 from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
+from shared.usecases.prune_batch import Batches, Progress
+from shared.usecases.prune_drift import Comparison, Drift
+from shared.usecases.prune_examine import GOES, SPARED, Examination, consider
+from shared.usecases.prune_record import rule_line
+from shared.usecases.prune_survey import Survey
 
 SCOPE: Final = "prune"
-ACT_WITHIN: Final = timedelta(minutes=4)
-"""From looking to the last deletion. The function's time-out is 300 s or more."""
-CALL_TIMEOUT: Final = timedelta(seconds=30)
-WITNESSES: Final = 2
-"""So many of the newest kept points of each disk are asked for in the cloud before one of its points goes."""
-LOST_AFTER: Final = timedelta(hours=20)
-"""A point counts as lost when two comparisons at least so far apart both missed it, and none between showed it: one
-listing that was short proves nothing. Under a day, so that the next day's comparison settles it."""
-
-GONE: Final = "gone"
-INTENDED: Final = "intended"
-STILL_THERE: Final = "still there"
-SPARED: Final = "spared"
+RUN_WITHIN: Final = timedelta(minutes=8)
+"""No batch is begun later. The function's time-out is 600 s; what is left is the next run's."""
+PERMIT_HOLDS: Final = timedelta(hours=24)
+LISTED: Final = 1_000
+"""Ids that an answer names at most; counts and certificates are complete."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pruned:
-    """`because` is empty when the run did what there was to do."""
+    """`refused` and `stopped` are empty when the run did what there was to do."""
 
-    deleted: tuple[str, ...] = ()  # ids of restore points that are read back as gone
+    deleted: tuple[str, ...] = ()  # ids of restore points that are read back as gone, the first of them
+    gone: int = 0
     remaining: int = 0  # points that stay
     spared: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     stopped: str = ""
     orphans: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
-    planned: tuple[str, ...] = ()  # of a dry run
-    waiting: int = 0  # points that may go, but that this run's certificate has no room for: the next run's
+    planned: tuple[str, ...] = ()  # of a dry run, the first of them
+    goes: int = 0  # of a dry run
+    permit: str = ""  # what lets a plan that was refused for the caps through, once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
-    plan: PrunePlan
-    rules: Mapping[str, str] = field(default_factory=dict)  # protection -> its rules in words
-    policy: PolicyVersion
+class _Task:
+    run: str
+    begun: datetime
+    started: float
+    policy: Policy
+    version: PolicyVersion
+    rules: Rules
+    as_of: datetime
+    permit: Permit | None = None
+    only: str = ""
+    drift: Drift = field(default_factory=Drift)
 
 
 class Prune:
@@ -83,6 +84,7 @@ class Prune:
         certificates: Certificates,
         decisions: Decisions,
         journal: Journal,
+        images: Images,
         clock: Clock,
     ) -> None:
         self._clouds = clouds
@@ -92,126 +94,115 @@ class Prune:
         self._certificates = certificates
         self._decisions = decisions
         self._journal = journal
+        self._images = images
         self._clock = clock
 
-    def run(self, *, run: str, dry: bool = False, drift: bool | None = False) -> Pruned:
-        """Let go of what the active policy no longer keeps. `dry` deletes and writes nothing; `drift` also compares
-        everything that carries our tags with our records (None: when no run did on this day, UTC). Raises BadInput
-        without a policy, Retryable when the store is silent (then nothing was deleted)."""
-        begun = self._clock.now()
+    def run(
+        self, *, run: str, dry: bool = False, drift: bool | None = False, protection: str = "", allow: str = ""
+    ) -> Pruned:
+        """Let go of what the active policy no longer keeps, of one protection or of all. `dry` deletes and writes
+        nothing; `drift` also compares everything that carries our tags with our records (None: when no run did on this
+        day, UTC); `allow` is the permit that a refused run told. Raises BadInput without a policy, Retryable when the
+        store is silent (what was deleted then is settled by the next run)."""
+        task = self._task(run, protection, allow)
+        if isinstance(task, str):
+            return Pruned(stopped=task)
+        version = task.version
+        batches = Batches(
+            clouds=self._clouds, points=self._points, certificates=self._certificates, clock=self._clock, run=run,
+            overtaken=lambda: self._overtaken(version),
+        )  # fmt: skip
+        if not dry:
+            batches.settle(task.begun)
+        if self._comparison_is_due(task.begun) if drift is None else drift:
+            task = replace(task, drift=self._compare(task, dry=dry))
+        survey = Survey(self._points, task.rules, now=task.as_of, only=protection)
+        if dry:
+            return self._examined(task, survey)
+        for _ in survey.all():
+            pass
+        certificate = Certificate(terms=self._terms(task, survey))
+        if not survey.going:
+            return self._nothing(task, certificate, survey)
+        if task.permit is not None:
+            refused = _other_plan(task.permit, survey.permit(task.version))
+        else:
+            refused = self._over(task, survey)
+        if refused:
+            return self._refuse(task, certificate, survey, refused)
+        return self._carry_out(task, certificate, survey, batches)
+
+    def examine(self, *, protection: str = "") -> Examination:
+        """The dry run, point by point. Raises BadInput without a policy."""
+        task = self._task("", protection, "", paused=True)
+        assert not isinstance(task, str)
+        survey = Survey(self._points, task.rules, now=task.as_of, only=protection)
+        return Examination(self._clouds, survey, task.policy, task.version, task.rules, task.as_of)
+
+    # -- deciding --------------------------------------------------------------------------------------------------
+
+    def _task(self, run: str, protection: str, allow: str, *, paused: bool = False) -> _Task | str:
+        """Or why there is none."""
+        begun, started = self._clock.now(), self._clock.monotonic()
         standing = self._controls.read()
         if standing.policy is None:
             self._policies.active()  # raises, with the remedy
             raise AssertionError("a policy became active between two reads")
         pause = standing.paused(SCOPE)
-        if pause is not None:
-            return Pruned(stopped=f"paused since {codec.second(pause.since)}: {pause.because}")
+        if pause is not None and not paused:
+            return f"paused since {codec.second(pause.since)}: {pause.because}"
         policy = self._policies.at(standing.policy)
-        self._snapshots: Snapshots = self._clouds.at(Place(policy.region)).snapshots
-        records = tuple(self._points.all())
-        planned = _plan(policy, standing.policy, records, begun)
-        certificate = Certificate(run=run, at=begun, policy=standing.policy, state=CertificateState.BEGUN)
-        compared = False
-        if self._comparison_is_due(begun) if drift is None else drift:
-            certificate, compared = self._compare(certificate, policy, records, dry=dry)
-        if not planned.plan.expire:
-            return self._nothing(certificate, planned, certify=compared and not dry)
-        return self._carry_out(certificate, planned, policy, dry=dry)
-
-    # -- deciding --------------------------------------------------------------------------------------------------
-
-    def _carry_out(self, certificate: Certificate, planned: _Plan, policy: Policy, *, dry: bool) -> Pruned:
-        looked = self._clock.monotonic()
-        evidence = self._look(planned.plan)
-        judged = guard(planned.plan, limits=policy.prune, evidence=evidence)
-        if isinstance(judged, Refused):
-            if dry:  # a question leaves no trace
-                return Pruned(refused=judged.because, remaining=len(planned.plan.keep) + len(planned.plan.expire))
-            return self._refuse(certificate, planned, judged.because)
-        intended = tuple(_deletion(point, planned) for point in judged.expire)
-        room = fitting(intended)
-        if dry:
-            return Pruned(
-                planned=tuple(one.point for one in intended),
-                remaining=len(planned.plan.keep) + len(judged.spared),
-                spared=tuple(f"{one.point.id}: {one.because}" for one in judged.spared),
-                orphans=certificate.orphans,
-                missing=certificate.missing,
-                waiting=len(intended) - room,
-            )
-        certificate = replace(certificate, deletions=intended[:room])
-        self._certificates.put(certificate)  # journal before effect
-        fits = replace(judged, expire=judged.expire[:room])
-        stopped, held = self._delete(fits, certificate, looked)
-        return self._read_back(certificate, planned, fits, stopped, held, waiting=len(intended) - room)
-
-    def _look(self, plan: PrunePlan) -> Evidence:
-        """What the cloud says about each snapshot that would go, and about those its disk would be left with."""
-        doomed = {snapshot for point in plan.expire for _, snapshot in point.disks}
-        disks = {disk for point in plan.expire for disk, _ in point.disks}
-        wanted = doomed | _witnesses(plan, disks)
-        try:
-            found = {snapshot.id: snapshot for snapshot in self._snapshots.list(ids=sorted(wanted))} if wanted else {}
-        except Forbidden:
-            raise
-        except DrError as error:
-            return Evidence(
-                inventory_complete=False, gap=str(error), usable_by_disk={}, complete_by_disk={}, ours=frozenset()
-            )
-        gap = ""
-        if wanted and not found:
-            gap = f"none of {len(wanted)} known snapshots was shown: is the permission missing?"
-        return Evidence(
-            inventory_complete=not gap,
-            gap=gap,
-            usable_by_disk=_by_disk(one for one in found.values() if one.usable),
-            complete_by_disk=_by_disk(
-                one for one in found.values() if one.usable and one.state is SnapshotState.ACCOMPLISHED
-            ),
-            shown=frozenset(found),
-            # One that is gone already (a crashed run's) counts as ours: deleting it again does nothing.
-            ours={one for one in doomed if one not in found or provenance.ours(found[one].tags)},
-            in_use={one.id: one.usage for one in found.values() if one.usage != "none"},
+        if protection and policy.protection(protection) is None:
+            known = ", ".join(one.name for one in policy.protections) or "none"
+            raise BadInput(f"protection {protection!r} is not in policy {standing.policy}; it has: {known}")
+        permit = Permit.parse(allow) if allow else None
+        if permit is not None and not begun - PERMIT_HOLDS <= permit.as_of <= begun:
+            raise BadInput(f"--allow {allow}: it was told more than a day ago. Look at `understudy prune` again")
+        return _Task(
+            run=run,
+            begun=begun,
+            started=started,
+            policy=policy,
+            version=standing.policy,
+            rules=Rules(policy),
+            as_of=begun.replace(microsecond=0) if permit is None else permit.as_of,
+            permit=permit,
+            only=protection,
         )
 
-    def _refuse(self, certificate: Certificate, planned: _Plan, because: tuple[str, ...]) -> Pruned:
-        self._certificates.put(
-            replace(certificate, state=CertificateState.REFUSED, refused=because, ended=self._clock.now())
+    def _terms(self, task: _Task, survey: Survey) -> Terms:
+        limits = task.policy.prune
+        return Terms(
+            run=task.run,
+            at=task.begun,
+            as_of=task.as_of,
+            policy=task.version,
+            protection=task.only,
+            rules=tuple(rule_line(one) for one in task.rules.all()),
+            max_items=limits.max_items,
+            max_percent=limits.max_percent,
+            percent_from=PERCENT_CAP_FROM,
+            points=survey.points,
+            going=survey.going,
+            plan=survey.permit(task.version).plan,
+            allowed="" if task.permit is None else str(task.permit),
         )
-        self._tell("prune.refused", certificate, because, acted=False)
-        return Pruned(refused=because, remaining=len(planned.plan.keep) + len(planned.plan.expire))
 
-    def _nothing(self, certificate: Certificate, planned: _Plan, *, certify: bool) -> Pruned:
-        """No certificate for a run that found nothing to do, unless it compared: a row an hour says nothing."""
-        if certify:
-            self._certificates.put(replace(certificate, state=CertificateState.ENDED, ended=self._clock.now()))
-        return Pruned(remaining=len(planned.plan.keep), orphans=certificate.orphans, missing=certificate.missing)
-
-    # -- doing -----------------------------------------------------------------------------------------------------
-
-    def _delete(
-        self, judged: Allowed, certificate: Certificate, looked: float
-    ) -> tuple[str, frozenset[tuple[InstanceId, str]]]:
-        """Oldest first, one by one. Returns why it stopped early, if it did (the next run goes on), and the keys of
-        the points that were pinned meanwhile.
-
-        Two reads before each point: one of controls (a pause, another policy), one of its pin."""
-        held: set[tuple[InstanceId, str]] = set()
-        for point in judged.expire:
-            try:
-                stopped = self._overtaken(certificate.policy)
-                pinned = not stopped and self._points.pinned(point)
-            except Retryable as error:
-                stopped, pinned = f"nobody can say whether it may go on: {error}", False
-            if stopped:
-                return stopped, frozenset(held)
-            if pinned:
-                held.add(point.key)
-                continue
-            stopped = self._delete_point(point, certificate, looked)
-            if stopped:
-                return stopped, frozenset(held)
-        return "", frozenset(held)
+    def _over(self, task: _Task, survey: Survey) -> tuple[str, ...]:
+        """By our records first. Only when they are over a cap the cloud is asked how much of it is spared anyway."""
+        permit = str(survey.permit(task.version))
+        over = over_the_caps(survey.going, survey.points, task.policy.prune, permit=permit)
+        if not over:
+            return ()
+        goes = 0
+        for part in survey.batches():
+            seen = consider(self._clouds, part.place, list(survey.again(part)), task.rules, task.as_of)
+            if seen.refused:
+                return tuple(dict.fromkeys((*seen.refused, *(str(one) for one in over))))
+            goes += len(seen.expire)
+            if over_the_caps(goes, survey.points, task.policy.prune):
+                return tuple(str(one) for one in over)
+        return ()
 
     def _overtaken(self, policy: PolicyVersion) -> str:
         standing = self._controls.read()
@@ -220,84 +211,92 @@ class Prune:
             return f"paused meanwhile, since {codec.second(pause.since)}: {pause.because}"
         return "" if standing.policy == policy else f"policy {policy} was superseded meanwhile"
 
-    def _delete_point(self, point: RestorePoint, certificate: Certificate, looked: float) -> str:
-        """A point that was half deleted is expired still, so the next run deletes the rest."""
-        for _, snapshot in point.disks:
-            if self._clock.monotonic() - looked + CALL_TIMEOUT.total_seconds() > ACT_WITHIN.total_seconds():
-                return f"what was seen is older than {ACT_WITHIN}; the next run looks again"
-            try:
-                self._snapshots.delete(snapshot)
-            except OutcomeUnknown:
-                continue  # read back at the end
-            except Retryable as error:
-                return f"the cloud asks for patience: {error}"
-            except Forbidden:
-                raise
-            except Permanent as error:
-                log.event("snapshot.not_deleted", run=certificate.run, subject=snapshot, because=[str(error)])
-        return ""
+    # -- ends ------------------------------------------------------------------------------------------------------
 
-    def _read_back(
-        self,
-        certificate: Certificate,
-        planned: _Plan,
-        judged: Allowed,
-        stopped: str,
-        held: Collection[tuple[InstanceId, str]],
-        *,
-        waiting: int,
-    ) -> Pruned:
-        """One batched look: only what is no longer shown is gone. Its record goes last."""
-        ids = {snapshot for point in judged.expire for _, snapshot in point.disks}
-        disks = {disk for point in judged.expire for disk, _ in point.disks}
-        wanted = ids | _witnesses(planned.plan, disks)
-        left = tuple(self._snapshots.list(ids=sorted(wanted))) if wanted else ()
-        still = {snapshot.id for snapshot in left if snapshot.id in ids}
-        outcomes: list[Deletion] = []
-        gone: list[RestorePoint] = []
-        for point, deletion in zip(judged.expire, certificate.deletions, strict=True):
-            if point.key in held:
-                outcomes.append(replace(deletion, outcome=SPARED, because="pinned meanwhile"))
-                continue
-            remains = [snapshot for _, snapshot in point.disks if snapshot in still]
-            if not remains:
-                gone.append(point)
-            because = f"{stopped + ': ' if stopped else ''}{', '.join(remains)} still shown" if remains else ""
-            outcomes.append(replace(deletion, outcome=STILL_THERE if remains else GONE, because=_cut(because)))
-        outcomes += [
-            replace(_deletion(one.point, planned), outcome=SPARED, because=_cut(f"{one.rule}: {one.because}"))
-            for one in judged.spared
-        ]
-        for point in gone:
-            self._points.forget(point)
-        ended = replace(
-            certificate,
-            state=CertificateState.ENDED,
-            deletions=tuple(outcomes[: max(fitting(outcomes), len(judged.expire))]),
-            remaining=_remaining(planned.plan, disks, ids - still),
-            newest=_newest(left, ids),
-            ended=self._clock.now(),
-        )
-        self._certificates.put(ended)
-        reasons = [f"{len(gone)} of {len(judged.expire)} expired restore points are gone"]
-        if stopped:
-            reasons.append(stopped)
-        if held:
-            reasons.append(f"{len(held)} were pinned meanwhile and stay")
-        if waiting:
-            reasons.append(f"{waiting} more wait for the next run: one certificate holds {len(judged.expire)} of these")
-        self._tell("prune.stopped" if stopped else "prune.ended", ended, tuple(reasons), acted=True)
+    def _examined(self, task: _Task, survey: Survey) -> Pruned:
+        examined = Examination(self._clouds, survey, task.policy, task.version, task.rules, task.as_of)
+        planned: list[str] = []
+        spared: list[str] = []
+        for item in examined.items():
+            if item.fate == GOES and len(planned) < LISTED:
+                planned.append(item.point)
+            elif item.fate == SPARED and len(spared) < LISTED:
+                spared.append(f"{item.point}: {'; '.join(item.rules)}")
+        refused = tuple(examined.refused)
         return Pruned(
-            deleted=tuple(point.id for point in gone),
-            remaining=len(planned.plan.keep) + len(planned.plan.expire) - len(gone),
-            spared=(
-                *(f"{one.point.id}: {one.because}" for one in judged.spared),
-                *(f"{point.id}: pinned meanwhile" for point in judged.expire if point.key in held),
-            ),
-            stopped=stopped,
+            planned=() if refused else tuple(planned),
+            goes=examined.goes,
+            remaining=survey.points - (0 if refused else examined.goes),
+            spared=tuple(spared),
+            refused=refused,
+            orphans=tuple(task.drift.orphans),
+            missing=tuple(task.drift.missing),
+            permit=examined.permit,
+        )
+
+    def _nothing(self, task: _Task, certificate: Certificate, survey: Survey) -> Pruned:
+        """No certificate for a run that found nothing to do, unless it compared: a row an hour says nothing."""
+        if task.drift.compared:
+            self._end(task, certificate, Progress(), CertificateState.ENDED)
+        found = task.drift
+        return Pruned(remaining=survey.points, orphans=tuple(found.orphans), missing=tuple(found.missing))
+
+    def _refuse(self, task: _Task, certificate: Certificate, survey: Survey, because: tuple[str, ...]) -> Pruned:
+        ended = self._end(task, certificate, Progress(refused=list(because)), CertificateState.REFUSED)
+        self._tell("prune.refused", ended, because, acted=False)
+        return Pruned(refused=because, remaining=survey.points, permit=str(survey.permit(task.version)))
+
+    def _carry_out(self, task: _Task, certificate: Certificate, survey: Survey, batches: Batches) -> Pruned:
+        progress = Progress(last=opening(certificate.terms))
+        certificate = self._certificates.put(replace(certificate, last=progress.last))  # journal before effect
+        unread: set[object] = set()
+        for batch in survey.batches():
+            if self._clock.monotonic() - task.started > RUN_WITHIN.total_seconds():
+                progress.stopped = f"it went on for {RUN_WITHIN}; the next run goes on"
+                break
+            if batch.place in unread:
+                continue
+            judged = list(survey.again(batch))
+            if judged and not batches.do(
+                certificate, batch.place, judged, task.rules, survey.mixed, progress, task.as_of
+            ):
+                unread.add(batch.place)
+            if progress.over:
+                break
+        nothing = progress.refused and not progress.parts
+        state = CertificateState.REFUSED if nothing else CertificateState.ENDED
+        ended = self._end(task, certificate, progress, state)
+        gone = progress.outcomes[Fate.GONE]
+        reasons = [f"{gone} of {survey.going} expired restore points are gone", *progress.refused]
+        reasons += [progress.stopped] if progress.stopped else []
+        reasons += [f"{len(progress.spared)} are spared"] if progress.spared else []
+        event = "prune.refused" if nothing else "prune.stopped" if progress.stopped else "prune.ended"
+        self._tell(event, ended, tuple(reasons), acted=not nothing)
+        return Pruned(
+            deleted=tuple(progress.deleted[:LISTED]),
+            gone=gone,
+            remaining=survey.points - gone,
+            spared=tuple(progress.spared[:LISTED]),
+            refused=tuple(progress.refused),
+            stopped=progress.stopped,
             orphans=ended.orphans,
             missing=ended.missing,
-            waiting=waiting,
+        )
+
+    def _end(self, task: _Task, certificate: Certificate, progress: Progress, state: CertificateState) -> Certificate:
+        return self._certificates.put(
+            replace(
+                certificate,
+                state=state,
+                parts=progress.parts,
+                last=progress.last or opening(certificate.terms),
+                outcomes={str(name): count for name, count in sorted(progress.outcomes.items())},
+                orphans=tuple(task.drift.orphans),
+                missing=tuple(task.drift.missing),
+                refused=tuple(progress.refused),
+                stopped=progress.stopped,
+                ended=self._clock.now(),
+            )
         )
 
     # -- drift -----------------------------------------------------------------------------------------------------
@@ -307,88 +306,19 @@ class Prune:
         last = self._certificates.compared()
         return last is None or last.date() < now.date()
 
-    def _compare(
-        self, certificate: Certificate, policy: Policy, records: Sequence[RestorePoint], *, dry: bool
-    ) -> tuple[Certificate, bool]:
-        """Everything that carries our tags against everything we remember. Reported, never acted on: what an unfinished
-        operation made is not judged yet, and a point that somebody deleted by hand must not count as usable: it is
-        marked as lost when it was missed twice (`LOST_AFTER`), and no longer when it is shown again.
-
-        False when the cloud could not be read: then nothing was compared, and prune goes on without it."""
-        try:
-            shown = self._everything_of_ours(policy, records)
-        except Forbidden:
-            raise
-        except DrError as error:
-            log.event("drift.unread", run=certificate.run, subject=SCOPE, because=[str(error)])
-            return certificate, False
-        absent = [
-            point
-            for point in records
-            if (not point.failed or point.missing_since is not None)
-            and any(snapshot not in shown for _, snapshot in point.disks)
-        ]
-        if absent and not shown:
-            because = ("no snapshot with our tags is shown at all: permission missing? Nothing is concluded from it",)
-            if not dry:
-                self._certificates.note_comparison(certificate.at)
-                self._tell("drift.unknown", certificate, because, acted=False)
-            return certificate, True
-        orphans = self._orphans(shown, records)
-        compared = replace(
-            certificate, orphans=orphans[:FINDINGS], missing=tuple(point.id for point in absent[:FINDINGS])
+    def _compare(self, task: _Task, *, dry: bool) -> Drift:
+        comparison = Comparison(
+            clouds=self._clouds, points=self._points, journal=self._journal, images=self._images, run=task.run
         )
-        if dry:
-            return compared, True
-        self._remember_missing(records, absent, certificate.at)
-        self._certificates.note_comparison(certificate.at)
-        if orphans or absent:
-            reasons = (
-                *(f"orphan {one}: carries our tags, no restore point holds it" for one in orphans[:20]),
-                *(f"point {one.id}: its snapshots are not shown any more" for one in absent[:20]),
-            )
-            self._tell("drift.found", certificate, reasons, acted=False)
-        return compared, True
-
-    def _everything_of_ours(self, policy: Policy, records: Sequence[RestorePoint]) -> dict[SnapshotId, Snapshot]:
-        shown: dict[SnapshotId, Snapshot] = {}
-        for protection in policy.protections:
-            for snapshot in self._snapshots.list(tags={provenance.PROTECTION: protection.name}):
-                shown[snapshot.id] = snapshot
-        unseen = sorted({one for point in records for _, one in point.disks if one not in shown})
-        if unseen:
-            # Whether tags reach every member of a group is not documented: ask by id before calling a point lost.
-            shown.update((snapshot.id, snapshot) for snapshot in self._snapshots.list(ids=unseen))
-        return shown
-
-    def _orphans(self, shown: Mapping[SnapshotId, Snapshot], records: Sequence[RestorePoint]) -> tuple[SnapshotId, ...]:
-        known = {snapshot for point in records for _, snapshot in point.disks}
-        unjudged = {
-            provenance.operation_tag(operation.id) for operation in self._journal.open_of(OperationKind.BACK_UP)
-        }
-        return tuple(
-            sorted(
-                one.id
-                for one in shown.values()
-                if one.id not in known and one.tags.get(provenance.OPERATION) not in unjudged
-            )
-        )
-
-    def _remember_missing(self, records: Sequence[RestorePoint], absent: Sequence[RestorePoint], now: datetime) -> None:
-        still_absent = {point.key for point in absent}
-        for point in records:
-            if point.missing_since is not None and point.key not in still_absent:
-                self._points.found(point)
-        self._points.miss((point for point in absent if point.missing_since is None), now=now, lost=False)
-        self._points.miss(
-            (
-                point
-                for point in absent
-                if point.missing_since is not None and not point.failed and now - point.missing_since >= LOST_AFTER
-            ),
-            now=now,
-            lost=True,
-        )
+        found = comparison.run(task.policy, task.rules, task.begun, dry=dry)
+        if dry or not found.compared:
+            return found
+        self._certificates.note_comparison(task.begun)
+        if found.reasons:
+            unknown = bool(found.blind) and not found.orphan_count and not found.missing_count
+            about = Certificate(terms=Terms(run=task.run, at=task.begun, as_of=task.as_of, policy=task.version))
+            self._tell("drift.unknown" if unknown else "drift.found", about, found.reasons, acted=False)
+        return found
 
     def _tell(self, event: str, certificate: Certificate, because: tuple[str, ...], *, acted: bool) -> None:
         made = Decision(
@@ -396,7 +326,7 @@ class Prune:
             at=self._clock.now(),
             subject=SCOPE,
             because=because,
-            inputs={"certificate": codec.moment(certificate.at)},
+            inputs={"certificate": codec.moment(certificate.at), "digest": certificate.digest},
             policy=certificate.policy,
             acted=acted,
             run=certificate.run,
@@ -405,80 +335,11 @@ class Prune:
         self._decisions.record(SCOPE, made)
 
 
-def _plan(policy: Policy, version: PolicyVersion, records: Sequence[RestorePoint], now: datetime) -> _Plan:
-    """Points of a protection that the policy does not name any more are kept: no rule says that they may go."""
-    by_protection: dict[str, list[RestorePoint]] = {}
-    for point in records:
-        by_protection.setdefault(point.protection, []).append(point)
-    plans = [
-        plan_prune(by_protection[protection.name], protection.keep, zone=protection.zone, now=now)
-        for protection in policy.protections
-        if protection.name in by_protection
-    ]
-    rules = {protection.name: describe(protection.keep) for protection in policy.protections}
-    return _Plan(plan=merge(plans), rules=rules, policy=version)
-
-
-def _witnesses(plan: PrunePlan, disks: Collection[DiskId]) -> set[SnapshotId]:
-    """The newest kept points of each disk, and its newest kept complete one: what it would be left with."""
-    wanted: set[SnapshotId] = set()
-    counts: dict[DiskId, int] = {}
-    whole: set[DiskId] = set()
-    for kept in reversed(plan.keep):
-        if not kept.point.counts:
-            continue
-        for disk, snapshot in kept.point.disks:
-            if disk not in disks:
-                continue
-            if counts.get(disk, 0) < WITNESSES or (kept.point.complete and disk not in whole):
-                counts[disk] = counts.get(disk, 0) + 1
-                wanted.add(snapshot)
-            if kept.point.complete:
-                whole.add(disk)
-    return wanted
-
-
-def _by_disk(snapshots: Iterable[Snapshot]) -> dict[DiskId, set[SnapshotId]]:
-    by_disk: dict[DiskId, set[SnapshotId]] = {}
-    for snapshot in snapshots:
-        by_disk.setdefault(snapshot.disk, set()).add(snapshot.id)
-    return by_disk
-
-
-def _newest(left: Sequence[Snapshot], doomed: Collection[SnapshotId]) -> dict[str, str]:
-    """By disk, the newest usable snapshot that was read back after the deletions."""
-    best: dict[str, Snapshot] = {}
-    for snapshot in left:
-        if snapshot.usable and snapshot.id not in doomed:
-            held = best.get(snapshot.disk)
-            if held is None or held.created < snapshot.created:
-                best[snapshot.disk] = snapshot
-    return {disk: snapshot.id for disk, snapshot in sorted(best.items())}
-
-
-def _remaining(plan: PrunePlan, disks: Collection[DiskId], gone: Collection[SnapshotId]) -> dict[str, int]:
-    """Usable points left of each of `disks`. One of which a snapshot is gone is none."""
-    counts = dict.fromkeys(sorted(disks), 0)
-    for point in (*(kept.point for kept in plan.keep), *plan.expire):
-        if point.counts and not any(snapshot in gone for _, snapshot in point.disks):
-            for disk, _ in point.disks:
-                if disk in counts:
-                    counts[disk] += 1
-    return {str(disk): left for disk, left in counts.items()}
-
-
-def _cut(because: str) -> str:
-    return because.encode()[:BECAUSE].decode(errors="ignore")
-
-
-def _deletion(point: RestorePoint, planned: _Plan) -> Deletion:
-    rule = planned.rules.get(point.protection, "")
-    return Deletion(
-        point=point.id,
-        subject=point.subject,
-        slot=point.slot,
-        taken=point.taken,
-        snapshots=tuple(snapshot for _, snapshot in point.disks),
-        rule=f"not among {rule}" if not point.failed else "failed, and its disks have usable points",
-        outcome=INTENDED,
+def _other_plan(permit: Permit, now: Permit) -> tuple[str, ...]:
+    """A permit is for the very plan that was looked at."""
+    if permit == now:
+        return ()
+    return (
+        f"permit: {permit} lets {permit.items} restore points go, but as of then {now.items} would go now (plan "
+        f"{now.plan}). Look at `understudy prune`; if it is right, use the permit that it tells",
     )

@@ -5,7 +5,6 @@ compares. Who holds a lease is not who is active: that is measured from the mast
 """
 
 from collections import Counter
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Final
@@ -27,7 +26,7 @@ from shared.observability.view import (
     WatchView,
 )
 from shared.ports.clock import Clock
-from shared.state.certificates import Certificate, Certificates
+from shared.state.certificates import Certificate, Certificates, Fate
 from shared.state.controls import Controls, Standing
 from shared.state.failovers import Failovers
 from shared.state.heartbeats import OVERDUE, Heartbeats
@@ -251,11 +250,10 @@ def _pauses(standing: Standing) -> tuple[PauseView, ...]:
 
 
 def _certificate(certificate: Certificate) -> CertificateView:
-    outcomes: Mapping[str, int] = Counter(deletion.outcome for deletion in certificate.deletions)
     return CertificateView(
         at=certificate.at,
         state=certificate.state.value,
-        outcomes=dict(outcomes),
+        outcomes={name: count for name, count in certificate.outcomes.items() if name != Fate.KEPT},
         refused=certificate.refused,
         orphans=len(certificate.orphans),
         missing=len(certificate.missing),

@@ -5,6 +5,7 @@ from functools import cache
 from shared.state.certificates import Certificates
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
+from shared.state.images import Images
 from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
@@ -22,5 +23,6 @@ def prune() -> Prune:
         certificates=Certificates(store()),
         decisions=Decisions(store()),
         journal=Journal(store(), clock()),
+        images=Images(store()),
         clock=clock(),
     )

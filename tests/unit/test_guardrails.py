@@ -1,20 +1,17 @@
 """Each guardrail by itself; every answer names its rule."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from shared.domain.guardrails import PERCENT_CAP_FROM, Allowed, Evidence, Refused, guard
+from shared.domain.guardrails import PERCENT_CAP_FROM, Allowed, Evidence, Refused, guard, held_back, over_the_caps
 from shared.domain.ids import DiskId, SnapshotId
 from shared.domain.policy import PruneLimits
-from shared.domain.retention import Kept, PrunePlan, RestorePoint
-from tests.unit.points import point
+from shared.domain.retention import RestorePoint
+from tests.unit.points import point, utc
 
-GENEROUS = PruneLimits(max_items=1_000, max_percent=100)
-
-
-def plan(*, keep: tuple[RestorePoint, ...] = (), expire: tuple[RestorePoint, ...] = ()) -> PrunePlan:
-    return PrunePlan(keep=tuple(Kept(point=one, because=("test",)) for one in keep), expire=expire)
+NOW = utc("2026-06-01")
 
 
 def seen(*points: RestorePoint) -> Evidence:
@@ -38,26 +35,20 @@ SNAPSHOT = OLD.disks[0][1]
 def test_an_incomplete_inventory_deletes_nothing_and_says_what_was_missing() -> None:
     evidence = replace(seen(OLD, NEW), inventory_complete=False, gap="page 3 of snapshots: throttled")
 
-    answer = guard(plan(keep=(NEW,), expire=(OLD,)), limits=GENEROUS, evidence=evidence)
+    answer = guard((OLD,), evidence=evidence, now=NOW)
 
     assert isinstance(answer, Refused)
     assert answer.refusals[0].rule == "complete inventory"
     assert "page 3 of snapshots: throttled" in answer.because[0]
 
 
-def test_more_deletions_than_the_cap_refuse_the_whole_run_with_numbers_and_remedy() -> None:
-    points = days(10)
+def test_more_deletions_than_the_cap_refuse_the_whole_run_with_numbers_and_remedies() -> None:
+    (refusal,) = over_the_caps(4, 10, PruneLimits(max_items=3, max_percent=100), permit="4-x")
 
-    answer = guard(
-        plan(keep=points[4:], expire=points[:4]),
-        limits=PruneLimits(max_items=3, max_percent=100),
-        evidence=seen(*points),
-    )
-
-    assert isinstance(answer, Refused)
-    assert answer.because == (
+    assert str(refusal) == (
         "cap per run: 4 restore points would go, more than max_items 3. "
-        "Look at `understudy prune`; if it is right, raise prune.max_items and apply the policy",
+        "Look at `understudy prune`; if it is right, raise prune.max_items and apply the policy, "
+        "or let this very plan through once: `understudy prune --apply --allow 4-x`"
     )
 
 
@@ -71,31 +62,18 @@ def test_more_deletions_than_the_cap_refuse_the_whole_run_with_numbers_and_remed
     ],
 )
 def test_the_percent_cap_holds_from_twenty_points_on(deletions: int, points: int, refused: bool) -> None:
-    all_points = days(points)
+    answer = over_the_caps(deletions, points, PruneLimits(max_items=1_000, max_percent=50))
 
-    answer = guard(
-        plan(keep=all_points[deletions:], expire=all_points[:deletions]),
-        limits=PruneLimits(max_items=1_000, max_percent=50),
-        evidence=seen(*all_points),
-    )
-
-    assert isinstance(answer, Refused) is refused
-    if isinstance(answer, Refused):
-        assert answer.refusals[0].rule == "percent cap per run"
-        assert "11 of 20" in answer.because[0]
+    assert bool(answer) is refused
+    if answer:
+        assert answer[0].rule == "percent cap per run"
+        assert "11 of 20" in answer[0].because
 
 
 def test_both_caps_are_reported_together() -> None:
-    points = days(20)
+    refusals = over_the_caps(19, 20, PruneLimits(max_items=1, max_percent=1))
 
-    answer = guard(
-        plan(keep=points[19:], expire=points[:19]),
-        limits=PruneLimits(max_items=1, max_percent=1),
-        evidence=seen(*points),
-    )
-
-    assert isinstance(answer, Refused)
-    assert [one.rule for one in answer.refusals] == ["cap per run", "percent cap per run"]
+    assert [one.rule for one in refusals] == ["cap per run", "percent cap per run"]
 
 
 OLDER = point("2026-02-01")
@@ -111,7 +89,7 @@ SEEN = seen(OLDER, OLD, NEW)
     ],
 )
 def test_an_untouchable_point_is_spared_and_the_others_go(evidence: Evidence, rule: str) -> None:
-    answer = guard(plan(keep=(NEW,), expire=(OLDER, OLD)), limits=GENEROUS, evidence=evidence)
+    answer = guard((OLDER, OLD), evidence=evidence, now=NOW)
 
     assert isinstance(answer, Allowed)
     assert answer.expire == (OLDER,)
@@ -122,7 +100,7 @@ def test_an_untouchable_point_is_spared_and_the_others_go(evidence: Evidence, ru
 def test_a_pinned_point_is_spared_even_if_a_plan_lets_it_go() -> None:
     pinned = replace(OLD, pinned=True)
 
-    answer = guard(plan(keep=(NEW,), expire=(pinned,)), limits=GENEROUS, evidence=seen(OLD, NEW))
+    answer = guard((pinned,), evidence=seen(OLD, NEW), now=NOW)
 
     assert isinstance(answer, Allowed)
     assert answer.spared[0].rule == "never pinned"
@@ -132,7 +110,7 @@ def test_the_last_snapshot_that_the_cloud_calls_usable_is_spared_whatever_our_re
     # Our records believe in NEW; in the cloud it is gone.
     evidence = replace(seen(OLD), ours=seen(OLD, NEW).ours)
 
-    answer = guard(plan(keep=(NEW,), expire=(OLD,)), limits=GENEROUS, evidence=evidence)
+    answer = guard((OLD,), evidence=evidence, now=NOW)
 
     assert isinstance(answer, Allowed)
     assert answer.expire == ()
@@ -143,7 +121,7 @@ def test_the_last_snapshot_that_the_cloud_calls_usable_is_spared_whatever_our_re
 def test_the_last_complete_snapshot_is_spared_while_what_would_remain_still_uploads() -> None:
     evidence = replace(seen(OLDER, OLD, NEW), complete_by_disk=seen(OLD).complete_by_disk)
 
-    answer = guard(plan(keep=(NEW,), expire=(OLDER, OLD)), limits=GENEROUS, evidence=evidence)
+    answer = guard((OLDER, OLD), evidence=evidence, now=NOW)
 
     assert isinstance(answer, Allowed)
     assert answer.expire == (OLDER,)
@@ -158,12 +136,8 @@ def test_a_lost_point_that_is_shown_again_is_spared_and_one_that_is_half_gone_is
     rest = point("2026-03-02", disks=("d-1", "d-2"))
     again = seen(lost, rest)
 
-    spared = guard(plan(keep=(rest,), expire=(lost,)), limits=GENEROUS, evidence=again)
-    goes = guard(
-        plan(keep=(rest,), expire=(lost,)),
-        limits=GENEROUS,
-        evidence=replace(again, shown=again.shown - {lost.disks[0][1]}),
-    )
+    spared = guard((lost,), evidence=again, now=NOW)
+    goes = guard((lost,), evidence=replace(again, shown=again.shown - {lost.disks[0][1]}), now=NOW)
 
     assert isinstance(spared, Allowed)
     assert [one.rule for one in spared.spared] == ["never found again"]
@@ -177,11 +151,7 @@ def test_all_points_of_a_bare_disk_are_spared_and_other_disks_go_on() -> None:
         point("2026-03-02", disks=("d-2",), subject="i-2"),
     )
 
-    answer = guard(
-        plan(keep=(other_new,), expire=(OLD, other_old, NEW)),
-        limits=GENEROUS,
-        evidence=seen(OLD, NEW, other_old, other_new),
-    )
+    answer = guard((OLD, other_old, NEW), evidence=seen(OLD, NEW, other_old, other_new), now=NOW)
 
     assert isinstance(answer, Allowed)
     assert answer.expire == (other_old,)
@@ -194,17 +164,34 @@ def test_points_of_two_instances_may_bear_the_same_id() -> None:
     evidence = seen(one, other, *rest)
     evidence = replace(evidence, in_use={one.disks[0][1]: "image"})
 
-    answer = guard(plan(keep=rest, expire=(one, other)), limits=GENEROUS, evidence=evidence)
+    answer = guard((one, other), evidence=evidence, now=NOW)
 
     assert isinstance(answer, Allowed)
     assert answer.expire == (other,)
 
 
-def test_spared_points_do_not_count_against_the_cap() -> None:
-    evidence = replace(seen(OLD, NEW), locked=frozenset([SNAPSHOT]))
+@pytest.mark.parametrize(
+    ("back", "rule", "says"),
+    [
+        pytest.param({"uncopied": ("cn-shanghai",)}, "never uncopied", "cn-shanghai", id="uncopied"),
+        pytest.param({"locked_until": utc("2026-06-02")}, "never locked", "2026-06-02T00:00Z", id="locked"),
+        pytest.param({"pinned": True}, "never pinned", "unpin", id="pinned"),
+    ],
+)
+def test_what_our_records_hold_back_is_spared_before_and_after_the_look(
+    back: dict[str, Any], rule: str, says: str
+) -> None:
+    held = point("2026-03-01", **back)
 
-    answer = guard(
-        plan(keep=(NEW,), expire=(OLD,)), limits=PruneLimits(max_items=0, max_percent=100), evidence=evidence
-    )
+    early = held_back(held, NOW)
+    late = guard((held,), evidence=seen(held, NEW), now=NOW)
 
-    assert isinstance(answer, Allowed)
+    assert early is not None
+    assert early.rule == rule
+    assert says in early.because
+    assert isinstance(late, Allowed)
+    assert late.spared == (early,)
+
+
+def test_a_lock_that_has_run_out_and_a_copy_that_is_there_hold_nothing_back() -> None:
+    assert held_back(point("2026-03-01", locked_until=NOW, copy_to=("cn-shanghai",)), NOW) is None

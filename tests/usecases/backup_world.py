@@ -21,6 +21,7 @@ from shared.domain.policy import Policy, Protection, PruneLimits, Retention, Sch
 from shared.state.certificates import Certificate, Certificates
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
+from shared.state.images import Images
 from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
@@ -234,7 +235,7 @@ class World:
         owner = self._run()
         return backup_function.run(self.carry_on(), Call(trigger=parse(payload), run=owner, owner=owner))
 
-    def prune(self, **how: bool | None) -> Pruned:
+    def prune(self, **how: Any) -> Pruned:
         pruned = Prune(
             clouds=self.clouds,
             policies=Policies(self.store),
@@ -243,8 +244,9 @@ class World:
             certificates=Certificates(self.store),
             decisions=Decisions(self.store),
             journal=Journal(self.store, self.clock),
+            images=Images(self.store),
             clock=self.clock,
-        ).run(run=self._run(), **how)  # type: ignore[arg-type]
+        ).run(run=self._run(), **how)
         self.pruned.append(pruned)
         return pruned
 

@@ -10,9 +10,7 @@ from shared.domain.errors import Permanent, Retryable
 from shared.domain.ids import InstanceId, SnapshotId
 from shared.domain.policy import PruneLimits, Retention
 from shared.domain.retention import RestorePoint
-from shared.state import certificates as certificate_rows
-from shared.state.certificates import Certificate, Certificates, CertificateState
-from shared.state.decisions import Decisions
+from shared.state.certificates import Certificate, Certificates, CertificateState, Part
 from shared.state.points import Points
 from tests.usecases.backup_world import APPLICATIONS, MASTERS, A, B, M, World, a_policy
 from understudy.simulation.store import InProcessStore
@@ -20,6 +18,14 @@ from understudy.simulation.store import InProcessStore
 
 def certificates(world: World) -> list[Certificate]:
     return list(Certificates(InProcessStore(world.cloud, "understudy")).newest(None))
+
+
+def parts(world: World, certificate: Certificate) -> list[Part]:
+    return list(Certificates(InProcessStore(world.cloud, "understudy")).parts(certificate))
+
+
+def fates(world: World, certificate: Certificate) -> Counter[str]:
+    return Counter(certificate.outcomes)
 
 
 def three_hours(**policy: object) -> World:
@@ -53,12 +59,21 @@ def test_the_certificate_says_what_went_by_which_rule_and_what_every_disk_has_le
     world.prune()
 
     (certificate,) = certificates(world)
+    (part,) = parts(world, certificate)
+    points = [point for instance in part["instances"] for point in instance["points"]]
+    went = [point for point in points if point["fate"] == "gone"]
     assert certificate.state is CertificateState.ENDED
-    assert {deletion.outcome for deletion in certificate.deletions} == {"gone"}
-    assert {deletion.rule for deletion in certificate.deletions} == {"not among 1 last"}
-    assert set(certificate.remaining.values()) == {1}
-    assert set(certificate.newest) == {"d-a-sys", "d-a-data", "d-b-sys", "d-b-data", "d-m-sys"}
-    assert set(certificate.newest.values()) == {snapshot.id for snapshot in world.in_cloud()}
+    assert certificate.outcomes == {"gone": 6, "kept": 3}
+    assert {reason for point in went for reason in point["because"]} == {"not among 1 last"}
+    assert {line["disk"] for line in part["after"].values()} == {
+        "d-a-sys",
+        "d-a-data",
+        "d-b-sys",
+        "d-b-data",
+        "d-m-sys",
+    }
+    assert set(part["after"]) == {snapshot.id for snapshot in world.in_cloud()}
+    assert all(line["usable"] and line["complete"] for line in part["after"].values())
 
 
 def test_a_dry_run_names_the_points_and_touches_nothing() -> None:
@@ -72,14 +87,14 @@ def test_a_dry_run_names_the_points_and_touches_nothing() -> None:
     assert "snapshots.delete" not in world.wire.labels
 
 
-def test_nothing_to_do_costs_two_reads_and_leaves_no_certificate() -> None:
+def test_nothing_to_do_costs_three_reads_and_leaves_no_certificate() -> None:
     world = three_hours()
     world.prune()
     before = len(world.wire.labels)
 
     world.prune()
 
-    assert world.wire.labels[before:] == ["store.scan", "store.get", "store.scan"]
+    assert world.wire.labels[before:] == ["store.scan", "store.get", "store.scan", "store.scan"]
     assert len(certificates(world)) == 1
 
 
@@ -195,7 +210,7 @@ def test_a_refused_deletion_keeps_its_record_and_the_next_run_tries_again() -> N
     second = world.prune()
 
     assert len(first.deleted) == 5
-    assert "still there" in {deletion.outcome for deletion in certificates(world)[1].deletions}
+    assert certificates(world)[1].outcomes["still there"] == 1
     assert len(second.deleted) == 1
 
 
@@ -346,12 +361,12 @@ def test_a_point_that_is_pinned_while_prune_runs_stays_and_the_others_go() -> No
     pruned = world.prune()
 
     assert len(pruned.deleted) == 5
-    assert f"{last}: pinned meanwhile" in pruned.spared
+    assert f"{last}: never pinned: pinned meanwhile" in pruned.spared
     assert last in {point.id for point in world.points()}
-    assert {one.because for one in certificates(world)[0].deletions if one.outcome == "spared"} == {"pinned meanwhile"}
+    assert certificates(world)[0].outcomes == {"gone": 5, "kept": 3, "spared": 1}
 
 
-def test_looking_before_each_point_costs_two_reads() -> None:
+def test_looking_before_each_call_costs_two_reads() -> None:
     world = three_hours()
     before = len(world.wire.labels)
 
@@ -359,9 +374,8 @@ def test_looking_before_each_point_costs_two_reads() -> None:
 
     calls = world.wire.labels[before:]
     first, last = calls.index("snapshots.delete"), len(calls) - calls[::-1].index("snapshots.delete")
-    assert calls[first - 2 : first] == ["store.scan", "store.get"]
-    assert calls[first:last].count("store.get") == 5
-    assert calls[first:last].count("store.scan") == 5
+    assert calls[first - 2 : first] == ["store.scan", "store.scan"]
+    assert calls[first:last].count("store.get") == 0
 
 
 def test_a_store_that_falls_silent_stops_the_deletions() -> None:
@@ -369,31 +383,15 @@ def test_a_store_that_falls_silent_stops_the_deletions() -> None:
     silent: list[int] = []
 
     def falls_silent(number: int, label: str, after: bool) -> None:
-        if label == "store.get" and "snapshots.delete" in world.wire.labels and not silent:
+        if label == "store.scan" and "snapshots.delete" in world.wire.labels and not silent:
             silent.append(number)
-            raise Retryable("GetRow: OTSServerBusy")
+            raise Retryable("GetRange: OTSServerBusy")
 
     world.wire.trouble = falls_silent
     pruned = world.prune()
 
-    assert "nobody can say whether it may go on: GetRow" in pruned.stopped
+    assert "nobody can say whether it may go on: GetRange" in pruned.stopped
     assert len(pruned.deleted) == 1
-
-
-def test_more_deletions_than_a_certificate_holds_are_left_to_the_next_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = three_hours()
-    monkeypatch.setattr(certificate_rows, "HOLDS", 4_000)
-
-    asked = world.prune(dry=True)
-    runs = [world.prune() for _ in range(4)]
-
-    assert asked.waiting > 0
-    assert len(asked.planned) == 6
-    assert runs[0].waiting == 6 - len(runs[0].deleted) > 0
-    assert runs[0].deleted == asked.planned[: len(runs[0].deleted)]
-    assert sum(len(run.deleted) for run in runs) == 6
-    told = next(iter(Decisions(InProcessStore(world.cloud, "understudy")).of("prune")))
-    assert told.event == "prune.ended"
 
 
 def test_a_paused_prune_does_nothing_and_says_so() -> None:
@@ -527,7 +525,7 @@ def test_our_records_are_compared_once_a_day_at_whatever_minute_the_timer_ticks(
 
     # Once on the first day, and once on each of the next two.
     assert sum(1 for label in world.wire.labels if label == "snapshots.list") > 0
-    compared = [one for one in certificates(world) if not one.deletions]
+    compared = [one for one in certificates(world) if not one.parts]
     assert len(compared) == 2
     assert len({one.at.date() for one in certificates(world)}) == 3
 

@@ -76,7 +76,8 @@ def _one_hour(stage: Stage, begin: datetime, hour: int) -> None:
 
 
 def _tell(stage: Stage, week: Week) -> None:
-    slots = [slot for slot in stage.slots.all() if week.begin <= slot.due < week.end]
+    told = (one for slot in stage.slots.all() for one in _of_each_instance(stage, slot))
+    slots = [slot for slot in told if week.begin <= slot.due < week.end]
     points = list(stage.points.all())
     _slots_table(stage, week, slots)
     _sizes_table(stage)
@@ -111,7 +112,7 @@ def _tell(stage: Stage, week: Week) -> None:
         f"{len(disks)} disks, fewest points left on one: {min((usable[d.id] for d in disks if d.instance), default=0)}",
     )
     certificates = list(Certificates(stage.view.store).newest(None))
-    deleted = sum(d.outcome == "gone" for c in certificates for d in c.deletions)
+    deleted = sum(one.outcomes.get("gone", 0) for one in certificates)
     if week.end - week.begin >= PRUNE_IS_OWED:
         stage.promises.check(
             "prune really ran, and certified", deleted > 0, f"{len(certificates)} certificates, {deleted} points let go"
@@ -145,6 +146,19 @@ def _expected(stage: Stage, week: Week) -> set[tuple[str, str, datetime]]:
             for slot in due_slots(schedule, after=after, until=week.end - timedelta(seconds=1)):
                 due |= {(str(subject), protection.name, slot) for subject in subjects}
     return due
+
+
+def _of_each_instance(stage: Stage, slot: Slot) -> Iterator[Slot]:
+    """A row about a whole protection, or about several slots that went by, as the ends of each instance that it is."""
+    if slot.subject != slot.protection:
+        yield slot
+        return
+    protection = next(one for one in stage.policy.protections if one.name == slot.protection)
+    schedule = next(one for one in protection.schedules if one.name == slot.schedule)
+    after = (slot.since or slot.due) - timedelta(microseconds=1)
+    for instance in stage.view.inventory.instances(tags=protection.select.tags):
+        for due in due_slots(schedule, after=after, until=slot.due):
+            yield replace(slot, subject=instance.id, due=due, since=None, count=1)
 
 
 def _slots_table(stage: Stage, week: Week, slots: list[Slot]) -> None:

@@ -1,0 +1,174 @@
+"""One batch of a prune after the other, each journalled before its first deletion and read back after its last."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.domain.errors import CredentialsRejected, DrError
+from shared.domain.ids import AccountName, DiskId, InstanceId, SnapshotId
+from shared.domain.inventory import SnapshotLock
+from shared.domain.place import Place
+from shared.domain.pruning import Judged, Rules
+from shared.domain.retention import RestorePoint
+from shared.observability import log
+from shared.ports.clock import Clock
+from shared.ports.compute import Clouds, Compute
+from shared.state.certificates import Certificate, Certificates, CertificateState, Fate, Part, opening
+from shared.state.points import Points
+from shared.usecases.prune_deletions import Deleting
+from shared.usecases.prune_examine import consider
+from shared.usecases.prune_look import lines, read_back
+from shared.usecases.prune_record import Ended, blank, concluded, intended, outcomes, points_of, touched, witnesses_of
+from shared.usecases.prune_survey import Groups
+
+SETTLED_AFTER: Final = timedelta(minutes=15)
+"""A run that has not ended its certificate by then is dead: the function's time-out is 600 s."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """Of one run, over its batches."""
+
+    parts: int = 0
+    last: str = ""  # digest
+    outcomes: Counter[str] = field(default_factory=Counter)
+    deleted: list[str] = field(default_factory=list)
+    spared: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    stopped: str = ""
+    over: bool = False  # the whole run ends here
+
+    def count(self, part: Part) -> None:
+        self.parts, self.last = part["number"], part["digest"]
+        self.outcomes += outcomes(part)
+
+
+class Batches:
+    def __init__(
+        self,
+        *,
+        clouds: Clouds,
+        points: Points,
+        certificates: Certificates,
+        clock: Clock,
+        run: str,
+        overtaken: Callable[[], str],
+    ) -> None:
+        self._clouds = clouds
+        self._points = points
+        self._certificates = certificates
+        self._clock = clock
+        self._run = run
+        self._deleting = Deleting(points=points, clock=clock, overtaken=overtaken, run=run)
+
+    def do(
+        self,
+        certificate: Certificate,
+        place: Place,
+        batch: Sequence[Judged],
+        rules: Rules,
+        mixed: Groups,
+        progress: Progress,
+        now: datetime,
+    ) -> bool:
+        """Look, guard, journal, delete, read back, forget. False when nothing more should be asked of this place."""
+        looked, at = self._clock.monotonic(), self._clock.now()
+        seen = consider(self._clouds, place, batch, rules, now)
+        if seen.cloud is None or seen.look is None:
+            progress.refused += (one for one in seen.refused if one not in progress.refused)
+            return seen.look is not None and seen.look.empty  # of other instances it may show something
+        part = blank(certificate.run, progress.parts + 1, progress.last, place, at)
+        part = intended(part, batch, seen.look, seen.spared, rules)
+        part = self._certificates.put_part(certificate, part)  # journal before effect
+        done = self._deleting.delete(seen.cloud, place, seen.expire, mixed, looked)
+        locks = self._locks(seen.cloud, done.refused)
+        after = read_back(seen.cloud, seen.look.asked, witnesses_of(part))
+        part = concluded(
+            part,
+            Ended(
+                at=self._clock.now(),
+                after=lines(after.values(), seen.look.disks, locks),
+                stopped=done.stopped,
+                pinned=done.pinned,
+                refused=done.refused,
+                locks=locks,
+            ),
+        )
+        fates = {(subject, line["id"]): line for subject, line in points_of(part)}
+        gone = [point for point in seen.expire if fates[point.key]["fate"] == Fate.GONE]
+        self._remember_locks(seen.expire, locks)
+        self._points.forget(gone)
+        part = self._certificates.put_part(certificate, part)
+        progress.count(part)
+        progress.deleted += (point.id for point in gone)
+        progress.spared += (
+            f"{line['id']}: {'; '.join(line['because'])}" for _, line in points_of(part) if line["fate"] == Fate.SPARED
+        )
+        progress.stopped = done.stopped or progress.stopped
+        progress.over = progress.over or done.over
+        return not done.stopped
+
+    # -- what a crashed run left unsaid ----------------------------------------------------------------------------
+
+    def settle(self, now: datetime) -> None:
+        """End the certificates of runs that died: read back what became of what they intended, and forget it."""
+        for one in self._certificates.unfinished():
+            if now - one.at >= SETTLED_AFTER:
+                try:
+                    self._settle(one)
+                except CredentialsRejected:
+                    raise
+                except DrError as error:
+                    log.event("certificate.unsettled", run=self._run, subject=one.run, because=[str(error)])
+
+    def _settle(self, certificate: Certificate) -> None:
+        progress = Progress(last=opening(certificate.terms))
+        for part in self._certificates.parts(certificate):
+            if part["state"] == "begun":
+                part = self._settled(certificate, part)
+            progress.count(part)
+        self._certificates.put(
+            replace(
+                certificate,
+                state=CertificateState.ENDED,
+                parts=progress.parts,
+                last=progress.last,
+                outcomes={str(name): count for name, count in sorted(progress.outcomes.items())},
+                stopped="its run ended without a word",
+                settled_by=self._run,
+                ended=self._clock.now(),
+            )
+        )
+
+    def _settled(self, certificate: Certificate, part: Part) -> Part:
+        cloud = self._clouds.at(Place(part["region"], AccountName(part["account"])))
+        disks = {SnapshotId(s): DiskId(d) for _, line in points_of(part) for d, s in line["disks"]}
+        after = read_back(cloud, {*part["before"], *touched(part)}, witnesses_of(part))
+        ended = Ended(at=self._clock.now(), after=lines(after.values(), disks, {}), stopped="its run ended")
+        made = concluded(part, ended)
+        gone = {(subject, line["id"]) for subject, line in points_of(made) if line["fate"] == Fate.GONE}
+        for subject in sorted({subject for subject, _ in gone}):
+            self._points.forget([one for one in self._points.of(InstanceId(subject)) if one.key in gone])
+        return self._certificates.put_part(certificate, made)
+
+    # -- locks -----------------------------------------------------------------------------------------------------
+
+    def _locks(self, cloud: Compute, refused: Collection[SnapshotId]) -> dict[SnapshotId, SnapshotLock]:
+        """Whether that is why. What cannot be told is left open: the next run meets the same refusal."""
+        if not refused:
+            return {}
+        try:
+            return {lock.snapshot: lock for lock in cloud.snapshots.locks(sorted(refused))}
+        except CredentialsRejected:
+            raise
+        except DrError as error:
+            log.event("snapshot_locks.unread", run=self._run, because=[str(error)], subject="locks")
+            return {}
+
+    def _remember_locks(self, points: Sequence[RestorePoint], locks: dict[SnapshotId, SnapshotLock]) -> None:
+        for point in points:
+            ends = [lock.expires for _, one in point.disks if (lock := locks.get(one)) is not None and lock.expires]
+            if ends:
+                self._points.locked(point, max(ends))

@@ -1,0 +1,156 @@
+"""The deletions of one batch: oldest first, a whole snapshot group by one call where all of it goes.
+
+It acts only for a short while after the cloud was looked at, on a clock that counts frozen time, and asks before each
+call whether a point was pinned meanwhile, and whether a pause or another policy came in between.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from shared.domain.errors import CredentialsRejected, DrError, Forbidden, OutcomeUnknown, Permanent, Retryable
+from shared.domain.ids import InstanceId, SnapshotGroupId, SnapshotId
+from shared.domain.place import Place
+from shared.domain.retention import RestorePoint
+from shared.observability import log
+from shared.ports.clock import Clock
+from shared.ports.compute import Compute
+from shared.state.points import Points
+from shared.usecases.prune_survey import Groups
+
+ACT_WITHIN: Final = timedelta(minutes=4)
+"""From looking to the last deletion of that batch."""
+CALL_TIMEOUT: Final = timedelta(seconds=30)
+
+
+@dataclass(slots=True)
+class Deletions:
+    """What was done. `stopped`: why it ended early, if it did; `over`: so must the whole run."""
+
+    stopped: str = ""
+    over: bool = False
+    pinned: set[tuple[InstanceId, str]] = field(default_factory=set)
+    refused: dict[SnapshotId, str] = field(default_factory=dict)  # by the cloud, and why
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """What one call deletes, or with `group` None one call for each snapshot."""
+
+    points: tuple[RestorePoint, ...]
+    group: SnapshotGroupId | None = None
+
+
+class Deleting:
+    def __init__(self, *, points: Points, clock: Clock, overtaken: Callable[[], str], run: str) -> None:
+        self._points = points
+        self._clock = clock
+        self._overtaken = overtaken
+        self._run = run
+
+    def delete(
+        self, cloud: Compute, place: Place, expire: Sequence[RestorePoint], mixed: Groups, looked: float
+    ) -> Deletions:
+        """`looked`: when the cloud was, on the monotonic clock; `mixed`: groups of which something stays."""
+        done = Deletions()
+        try:
+            for unit in self._units(cloud, place, expire, mixed):
+                self._unit(cloud, unit, done, looked)
+                if done.stopped:
+                    break
+        except Retryable as error:
+            done.stopped = f"the cloud asks for patience: {error}"
+        return done
+
+    # -- what goes by one call -------------------------------------------------------------------------------------
+
+    def _units(self, cloud: Compute, place: Place, expire: Sequence[RestorePoint], mixed: Groups) -> Iterator[_Unit]:
+        whole = self._whole(cloud, place, expire, mixed)
+        begun: set[SnapshotGroupId] = set()
+        for point in expire:
+            if point.group not in whole:
+                yield _Unit((point,))
+            elif point.group is not None and point.group not in begun:
+                begun.add(point.group)
+                yield _Unit(whole[point.group], point.group)
+
+    def _whole(
+        self, cloud: Compute, place: Place, expire: Sequence[RestorePoint], mixed: Groups
+    ) -> dict[SnapshotGroupId | None, tuple[RestorePoint, ...]]:
+        """Groups that go with all their members: the cloud shows no other member, and our records have no point that
+        stays. Assumption: the members of a group are always shown in full."""
+        by_group: dict[SnapshotGroupId, list[RestorePoint]] = {}
+        for point in expire:
+            if point.group is not None and not mixed.may_hold(place, point.group):
+                by_group.setdefault(point.group, []).append(point)
+        wanted = {group for group, points in by_group.items() if sum(len(one.disks) for one in points) > 1}
+        if not wanted:
+            return {}
+        whole: dict[SnapshotGroupId | None, tuple[RestorePoint, ...]] = {}
+        try:
+            for shown in cloud.snapshots.groups(ids=sorted(wanted)):
+                ours = {snapshot for point in by_group.get(shown.id, ()) for _, snapshot in point.disks}
+                if len(shown.members) > 1 and ours >= set(shown.members):
+                    whole[shown.id] = tuple(by_group[shown.id])
+        except CredentialsRejected:
+            raise
+        except Forbidden as error:
+            log.event("snapshot_group.unread", run=self._run, subject=str(place), because=[str(error)])
+            return {}
+        return whole
+
+    # -- one call after the other ----------------------------------------------------------------------------------
+
+    def _unit(self, cloud: Compute, unit: _Unit, done: Deletions, looked: float) -> None:
+        if unit.group is not None and not self._holds(unit.points, done, looked):
+            group = unit.group
+            self._send(lambda: done.refused.update(cloud.snapshots.delete_group(group)), unit, done)
+            return
+        for point in unit.points:
+            for at, (_, snapshot) in enumerate(point.disks):
+                # Whoever pins a point of which a part is gone comes too late: it is expired, so the rest goes as well.
+                if done.stopped or self._holds((point,) if at == 0 else (), done, looked):
+                    break
+                self._send(lambda: cloud.snapshots.delete(snapshot), unit, done, snapshot)  # noqa: B023
+
+    def _holds(self, points: Sequence[RestorePoint], done: Deletions, looked: float) -> bool:
+        """Whether a call about these must not be sent, for a reason that `done` then tells."""
+        if done.stopped:
+            return True
+        if self._clock.monotonic() - looked + CALL_TIMEOUT.total_seconds() > ACT_WITHIN.total_seconds():
+            done.stopped = f"what was seen is older than {ACT_WITHIN}; the next run looks again"
+            return True
+        if not points:
+            return False
+        try:
+            done.stopped = self._overtaken()
+            pinned = self._points.pins() if not done.stopped else frozenset()
+        except Retryable as error:
+            done.stopped = f"nobody can say whether it may go on: {error}"
+        if done.stopped:
+            done.over = True
+            return True
+        held = {point.key for point in points} & pinned
+        done.pinned |= held
+        return bool(held)
+
+    def _send(self, call: Callable[[], None], unit: _Unit, done: Deletions, snapshot: SnapshotId | None = None) -> None:
+        try:
+            call()
+        except OutcomeUnknown:
+            return  # read back at the end
+        except Retryable as error:
+            done.stopped = f"the cloud asks for patience: {error}"
+        except CredentialsRejected:
+            raise
+        except Permanent as error:
+            self._refused(error, unit, done, snapshot)
+
+    def _refused(self, error: DrError, unit: _Unit, done: Deletions, snapshot: SnapshotId | None) -> None:
+        subject = snapshot if snapshot is not None else str(unit.group)
+        log.event("snapshot.not_deleted", run=self._run, subject=subject, because=[str(error)])
+        every = [one for point in unit.points for _, one in point.disks] if snapshot is None else [snapshot]
+        done.refused.update(dict.fromkeys(every, str(error)))
+        if isinstance(error, Forbidden):
+            done.stopped = f"it is not allowed: {error}"
