@@ -3,14 +3,16 @@
 Rows of one small table, told apart by the first part of their name.
 """
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
+from shared.domain.catch_up import Stretch
 from shared.domain.errors import Conflict
 from shared.domain.ids import PolicyVersion
-from shared.ports.store import Absent, Anything, Matches, Row, Store
+from shared.ports.store import Absent, Anything, Condition, Matches, Row, Store
 from shared.state import codec, settle
 
 TABLE: Final = "controls"
@@ -19,6 +21,8 @@ PAUSE: Final = "pause/"
 PAST_PAUSE: Final = "past-pause/"
 ACKNOWLEDGED: Final = "acknowledged/"
 CURSOR: Final = "cursor/"
+DECIDED: Final = "decided"
+MARK: Final = "mark"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,14 +34,51 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """What becomes of the due slots of one schedule up to its cursor. It stands in the cursor's row from the moment at
+    which the cursor moves until all of it is carried out, by whoever comes by: so each slot is decided once."""
+
+    protection: str
+    schedule: str
+    policy: PolicyVersion
+    at: datetime
+    because: str = ""  # why `run` is due
+    run: datetime | None = None  # the slot to take
+    late: bool = False
+    skipped: tuple[Stretch, ...] = ()
+    tick: str = ""  # the run that decided
+
+    @property
+    def cursor(self) -> str:
+        return f"{self.protection}/{self.schedule}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Undone:
+    """The form in which the rows hold them."""
+
+    decisions: tuple[Decided, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Past:
+    pauses: tuple[Pause, ...] = ()
+
+
+PAST_PAUSES_KEPT: Final = 20
+"""Of each scope, so that slots which fell due in one can say so, even when no tick came between it and the next."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """One reading of the whole table."""
 
     policy: PolicyVersion | None = None
     pauses: Mapping[str, Pause] = field(default_factory=dict)
-    past_pauses: tuple[Pause, ...] = ()  # the latest of each scope, so that what it skipped can say why
+    past_pauses: tuple[Pause, ...] = ()  # the latest of each scope, so that what they skipped can say why
     acknowledged: Mapping[str, datetime] = field(default_factory=dict)
     cursors: Mapping[str, datetime] = field(default_factory=dict)
+    undone: Mapping[str, tuple[Decided, ...]] = field(default_factory=dict)  # by cursor: decided, not yet carried out
 
     def paused(self, scope: str) -> Pause | None:
         """The pause that covers `scope`, if any."""
@@ -54,6 +95,7 @@ class Controls:
         past: list[Pause] = []
         acknowledged: dict[str, datetime] = {}
         cursors: dict[str, datetime] = {}
+        undone: dict[str, tuple[Decided, ...]] = {}
         for row in self._store.scan(TABLE, ()):
             name = row.key[0]
             if name == POLICY:
@@ -62,13 +104,20 @@ class Controls:
                 pause = codec.load(Pause, str(row.columns["body"]))
                 pauses[pause.scope] = pause
             elif name.startswith(PAST_PAUSE):
-                past.append(codec.load(Pause, str(row.columns["body"])))
+                past += _past(row)
             elif name.startswith(ACKNOWLEDGED):
                 acknowledged[name.removeprefix(ACKNOWLEDGED)] = codec.instant(str(row.columns["at"]))
             elif name.startswith(CURSOR):
                 cursors[name.removeprefix(CURSOR)] = codec.instant(str(row.columns["at"]))
+                if row.columns.get(DECIDED):
+                    undone[name.removeprefix(CURSOR)] = codec.load(_Undone, str(row.columns[DECIDED])).decisions
         return Standing(
-            policy=policy, pauses=pauses, past_pauses=tuple(past), acknowledged=acknowledged, cursors=cursors
+            policy=policy,
+            pauses=pauses,
+            past_pauses=tuple(past),
+            acknowledged=acknowledged,
+            cursors=cursors,
+            undone=undone,
         )
 
     def pause(self, pause: Pause) -> Pause:
@@ -87,8 +136,12 @@ class Controls:
         if row is None:
             return False
         ended = replace(codec.load(Pause, str(row.columns["body"])), until=at)
-        past = Row(key=(PAST_PAUSE + scope,), columns={"body": codec.dump(ended)})
-        self._store.put(TABLE, past, condition=Anything())
+        before = self._store.get(TABLE, (PAST_PAUSE + scope,))
+        earlier = [] if before is None else [one for one in _past(before) if one.since != ended.since]
+        kept = _Past(pauses=tuple(earlier[1 - PAST_PAUSES_KEPT :]))
+        # `body` alone is what an older version of this code reads.
+        columns = {"body": codec.dump(ended), "earlier": codec.dump(kept)}
+        self._store.put(TABLE, Row(key=(PAST_PAUSE + scope,), columns=columns), condition=Anything())
         self._store.delete(TABLE, (PAUSE + scope,), condition=Anything())
         return True
 
@@ -101,12 +154,36 @@ class Controls:
         row = self._store.get(TABLE, (ACKNOWLEDGED + subject,))
         return None if row is None else codec.instant(str(row.columns["at"]))
 
-    def advance(self, cursor: str, *, seen: datetime | None, to: datetime) -> bool:
-        """Move a schedule's cursor from what was `seen`; False when another tick moved it first."""
-        row = Row(key=(CURSOR + cursor,), columns={"at": codec.moment(to)})
+    def advance(self, cursor: str, *, seen: datetime | None, to: datetime, decided: Sequence[Decided] = ()) -> bool:
+        """Move a schedule's cursor from what was `seen`, together with what becomes of the slots up to there; False
+        when somebody else moved it first. `decided` replaces what stood there: pass on what is not carried out yet."""
         condition = Absent() if seen is None else Matches({"at": codec.moment(seen)})
+        return self._cursor(cursor, to, decided, condition)
+
+    def carried_out(self, cursor: str, *, at: datetime, decided: Sequence[Decided]) -> None:
+        """All of `decided`, which stood there with the cursor at `at`, is done. Changes nothing when somebody said so
+        before, or decided more in the meantime."""
+        self._cursor(cursor, at, (), Matches({"at": codec.moment(at), MARK: _mark(_stored(decided))}))
+
+    def _cursor(self, cursor: str, at: datetime, decided: Sequence[Decided], condition: Condition) -> bool:
+        stored = _stored(decided)
+        # The mark stands for the text in conditions: they are evaluated on short values only.
+        row = Row(key=(CURSOR + cursor,), columns={"at": codec.moment(at), DECIDED: stored, MARK: _mark(stored)})
         try:
             settle.put(self._store, TABLE, row, condition=condition)
         except Conflict:
             return False
         return True
+
+
+def _stored(decided: Sequence[Decided]) -> str:
+    return codec.dump(_Undone(decisions=tuple(decided))) if decided else ""
+
+
+def _mark(stored: str) -> str:
+    return hashlib.sha256(stored.encode()).hexdigest()[:16] if stored else ""
+
+
+def _past(row: Row) -> list[Pause]:
+    earlier = codec.load(_Past, str(row.columns["earlier"])).pauses if "earlier" in row.columns else ()
+    return [*earlier, codec.load(Pause, str(row.columns["body"]))]

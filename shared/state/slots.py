@@ -27,7 +27,7 @@ class SlotState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    subject: str  # an instance; the protection itself when nothing was selected or nobody could look
+    subject: str  # an instance; the protection itself when no instance was even looked for
     due: datetime
     protection: str
     schedule: str
@@ -38,6 +38,17 @@ class Slot:
     taken: datetime | None = None
     usable: datetime | None = None  # when the point was first seen usable
     disks: tuple[DiskId, ...] = ()  # what it holds: prune takes the point away, its history stays here
+    since: datetime | None = None  # a stretch of skipped slots that follow each other: the oldest; `due` is the newest
+    count: int = 1  # how many slots this one row tells of
+
+    def count_since(self, start: datetime) -> int:
+        """How many of them were due at `start` or later: of a stretch that began before, its share by time."""
+        if self.due < start:
+            return 0
+        if self.since is None or self.since >= start:
+            return self.count
+        share = (self.due - start) / (self.due - self.since)
+        return min(self.count, 1 + round(share * (self.count - 1)))
 
 
 class Slots:

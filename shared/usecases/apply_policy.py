@@ -5,19 +5,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from shared.domain.catch_up import catch_up
 from shared.domain.decision import Decision
 from shared.domain.errors import Conflict
 from shared.domain.ids import PolicyVersion
 from shared.domain.policy import Policy, Schedule
-from shared.domain.schedule import due_slots
+from shared.domain.schedule import slots
 from shared.observability import log
 from shared.ports.clock import Clock
-from shared.state.controls import Controls
+from shared.state.controls import Controls, Decided
 from shared.state.decisions import Decisions
 from shared.state.policies import Policies
-from shared.state.slots import Slot, Slots, SlotState
-from shared.usecases.schedule_backups import LONGEST_MEMORY
+from shared.state.slots import Slots
+from shared.usecases.schedule_backups import AT_ONCE, EACH_WITHIN, PUNCTUAL
+from shared.usecases.slot_ledger import SlotLedger
 
+_GONE: Final = "the schedule was removed, or its times changed, before a tick took it"
 TRIES: Final = 5
 """A tick may move a cursor between our look and our write; it comes every five minutes."""
 
@@ -34,7 +37,7 @@ class ApplyPolicy:
     ) -> None:
         self._policies = policies
         self._controls = controls
-        self._slots = slots
+        self._ledger = SlotLedger(slots=slots, decisions=decisions)
         self._decisions = decisions
         self._clock = clock
 
@@ -42,10 +45,12 @@ class ApplyPolicy:
         """Safe to repeat: an unchanged policy keeps its number. Raises Conflict when another apply ran meanwhile.
 
         A schedule that the active policy does not have, or has at other times, counts from now: it owes nothing for the
-        time in which it was not in force. What the old times still owed is recorded as skipped.
+        time in which it was not in force. What the old times still owed is recorded as skipped. A protection under a
+        new name is a new one: its schedules count from now, and the points of the old name stay where they are.
 
-        Crash order: skipped slots, cursors, then the version. A cursor without its schedule does nothing, and repeating
-        moves it on; a schedule that became active without its cursor would lose the slots up to its first tick.
+        Crash order: cursors, each with the slots that are skipped, then these rows, then the version. A cursor without
+        its schedule does nothing, and repeating moves it on; a schedule that became active without its cursor would
+        lose the slots up to its first tick. Rows that were not written are written by the next tick.
         """
         now = self._clock.now()
         standing = self._controls.read()
@@ -54,7 +59,7 @@ class ApplyPolicy:
         wanted = dict(_schedules(policy))
         for name in {**in_force, **wanted}:
             if in_force.get(name) != wanted.get(name) or "/".join(name) not in standing.cursors:
-                self._start(name, in_force.get(name), now)
+                self._start(name, in_force.get(name), before, now)
         version = self._policies.append(policy)
         applied = Applied(version=version, changed=version != before)
         made = Decision(
@@ -71,33 +76,34 @@ class ApplyPolicy:
         self._decisions.record("policy", made)
         return applied
 
-    def _start(self, name: tuple[str, str], old: Schedule | None, now: datetime) -> None:
+    def _start(self, name: tuple[str, str], old: Schedule | None, before: PolicyVersion | None, now: datetime) -> None:
         """Raises Conflict when ticks keep moving the cursor under our hands."""
         cursor = "/".join(name)
         for _ in range(TRIES):
-            seen = self._controls.read().cursors.get(cursor)
+            standing = self._controls.read()
+            seen = standing.cursors.get(cursor)
             if seen is not None and seen >= now:
                 return
-            if old is not None and seen is not None:
-                self._owed(name, due_slots(old, after=max(seen, now - LONGEST_MEMORY), until=now), now)
-            if self._controls.advance(cursor, seen=seen, to=now):
+            # What a tick decided and did not carry out yet stays beside it: the next tick does.
+            undone = standing.undone.get(cursor, ())
+            owed = () if old is None or seen is None or before is None else _owed(name, old, before, seen, now)
+            if self._controls.advance(cursor, seen=seen, to=now, decided=(*undone, *owed)):
+                for one in owed:
+                    self._ledger.write_down(one)
+                if owed and not undone:
+                    self._controls.carried_out(cursor, at=now, decided=owed)
                 return
         raise Conflict(f"the cursor of schedule {cursor} moves all the time: run `understudy apply` again")
 
-    def _owed(self, name: tuple[str, str], due: tuple[datetime, ...], now: datetime) -> None:
-        because = "the schedule was removed, or its times changed, before a tick took it"
-        self._slots.skip_unless_ended(
-            Slot(
-                subject=name[0],
-                due=slot,
-                protection=name[0],
-                schedule=name[1],
-                state=SlotState.SKIPPED,
-                at=now,
-                because=because,
-            )
-            for slot in due
-        )
+
+def _owed(
+    name: tuple[str, str], old: Schedule, version: PolicyVersion, seen: datetime, now: datetime
+) -> tuple[Decided, ...]:
+    due = tuple(slots(old, after=max(seen, now - AT_ONCE), until=now))
+    left_out = catch_up(due, now=now, punctual=PUNCTUAL, excuse=lambda _: _GONE, each_within=EACH_WITHIN).skipped
+    if not left_out:
+        return ()
+    return (Decided(protection=name[0], schedule=name[1], policy=version, at=now, skipped=left_out),)
 
 
 def _schedules(policy: Policy) -> Iterator[tuple[tuple[str, str], Schedule]]:

@@ -1,35 +1,43 @@
 """Timer tick -> due slots -> one durable operation each, handed to `backup`.
 
-Crash order: operation, then cursor, then invocation. Before the operation stands, the slot is still due at the next
-tick; before the cursor moves, the next tick opens the same operation again, which changes nothing; and an invocation
-that never went out is found by `backup`'s own timer. A tick with nothing due is one range read.
+Crash order: cursor, then rows and operation, then invocation. The cursor moves by compare-and-set, and what becomes of
+the slots that it passes stands in the same row until it is carried out. So each slot is decided once, however many
+ticks run at a time; a tick that dies leaves a decision which the next one carries out, and all of that may be repeated;
+an invocation that never went out is found by `backup`'s own timer. A tick with nothing due is one range read.
 """
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from shared.domain.blackout import Window, covering, windows
 from shared.domain.catch_up import CatchUp, catch_up
-from shared.domain.decision import Decision
 from shared.domain.errors import DrError
 from shared.domain.ids import OperationId, PolicyVersion
 from shared.domain.policy import Protection, Schedule
-from shared.domain.schedule import due_slots
+from shared.domain.schedule import slots
 from shared.observability import log
 from shared.ports.clock import Clock
 from shared.ports.functions import Functions
 from shared.state import codec
-from shared.state.controls import Controls, Pause, Standing
+from shared.state.controls import Controls, Decided, Pause, Standing
 from shared.state.decisions import Decisions
 from shared.state.journal import Journal
 from shared.state.policies import Policies
+from shared.state.slots import Slots
 from shared.usecases.requests import BackUpRequest
+from shared.usecases.slot_ledger import SlotLedger
 
 PUNCTUAL: Final = timedelta(minutes=15)
 """A point taken within this of its due time is on time: three ticks of the five-minute timer."""
-LONGEST_MEMORY: Final = timedelta(days=400)
-"""After a longer absence, slots older than this are not listed one by one any more."""
+AT_ONCE: Final = timedelta(days=400)
+"""What one tick accounts for at most; after a longer absence the following ticks go on from there."""
+EACH_WITHIN: Final = timedelta(days=3)
+"""Slots that went by within this have a row each, older ones a row per stretch."""
+CLOCKS_DIFFER: Final = timedelta(minutes=15)
+"""A cursor further ahead than this was moved by a clock that was wrong."""
 SCOPE: Final = "backups"
 
 
@@ -47,6 +55,7 @@ class ScheduleBackups:
         policies: Policies,
         controls: Controls,
         journal: Journal,
+        slots: Slots,
         decisions: Decisions,
         functions: Functions,
         clock: Clock,
@@ -54,7 +63,7 @@ class ScheduleBackups:
         self._policies = policies
         self._controls = controls
         self._journal = journal
-        self._decisions = decisions
+        self._ledger = SlotLedger(slots=slots, decisions=decisions)
         self._functions = functions
         self._clock = clock
 
@@ -65,73 +74,56 @@ class ScheduleBackups:
         if standing.policy is None:
             self._policies.active()  # raises, with the remedy
             raise AssertionError("a policy became active between two reads")
+        # What a tick before us decided and did not live to do: also under a pause, which `backup` knows of.
+        done: list[Decided] = []
+        for cursor, decided in standing.undone.items():
+            self._carry_out(cursor, standing.cursors[cursor], decided)
+            done += decided
         pause = standing.paused(SCOPE)
-        if pause is not None:
-            # The cursors stand still: what fell due meanwhile is accounted for, with this reason, after the resume.
-            return Ticked(paused=f"paused since {codec.second(pause.since)}: {pause.because}")
-        policy = self._policies.at(standing.policy)
-        opened: list[OperationId] = []
-        skipped = 0
-        for protection in policy.protections:
-            for schedule in protection.schedules:
-                plan = _due(protection, schedule, standing, now)
-                if plan.run is None:
-                    continue
-                opened.append(self._open(protection, schedule, plan.run, plan, standing, run))
-                skipped += len(plan.skipped)
+        if pause is None:
+            done += self._decide(standing, standing.policy, now, run)
+        opened = tuple(_request(one, one.run).id for one in done if one.run is not None)
         for operation in opened:
             self._hand_over(operation)
-        return Ticked(opened=tuple(opened), skipped=skipped)
-
-    def _open(
-        self,
-        protection: Protection,
-        schedule: Schedule,
-        due: datetime,
-        plan: CatchUp,
-        standing: Standing,
-        run: str,
-    ) -> OperationId:
-        assert standing.policy is not None
-        request = BackUpRequest(
-            protection=protection.name,
-            schedule=schedule.name,
-            due=due,
-            skipped=_reasons(plan, standing.past_pauses),
+        return Ticked(
+            opened=opened,
+            skipped=sum(stretch.count for one in done for stretch in one.skipped),
+            # The cursors stand still: what falls due meanwhile is accounted for, with this reason, after the resume.
+            paused="" if pause is None else f"paused since {codec.second(pause.since)}: {pause.because}",
         )
-        because = f"slot of {codec.second(due)} is due by schedule {schedule.name} of {protection.name}"
-        now = self._clock.now()
-        self._journal.open(request.operation(policy=standing.policy, now=now, because=because))
-        if plan.skipped or plan.late:
-            self._tell(protection, request, plan, now, standing.policy, run)
-        cursor = _cursor(protection, schedule)
-        # False: another tick was as far already. It opened the same operation, or ours stands beside it harmlessly.
-        self._controls.advance(cursor, seen=standing.cursors.get(cursor), to=due)
-        return request.id
 
-    def _tell(
-        self,
-        protection: Protection,
-        request: BackUpRequest,
-        plan: CatchUp,
-        now: datetime,
-        policy: PolicyVersion,
-        run: str,
-    ) -> None:
-        made = Decision(
-            event="slots.caught_up",
-            at=now,
-            subject=protection.name,
-            because=(
-                f"{len(plan.skipped)} slots of schedule {request.schedule} went by and are skipped",
-                f"the slot of {codec.second(request.due)} stands in for them" + (", late" if plan.late else ""),
-            ),
-            inputs={"operation": request.id},
-            policy=policy,
-            run=run,
-        )
-        log.decision(made)
-        self._decisions.record(protection.name, made)
+    def _decide(self, standing: Standing, version: PolicyVersion, now: datetime, run: str) -> list[Decided]:
+        done: list[Decided] = []
+        for protection in self._policies.at(version).protections:
+            for schedule in protection.schedules:
+                plan = _plan(protection, schedule, standing, now)
+                if plan.seen is None:
+                    continue
+                decided = Decided(
+                    protection=protection.name,
+                    schedule=schedule.name,
+                    policy=version,
+                    at=now,
+                    run=plan.run,
+                    late=plan.late,
+                    skipped=plan.skipped,
+                    tick=run,
+                )
+                seen = standing.cursors.get(decided.cursor)
+                # False: another tick, or a change of the policy, was first. What it decided holds.
+                if self._controls.advance(decided.cursor, seen=seen, to=plan.seen, decided=(decided,)):
+                    self._carry_out(decided.cursor, plan.seen, (decided,))
+                    done.append(decided)
+        return done
+
+    def _carry_out(self, cursor: str, at: datetime, decided: Sequence[Decided]) -> None:
+        for one in decided:
+            self._ledger.write_down(one)
+            if one.run is not None:
+                because = f"slot of {codec.second(one.run)} is due by schedule {one.schedule} of {one.protection}"
+                request = _request(one, one.run)
+                self._journal.open(request.operation(policy=one.policy, now=self._clock.now(), because=because))
+        self._controls.carried_out(cursor, at=at, decided=decided)
 
     def _hand_over(self, operation: OperationId) -> None:
         payload = json.dumps({"operation": operation}).encode()
@@ -142,28 +134,53 @@ class ScheduleBackups:
             log.event("invocation.failed", subject=operation, because=[str(error)])
 
 
-def _cursor(protection: Protection, schedule: Schedule) -> str:
-    return f"{protection.name}/{schedule.name}"
+def _request(decided: Decided, due: datetime) -> BackUpRequest:
+    return BackUpRequest(protection=decided.protection, schedule=decided.schedule, due=due)
 
 
-def _due(protection: Protection, schedule: Schedule, standing: Standing, now: datetime) -> CatchUp:
-    seen = standing.cursors.get(_cursor(protection, schedule))
+def _plan(protection: Protection, schedule: Schedule, standing: Standing, now: datetime) -> CatchUp:
+    cursor = f"{protection.name}/{schedule.name}"
+    seen = standing.cursors.get(cursor)
     if seen is None:
         # A policy that was appended without `apply` (its last call was lost): count from just before this tick.
         seen = now - PUNCTUAL
-    slots = due_slots(schedule, after=max(seen, now - LONGEST_MEMORY), until=now)
-    return catch_up(slots, now=now, punctual=PUNCTUAL, each_within=timedelta.max)
+    if seen > now + CLOCKS_DIFFER:
+        log.event(
+            "cursor.ahead", subject=cursor, because=[f"nothing is due before {codec.second(seen)}: a clock was wrong"]
+        )
+    until = min(now, seen + AT_ONCE)
+    if until <= seen:
+        return CatchUp()
+    due = tuple(slots(schedule, after=seen, until=until))
+    if not due:
+        return CatchUp()
+    closed = windows(protection.blackouts, after=seen, until=now)
+    return catch_up(
+        due,
+        now=now,
+        punctual=PUNCTUAL,
+        excuse=_excuse(standing.past_pauses, closed, too_old=until < now),
+        closed=covering(closed, now) is not None,
+        each_within=EACH_WITHIN,
+    )
 
 
-def _reasons(plan: CatchUp, past_pauses: tuple[Pause, ...]) -> dict[str, tuple[datetime, ...]]:
-    """The skipped slots by reason: there may be thousands, and few reasons."""
-    by_reason: dict[str, list[datetime]] = {}
-    for slot, missed in ((one.until, one.because) for one in plan.skipped):
-        pause = next((pause for pause in past_pauses if _covers(pause, slot)), None)
-        because = missed if pause is None else f"paused from {codec.second(pause.since)}: {pause.because}"
-        by_reason.setdefault(because, []).append(slot)
-    return {because: tuple(slots) for because, slots in by_reason.items()}
+def _excuse(past: Sequence[Pause], closed: Sequence[Window], *, too_old: bool) -> Callable[[datetime], str | None]:
+    """Why a slot is not taken: it fell due in a pause or a blackout, or a pause came before it could be caught up (a
+    resume runs nothing before the next due time), or it is so old that this tick does not even reach the present."""
+    pauses = sorted((one for one in past if one.scope in (SCOPE, "all")), key=lambda one: one.since)
 
+    def excuse(slot: datetime) -> str | None:
+        later = [one for one in pauses if one.until is not None and slot <= one.until]
+        paused = next((one for one in later if one.since <= slot), None)
+        if paused is not None:
+            return f"paused from {codec.second(paused.since)}: {paused.because}"
+        window = covering(closed, slot)
+        if window is not None:
+            return window.because
+        if later:
+            pause = later[0]
+            return f"missed, then paused from {codec.second(pause.since)}: {pause.because}"
+        return "missed: nothing ran when it was due" if too_old else None
 
-def _covers(pause: Pause, slot: datetime) -> bool:
-    return pause.scope in (SCOPE, "all") and pause.since <= slot and (pause.until is None or slot <= pause.until)
+    return excuse

@@ -6,6 +6,7 @@ from shared.state.controls import Controls
 from shared.state.decisions import Decisions
 from shared.state.journal import Journal
 from shared.state.policies import Policies
+from shared.state.slots import Slots
 from shared.usecases.schedule_backups import ScheduleBackups
 from shared.wiring.foundation import clock, functions, store
 
@@ -16,6 +17,7 @@ def schedule() -> ScheduleBackups:
         policies=Policies(store()),
         controls=Controls(store()),
         journal=Journal(store(), clock()),
+        slots=Slots(store()),
         decisions=Decisions(store()),
         functions=functions(),
         clock=clock(),
