@@ -6,7 +6,7 @@ What befalls one operation is told, and keeps no other from its turn.
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -49,7 +49,10 @@ class CarryOn:
         functions: Functions,
         function: str,
         clock: Clock,
+        sweep: Callable[[], object] = lambda: None,
     ) -> None:
+        """`sweep` opens what nobody has opened; it is run by `forgotten`, so by the timer."""
+        self._sweep = sweep
         self._journal = journal
         self._recipes: Mapping[OperationKind, Recipe] = {recipe.kind: recipe for recipe in recipes}
         self._executor = Executor(journal, clock, ending=self._ending)
@@ -65,6 +68,12 @@ class CarryOn:
         """Those whose planned look is overdue or that nobody has begun. Streams; stops in time.
 
         Each has its turn, whatever befalls the others; then the first error is raised, for the platform to see."""
+        try:
+            self._sweep()
+        except CredentialsRejected:
+            raise
+        except DrError as error:
+            self._stuck(OperationId("sweep"), error, owner)  # what is open has its turn all the same
         return self._all(owner, now=False)
 
     def look_now(self, *, owner: str) -> CarriedOn:

@@ -98,11 +98,16 @@ class Command:
 
     def _image(self, arguments: Arguments, run: str) -> Result:
         """A full image of one instance, filed under a family that rebuild rules name."""
-        version, _ = self._policies.active()
+        version, policy = self._policies.active()
+        copy_to, kms_key = _regions(arguments, policy.region), _key(arguments)
+        if kms_key and len(copy_to) != 1:
+            raise BadInput(f"argument kms_key is {kms_key!r}: a key belongs to one region, so name one in copy_to")
         request = ImageRequest(
             instance=InstanceId(_text(arguments, "instance", "an instance id, e.g. i-bp1...")),
             family=_text(arguments, "family", "the image family that rebuild rules name, e.g. app"),
             asked=self._moment(arguments),
+            copy_to=copy_to,
+            kms_key=kms_key,
         )
         because = f"asked for by {_by(arguments)}"
         self._journal.open(request.operation(policy=version, now=self._clock.now(), because=because))
@@ -163,12 +168,13 @@ class Command:
 
     def _prune(self, arguments: Arguments, run: str) -> Result:
         """Wake prune; without "apply": true it only says what it would delete, and waits for the answer."""
+        limits = {name: str(arguments[name]) for name in ("protection", "allow") if arguments.get(name)}
         if arguments.get("apply") is True:
-            payload = {"prune": "apply", "drift": arguments.get("drift") is True}
-            self._tell("prune.requested", "prune", (f"asked for by {_by(arguments)}",), run)
+            payload = {"prune": "apply", "drift": arguments.get("drift") is True, **limits}
+            self._tell("prune.requested", "prune", (f"asked for by {_by(arguments)}",), run, **limits)
             self._functions.invoke_async("prune", json.dumps(payload).encode())
             return {"queued": True}
-        answer = self._functions.invoke("prune", json.dumps({"prune": "dry"}).encode())
+        answer = self._functions.invoke("prune", json.dumps({"prune": "dry", **limits}).encode())
         return {"plan": json.loads(answer)}
 
     def _moment(self, arguments: Arguments) -> datetime:
@@ -213,6 +219,23 @@ def _text(arguments: Arguments, name: str, what: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise BadInput(f"argument {name} is {value!r}; it must be {what}")
     return value.strip()
+
+
+def _regions(arguments: Arguments, home: str) -> tuple[str, ...]:
+    """Where an image is copied to: other regions, or none."""
+    given = arguments.get("copy_to") or []
+    if not isinstance(given, list) or not all(isinstance(one, str) and one.strip() for one in given):
+        raise BadInput(f"argument copy_to is {given!r}; it must be a list of regions, e.g. [cn-shanghai]")
+    if home in given:
+        raise BadInput(f"argument copy_to names {home}, where the image is made: name other regions, or leave it out")
+    return tuple(dict.fromkeys(one.strip() for one in given))
+
+
+def _key(arguments: Arguments) -> str:
+    key = arguments.get("kms_key") or ""
+    if not isinstance(key, str):
+        raise BadInput(f"argument kms_key is {key!r}; it must be the id of a key of the region in copy_to")
+    return key.strip()
 
 
 def _scope(arguments: Arguments) -> str:

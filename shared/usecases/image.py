@@ -1,5 +1,7 @@
 """A full image of one instance, on demand: what a rebuild starts from.
 
+When it stands, its snapshots are written down and marked, and its copies in other regions are opened.
+
 An image always holds all disks as they are (a running machine's may be inconsistent: the cloud does not freeze it).
 Its snapshots count in the quota and stay when the image is deleted. Source: ECS API, CreateImage, read 2026-03.
 """
@@ -12,8 +14,13 @@ from shared.domain.ids import ImageId
 from shared.domain.inventory import Image as CloudImage
 from shared.domain.inventory import ImageState
 from shared.domain.operation import OperationKind, Step, StepState
+from shared.domain.place import Place
 from shared.ports.clock import Clock
-from shared.ports.compute import Images
+from shared.ports.compute import Clouds
+from shared.ports.store import Store
+from shared.state.images import Images
+from shared.state.journal import Journal
+from shared.usecases import copy_image, image_records
 from shared.usecases.operations import Done, Escalated, Outcome, Refused, Resume, Work, done, intended
 from shared.usecases.requests import ImageRequest
 
@@ -29,9 +36,13 @@ class TakeImage:
 
     kind = OperationKind.IMAGE
 
-    def __init__(self, *, images: Images, clock: Clock) -> None:
-        self._images = images
+    def __init__(self, *, clouds: Clouds, place: Place, store: Store, clock: Clock) -> None:
+        """`place`: where the instances stand."""
+        self._clouds = clouds
+        self._place = place
         self._clock = clock
+        self._records = Images(store)
+        self._journal = Journal(store, clock)
 
     def advance(self, work: Work) -> Outcome:
         request = ImageRequest.of(work.operation)
@@ -41,7 +52,7 @@ class TakeImage:
         step = work.step(_STEP)
         if step.state is StepState.INTENDED:
             return self._start(work, request, step)
-        return self._look(work, ImageId(step.data[_IMAGE]))
+        return self._look(work, request, ImageId(step.data[_IMAGE]))
 
     def _start(self, work: Work, request: ImageRequest, step: Step) -> Outcome:
         sent = self._find(work) if step.name in work.inherited else None
@@ -49,7 +60,7 @@ class TakeImage:
             if self._clock.now() - work.operation.created > WITHIN:
                 return Refused(because=f"its image could not be started within {WITHIN}")
             work.may_act()
-            id_ = self._images.create_from_instance(
+            id_ = self._clouds.at(self._place).images.create_from_instance(
                 request.instance,
                 name=provenance.name(request.family, request.instance, f"{request.asked:%Y%m%dT%H%M%SZ}"),
                 family=request.family,
@@ -63,12 +74,16 @@ class TakeImage:
 
     def _find(self, work: Work) -> CloudImage | None:
         tag = {provenance.OPERATION: provenance.operation_tag(work.operation.id)}
-        return next(iter(self._images.list(tags=tag)), None)
+        return next(iter(self._clouds.at(self._place).images.list(tags=tag)), None)
 
-    def _look(self, work: Work, id_: ImageId) -> Outcome:
-        image = next(iter(self._images.list(ids=[id_])), None)
+    def _look(self, work: Work, request: ImageRequest, id_: ImageId) -> Outcome:
+        image = next(iter(self._clouds.at(self._place).images.list(ids=[id_])), None)
         age = self._clock.now() - work.operation.created
+        if image is not None and image.state in (ImageState.AVAILABLE, ImageState.FAILED):
+            made = image_records.record(work.operation, self._place, image, request.instance, family=request.family)
+            image_records.write_down(work, self._clouds.at(self._place), self._records, made)
         if image is not None and image.state is ImageState.AVAILABLE:
+            self._open_copies(work, request, image)
             return Done(result={_IMAGE: id_})
         if image is not None and image.state is ImageState.FAILED:
             return Refused(because=f"the cloud failed to make image {id_}")
@@ -82,3 +97,15 @@ class TakeImage:
                 evidence=(f"image {id_} is {image.state}",) if image is not None else (),
             )
         return Resume(after=min(max(age / 2, LOOK_EVERY), LONGEST_PAUSE), because=f"image {id_} is being made")
+
+    def _open_copies(self, work: Work, request: ImageRequest, image: CloudImage) -> None:
+        now, policy = self._clock.now(), work.operation.policy
+        for asked in copy_image.copies_of(
+            image,
+            family=request.family,
+            instance=request.instance,
+            source=self._place,
+            regions=request.copy_to,
+            kms_key=request.kms_key,
+        ):
+            self._journal.open(asked.operation(policy=policy, now=now, because=f"image {image.id} is available"))

@@ -51,6 +51,8 @@ class ImageRequest:
     instance: InstanceId
     family: str
     asked: datetime
+    copy_to: tuple[str, ...] = ()  # regions
+    kms_key: str = ""  # of those regions; empty: as the image is encrypted
 
     @property
     def id(self) -> OperationId:

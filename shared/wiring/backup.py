@@ -8,6 +8,9 @@ from shared.state.journal import Journal
 from shared.state.policies import Policies
 from shared.usecases.back_up import BackUp
 from shared.usecases.carry_on import CarryOn
+from shared.usecases.copy_image import CopyImage
+from shared.usecases.copy_point import CopyPoint
+from shared.usecases.copy_sweep import CopySweep
 from shared.usecases.image import TakeImage
 from shared.wiring.foundation import clock, clouds, configuration, functions, store
 
@@ -23,10 +26,20 @@ def backup() -> CarryOn:
                 policies=Policies(store()),
                 clock=clock(),
             ),
-            TakeImage(images=clouds().at(Place(configuration().region)).images, clock=clock()),
+            TakeImage(clouds=clouds(), place=Place(configuration().region), store=store(), clock=clock()),
+            CopyPoint(
+                clouds=clouds(),
+                store=store(),
+                policies=Policies(store()),
+                functions=functions(),
+                function="backup",
+                clock=clock(),
+            ),
+            CopyImage(clouds=clouds(), store=store(), functions=functions(), function="backup", clock=clock()),
         ),
         decisions=Decisions(store()),
         functions=functions(),
         function="backup",
         clock=clock(),
+        sweep=CopySweep(clouds=clouds(), store=store(), policies=Policies(store()), clock=clock()).run,
     )

@@ -217,7 +217,7 @@ class World:
                     policies=Policies(self.store),
                     clock=self.clock,
                 ),
-                TakeImage(images=self.clouds.at(PLACE).images, clock=self.clock),
+                TakeImage(clouds=self.clouds, place=PLACE, store=self.store, clock=self.clock),
             ),
             decisions=Decisions(self.store),
             functions=self.functions,
