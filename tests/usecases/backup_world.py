@@ -202,6 +202,7 @@ class World:
             policies=Policies(self.store),
             controls=Controls(self.store),
             journal=Journal(self.store, self.clock),
+            slots=Slots(self.store),
             decisions=Decisions(self.store),
             functions=self.functions,
             clock=self.clock,
