@@ -171,7 +171,8 @@ class Command:
         limits = {name: str(arguments[name]) for name in ("protection", "allow") if arguments.get(name)}
         if arguments.get("apply") is True:
             payload = {"prune": "apply", "drift": arguments.get("drift") is True, **limits}
-            self._tell("prune.requested", "prune", (f"asked for by {_by(arguments)}",), run, **limits)
+            because = (f"asked for by {_by(arguments)}", *(f"{name} {value}" for name, value in limits.items()))
+            self._tell("prune.requested", "prune", because, run)
             self._functions.invoke_async("prune", json.dumps(payload).encode())
             return {"queued": True}
         answer = self._functions.invoke("prune", json.dumps({"prune": "dry", **limits}).encode())

@@ -30,7 +30,7 @@ from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.usecases.prune_batch import Batches, Progress
 from shared.usecases.prune_drift import Comparison, Drift
-from shared.usecases.prune_examine import GOES, SPARED, Examination, consider
+from shared.usecases.prune_examine import GOES, SPARED, Examination, consider, other_plan
 from shared.usecases.prune_record import rule_line
 from shared.usecases.prune_survey import Survey
 
@@ -70,6 +70,7 @@ class _Task:
     as_of: datetime
     permit: Permit | None = None
     only: str = ""
+    paused: str = ""
     drift: Drift = field(default_factory=Drift)
 
 
@@ -105,12 +106,11 @@ class Prune:
         day, UTC); `allow` is the permit that a refused run told. Raises BadInput without a policy, Retryable when the
         store is silent (what was deleted then is settled by the next run)."""
         task = self._task(run, protection, allow)
-        if isinstance(task, str):
-            return Pruned(stopped=task)
-        version = task.version
+        if task.paused:
+            return Pruned(stopped=task.paused)
         batches = Batches(
             clouds=self._clouds, points=self._points, certificates=self._certificates, clock=self._clock, run=run,
-            overtaken=lambda: self._overtaken(version),
+            overtaken=lambda: self._overtaken(task.version),
         )  # fmt: skip
         if not dry:
             batches.settle(task.begun)
@@ -125,32 +125,27 @@ class Prune:
         if not survey.going:
             return self._nothing(task, certificate, survey)
         if task.permit is not None:
-            refused = _other_plan(task.permit, survey.permit(task.version))
+            refused = other_plan(task.permit, survey.permit(task.version))
         else:
             refused = self._over(task, survey)
         if refused:
             return self._refuse(task, certificate, survey, refused)
         return self._carry_out(task, certificate, survey, batches)
 
-    def examine(self, *, protection: str = "") -> Examination:
-        """The dry run, point by point. Raises BadInput without a policy."""
-        task = self._task("", protection, "", paused=True)
-        assert not isinstance(task, str)
-        survey = Survey(self._points, task.rules, now=task.as_of, only=protection)
-        return Examination(self._clouds, survey, task.policy, task.version, task.rules, task.as_of)
+    def examine(self, *, protection: str = "", allow: str = "") -> Examination:
+        """The dry run, point by point, also while prune is paused. Raises BadInput without a policy."""
+        task = self._task("", protection, allow)
+        return self._examination(task, Survey(self._points, task.rules, now=task.as_of, only=protection))
 
     # -- deciding --------------------------------------------------------------------------------------------------
 
-    def _task(self, run: str, protection: str, allow: str, *, paused: bool = False) -> _Task | str:
-        """Or why there is none."""
+    def _task(self, run: str, protection: str, allow: str) -> _Task:
         begun, started = self._clock.now(), self._clock.monotonic()
         standing = self._controls.read()
         if standing.policy is None:
             self._policies.active()  # raises, with the remedy
             raise AssertionError("a policy became active between two reads")
         pause = standing.paused(SCOPE)
-        if pause is not None and not paused:
-            return f"paused since {codec.second(pause.since)}: {pause.because}"
         policy = self._policies.at(standing.policy)
         if protection and policy.protection(protection) is None:
             known = ", ".join(one.name for one in policy.protections) or "none"
@@ -168,6 +163,7 @@ class Prune:
             as_of=begun.replace(microsecond=0) if permit is None else permit.as_of,
             permit=permit,
             only=protection,
+            paused="" if pause is None else f"paused since {codec.second(pause.since)}: {pause.because}",
         )
 
     def _terms(self, task: _Task, survey: Survey) -> Terms:
@@ -214,7 +210,7 @@ class Prune:
     # -- ends ------------------------------------------------------------------------------------------------------
 
     def _examined(self, task: _Task, survey: Survey) -> Pruned:
-        examined = Examination(self._clouds, survey, task.policy, task.version, task.rules, task.as_of)
+        examined = self._examination(task, survey)
         planned: list[str] = []
         spared: list[str] = []
         for item in examined.items():
@@ -233,6 +229,12 @@ class Prune:
             missing=tuple(task.drift.missing),
             permit=examined.permit,
         )
+
+    def _examination(self, task: _Task, survey: Survey) -> Examination:
+        return Examination(
+            self._clouds, survey, task.policy, task.version, task.rules, task.as_of, permit=task.permit,
+            stopped=task.paused,
+        )  # fmt: skip
 
     def _nothing(self, task: _Task, certificate: Certificate, survey: Survey) -> Pruned:
         """No certificate for a run that found nothing to do, unless it compared: a row an hour says nothing."""
@@ -333,13 +335,3 @@ class Prune:
         )
         log.decision(made)
         self._decisions.record(SCOPE, made)
-
-
-def _other_plan(permit: Permit, now: Permit) -> tuple[str, ...]:
-    """A permit is for the very plan that was looked at."""
-    if permit == now:
-        return ()
-    return (
-        f"permit: {permit} lets {permit.items} restore points go, but as of then {now.items} would go now (plan "
-        f"{now.plan}). Look at `understudy prune`; if it is right, use the permit that it tells",
-    )

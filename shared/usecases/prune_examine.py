@@ -9,21 +9,22 @@ from shared.domain.guardrails import Refused, Spared, guard, over_the_caps
 from shared.domain.ids import InstanceId, PolicyVersion, SnapshotId
 from shared.domain.place import Place
 from shared.domain.policy import Policy
-from shared.domain.pruning import Judged, Rules
+from shared.domain.pruning import Judged, Permit, Rules
 from shared.domain.retention import RestorePoint
 from shared.ports.compute import Clouds, Compute
 from shared.usecases.prune_look import Look, look
 from shared.usecases.prune_record import unsaved
 from shared.usecases.prune_survey import Survey, points_of
 
-GOES, SPARED, STAYS = "goes", "spared", "stays"
+GOES, SPARED, STAYS, REFUSED = "goes", "spared", "stays", "refused"
+"""Fates of an item. `refused`: the cloud could not be read, so nobody can say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
     """One restore point. `rules`: what saves it, or why nothing does."""
 
-    fate: str  # goes | spared | stays | refused
+    fate: str
     instance: InstanceId
     point: str
     protection: str
@@ -58,13 +59,33 @@ def consider(clouds: Clouds, place: Place, batch: Sequence[Judged], rules: Rules
     return Considered(batch=batch, look=seen, cloud=cloud, expire=judged.expire, spared=judged.spared)
 
 
+def other_plan(permit: Permit, now: Permit) -> tuple[str, ...]:
+    """A permit is for the very plan that was looked at."""
+    if permit == now:
+        return ()
+    return (
+        f"permit: {permit} lets {permit.items} restore points go, but as of then {now.items} would go now (plan "
+        f"{now.plan}). Look at `understudy prune`; if it is right, use the permit that it tells",
+    )
+
+
 class Examination:
     """Iterate once, then read what it counted."""
 
     def __init__(
-        self, clouds: Clouds, survey: Survey, policy: Policy, version: PolicyVersion, rules: Rules, now: datetime
+        self,
+        clouds: Clouds,
+        survey: Survey,
+        policy: Policy,
+        version: PolicyVersion,
+        rules: Rules,
+        now: datetime,
+        *,
+        permit: Permit | None = None,
+        stopped: str = "",
     ) -> None:
         self.policy = version
+        self.stopped = stopped  # why a prune would do nothing at all now
         self.points = 0
         self.goes = 0
         self.spared = 0
@@ -72,6 +93,7 @@ class Examination:
         self.permit = ""  # that lets this plan through although it is over the caps
         self.as_of = now
         self._clouds, self._survey, self._limits, self._rules = clouds, survey, policy.prune, rules
+        self._permit = permit
 
     def items(self, *, everything: bool = False) -> Iterator[Item]:
         """What would go, what is spared, and with `everything` also what stays, place by place. Streams."""
@@ -88,17 +110,20 @@ class Examination:
             self.refused += seen.refused
             if seen.refused:
                 for point in points_of(list(seen.batch)):
-                    yield self._item("refused", part.place, point, seen.refused)
+                    yield self._item(REFUSED, part.place, point, seen.refused)
             for guarded in seen.spared:
                 self.spared += 1
                 yield self._item(SPARED, part.place, guarded.point, (f"{guarded.rule}: {guarded.because}",))
             for point in seen.expire:
                 self.goes += 1
                 yield self._item(GOES, part.place, point, (unsaved(point, self._rules),))
-        permit = str(self._survey.permit(self.policy))
-        over = over_the_caps(self.goes, self.points, self._limits, permit=permit)
+        permit = self._survey.permit(self.policy)
+        if self._permit is not None:
+            self.refused += other_plan(self._permit, permit)
+            return
+        over = over_the_caps(self.goes, self.points, self._limits, permit=str(permit))
         self.refused += (str(one) for one in over)
-        self.permit = permit if over else ""
+        self.permit = str(permit) if over else ""
 
     def _item(self, fate: str, place: Place, point: RestorePoint, rules: tuple[str, ...]) -> Item:
         return Item(

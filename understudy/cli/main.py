@@ -22,6 +22,8 @@ app = typer.Typer(
 )
 backup = typer.Typer(no_args_is_help=True, help="Take restore points by hand.")
 app.add_typer(backup, name="backup", rich_help_panel="Change")
+certificate = typer.Typer(no_args_is_help=True, help="What each prune did, and why.")
+app.add_typer(certificate, name="certificate", rich_help_panel="Look")
 
 
 @app.callback()
@@ -91,11 +93,46 @@ def explain(
 def prune(
     apply: Annotated[bool, typer.Option("--apply", help="Let the points go instead of only saying which.")] = False,
     all: Annotated[bool, typer.Option("--all", help="Also list the points that stay, with their rules.")] = False,
+    protection: Annotated[str, typer.Option("--protection", "-p", help="Only the points of this one.")] = "",
+    allow: Annotated[str, typer.Option("--allow", help="The permit that a refused prune told: this plan, once.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="The plan for machines; see docs/policy.md.")] = False,
 ) -> None:
-    """Show which points would go; let them go with --apply."""
+    """Show which points would go, each with its rule; let them go with --apply."""
     from understudy.cli import pruning
 
-    pruning.prune(apply=apply, everything=all)
+    pruning.prune(apply=apply, everything=all, as_json=json, protection=protection, allow=allow)
+
+
+@certificate.command("show")
+def certificate_show(
+    run: Annotated[str, typer.Argument(help="Its run, or the moment it began; the newest when left out.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="All of it, for `verify-certificate`.")] = False,
+) -> None:
+    """Show what a prune did, point by point."""
+    from understudy.cli import certifying
+
+    certifying.show(run, as_json=json)
+
+
+@certificate.command("list")
+def certificate_list(
+    last: Annotated[int, typer.Option("--last", "-n", min=1, max=1000, help="How many.")] = 20,
+) -> None:
+    """List the latest certificates."""
+    from understudy.cli import certifying
+
+    certifying.listed(last)
+
+
+@app.command(rich_help_panel=LOOK, name="verify-certificate")
+def verify_certificate(
+    source: Annotated[str, typer.Argument(help="A file that `certificate show --json` wrote, or a run.")] = "",
+    cloud: Annotated[bool, typer.Option("--cloud", help="Also ask the cloud whether what stayed is there.")] = False,
+) -> None:
+    """Check what a prune did, by other code than made it. Ends with 0: accepted, 1: rejected, 2: unreadable."""
+    from understudy.cli import certifying
+
+    certifying.verify(source, cloud=cloud)
 
 
 @backup.command("now")

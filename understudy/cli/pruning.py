@@ -1,83 +1,119 @@
 """`prune`: what the active policy would let go, rule by rule; and, asked for, the request to do it."""
 
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from itertools import chain, islice
+from typing import Final
+
 from rich.markup import escape
 
-from shared.domain.errors import Permanent
-from shared.domain.retention import PrunePlan, describe, merge, plan_prune
-from shared.state.points import Points
-from shared.state.policies import Policies
+from shared.domain.errors import BadInput, Permanent
+from shared.state import codec
+from shared.usecases.prune_examine import GOES, REFUSED, SPARED, STAYS, Examination, Item
 from understudy.cli.connection import Connection
 from understudy.cli.screen import console, moment, table
 
-SHOWN = 40
-"""Rows of the table; the count below it is always of all."""
+FORMAT: Final = "understudy prune plan 1"
+ROWS: Final = 500
+"""Of one table; the next ones follow below it. A fleet's plan is shown while it is being read."""
+WORDS: Final = {
+    GOES: "[red]goes[/red]",
+    SPARED: "[yellow]spared[/yellow]",
+    STAYS: "[green]stays[/green]",
+    REFUSED: "[yellow]not judged[/yellow]",
+}
 
 
-def prune(*, apply: bool, everything: bool) -> None:
+def prune(*, apply: bool, everything: bool, as_json: bool = False, protection: str = "", allow: str = "") -> None:
+    from shared.wiring.prune import prune as wired
+
+    if apply and as_json:
+        raise BadInput("--json shows the plan; leave it out to carry the plan out with --apply")
     connection = Connection()
-    version, policy = Policies(connection.store).active()
-    now = connection.clock.now()
-    points = tuple(Points(connection.store).all())
-    plans = [
-        plan_prune([point for point in points if point.protection == one.name], one.keep, zone=one.zone, now=now)
-        for one in policy.protections
-    ]
-    rules = {one.name: describe(one.keep) for one in policy.protections}
-    plan = merge(plans)
-    _show(plan, rules, everything=everything)
-    strangers = len(points) - len(plan.keep) - len(plan.expire)
-    if strangers:
-        console().print(f"{strangers} points belong to no protection of policy {version} and stay")
-    if not plan.expire:
-        console().print(f"[green]nothing to prune[/green] under policy {version}: {len(plan.keep)} points stay")
+    assert connection.clock  # says here what is missing, and synchronises it
+    examined = wired().examine(protection=protection, allow=allow)
+    if as_json:
+        _write(examined, protection, everything=everything)
         return
-    console().print(f"{len(plan.expire)} of {len(points)} points are let go by policy {version}")
-    _guarded(apply=apply)
+    _show(examined.items(everything=everything))
+    _sum_up(examined)
+    if examined.stopped and apply:
+        raise Permanent(f"prune is {examined.stopped}. `understudy resume prune` ends that")
+    if examined.stopped:
+        console().print(f"[yellow]prune is {escape(examined.stopped)}[/yellow]", soft_wrap=True)
+    if examined.refused:
+        raise Permanent("\n".join(examined.refused))
+    if not examined.goes:
+        return
     if not apply:
         console().print("Nothing was deleted. `understudy prune --apply` asks for it")
         return
-    connection.command("prune", apply=True)
+    connection.command("prune", apply=True, protection=protection, allow=allow)
     console().print(
-        "[yellow]asked for[/yellow]: function prune deletes them; `understudy explain prune` tells how it ended"
+        "[yellow]asked for[/yellow]: function prune deletes them; `understudy explain prune` tells how it ended, "
+        "`understudy certificate show` what became of each",
+        soft_wrap=True,
     )
 
 
-def _guarded(*, apply: bool) -> None:
-    """What the guardrails say, against the cloud as it is now. Raises Permanent when they refuse the run."""
-    from shared.wiring.prune import prune as wired
-
-    found = wired().run(run="cli", dry=True)
-    if found.stopped and apply:
-        raise Permanent(f"prune is {found.stopped}. `understudy resume prune` ends that")
-    if found.stopped:
-        console().print(f"[yellow]prune is {escape(found.stopped)}[/yellow]")
-    if found.refused:
-        raise Permanent("\n".join(found.refused))
-    if found.waiting:
+def _sum_up(examined: Examination) -> None:
+    if not examined.goes:
         console().print(
-            f"[yellow]{found.waiting} of them wait for the next run[/yellow]: one certificate holds no more"
+            f"[green]nothing to prune[/green] under policy {examined.policy}: {examined.points} points stay"
+            + (f", {examined.spared} of them only because they are spared" if examined.spared else "")
         )
-    for one in found.spared:
-        console().print(f"[yellow]spared:[/yellow] {escape(one)}", soft_wrap=True)
+        return
+    console().print(f"{examined.goes} of {examined.points} points are let go by policy {examined.policy}")
+    if examined.spared:
+        console().print(f"{examined.spared} more are kept by no rule and [yellow]spared[/yellow]")
 
 
-def _show(plan: PrunePlan, rules: dict[str, str], *, everything: bool) -> None:
-    shown = table("instance", "taken", "restore point", "what becomes of it", "rule")
-    if everything:
-        for kept in plan.keep[-SHOWN:]:
-            point = kept.point
+def _show(items: Iterable[Item]) -> None:
+    left = iter(items)
+    while rows := list(islice(left, ROWS)):
+        shown = table("instance", "taken", "restore point", "where", "what becomes of it", "rule")
+        for item in rows:
+            where = f"{item.account}/{item.region}" if item.account else item.region
             shown.add_row(
-                escape(point.subject),
-                moment(point.taken),
-                escape(point.id),
-                "[green]stays[/green]",
-                escape("; ".join(kept.because)),
+                escape(item.instance),
+                moment(item.taken),
+                escape(item.point),
+                escape(where),
+                WORDS[item.fate],
+                escape("; ".join(item.rules)),
             )
-    for point in plan.expire[:SHOWN]:
-        rule = "failed" if point.failed else f"not among {rules[point.protection]}"
-        shown.add_row(escape(point.subject), moment(point.taken), escape(point.id), "[red]goes[/red]", escape(rule))
-    if shown.row_count:
         console().print(shown)
-    hidden = len(plan.expire) - SHOWN
-    if hidden > 0:
-        console().print(f"... and {hidden} more")
+
+
+def _write(examined: Examination, protection: str, *, everything: bool) -> None:
+    """One JSON object, written while the plan is being read."""
+    head = {
+        "format": FORMAT,
+        "policy": examined.policy,
+        "as_of": codec.second(examined.as_of),
+        "protection": protection,
+        "paused": examined.stopped,
+    }
+    sys.stdout.write(json.dumps(head)[:-1] + ', "items": [')
+    for text in _separated(json.dumps(_plain(item)) for item in examined.items(everything=everything)):
+        sys.stdout.write(text)
+    ends = {
+        "points": examined.points,
+        "goes": examined.goes,
+        "spared": examined.spared,
+        "refused": examined.refused,
+        "permit": examined.permit,
+    }
+    sys.stdout.write("\n], " + json.dumps(ends)[1:] + "\n")
+
+
+def _plain(item: Item) -> dict[str, object]:
+    return {**asdict(item), "taken": codec.moment(item.taken)}
+
+
+def _separated(texts: Iterator[str]) -> Iterator[str]:
+    first = next(texts, None)
+    if first is not None:
+        yield from chain(("\n" + first,), (",\n" + text for text in texts))
