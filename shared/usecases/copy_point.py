@@ -116,11 +116,14 @@ class CopyPoint:
             outcome = self._told.unheard(work, trouble)
         except Forbidden as refusal:
             because = f"{refusal}. Give the backup role this permission in {request.region} too"
-            self._tell_blocked(work, request, because)
+            self._told.tell(work, BLOCKED, (because,), steps.inputs(request))
             outcome = Resume(after=LONGEST_PAUSE, because=because)
         except Permanent as refusal:
             outcome = _escalated(work, str(refusal))
         if isinstance(outcome, Resume):
+            refusals = steps.refusals(work.operation)
+            if refusals:
+                self._told.tell(work, BLOCKED, refusals, steps.inputs(request))
             self._tell_late(work, request, outcome.because)
             return outcome
         if isinstance(outcome, Refused):
@@ -206,8 +209,7 @@ class CopyPoint:
                 work.learn(steps.put_off(step, now + (patience or FIRST_LOOK * 2), str(trouble)))
             except Forbidden as refusal:
                 because = f"{refusal}. Give the backup role ecs:CopySnapshot in {request.source.region}"
-                self._tell_blocked(work, request, because)
-                work.learn(steps.put_off(step, now + LONGEST_PAUSE, because))
+                work.learn(steps.blocked(step, now + LONGEST_PAUSE, because))
             except (Permanent, Conflict) as refusal:
                 self._try_again(work, request, rule, step, str(refusal) + steps.remedy(refusal, request))
             else:
@@ -218,7 +220,6 @@ class CopyPoint:
     def _try_again(self, work: Work, request: CopyRequest, rule: CopyRule, step: Step, because: str) -> None:
         """Another attempt with what the rule says by now, hence another token, after a longer and longer pause."""
         now = self._clock.now()
-        self._tell_blocked(work, request, because)
         pause = AGAIN_AFTER * 2 ** (step.attempt - 1)
         work.learn(steps.following(work.operation.id, request, step, rule.kms_key, now, now + pause, because))
 
@@ -298,9 +299,6 @@ class CopyPoint:
             return
         missed = f"the copy of {request.point} was to be in {request.region} by {codec.second(request.deadline)}"
         self._told.tell(work, LATE, (missed, because), steps.inputs(request))
-
-    def _tell_blocked(self, work: Work, request: CopyRequest, because: str) -> None:
-        self._told.tell(work, BLOCKED, (because,), steps.inputs(request))
 
 
 def _escalated(work: Work, because: str) -> Escalated:

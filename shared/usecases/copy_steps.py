@@ -23,6 +23,7 @@ KEY: Final = "kms_key"
 FAILED: Final = "failed"  # copies of earlier attempts, which are not to be found again
 NOT_BEFORE: Final = "not_before"
 TROUBLE: Final = "trouble"
+BLOCKED: Final = "blocked"  # its trouble is a refusal: somebody has to mend something
 COMPLETE: Final = "complete"
 
 
@@ -57,7 +58,7 @@ def following(
     data = {key: value for key, value in step.data.items() if key not in (COPY, NOT_BEFORE)} | {KEY: kms_key}
     if step.data.get(COPY):
         data[FAILED] = json.dumps([*json.loads(step.data.get(FAILED, "[]")), step.data[COPY]])
-    return put_off(_attempt(operation, request, step.name, step.attempt + 1, data, now), not_before, because)
+    return blocked(_attempt(operation, request, step.name, step.attempt + 1, data, now), not_before, because)
 
 
 def _attempt(
@@ -68,7 +69,18 @@ def _attempt(
 
 
 def put_off(step: Step, until: datetime, because: str) -> Step:
-    return replace(step, data={**step.data, NOT_BEFORE: codec.moment(until), TROUBLE: because})
+    kept = {key: value for key, value in step.data.items() if key != BLOCKED}
+    return replace(step, data={**kept, NOT_BEFORE: codec.moment(until), TROUBLE: because})
+
+
+def blocked(step: Step, until: datetime, because: str) -> Step:
+    later = put_off(step, until, because)
+    return replace(later, data={**later.data, BLOCKED: "yes"})
+
+
+def refusals(operation: Operation) -> tuple[str, ...]:
+    """What keeps it from going on, in an order that stays."""
+    return tuple(sorted({step.data[TROUBLE] for step in operation.steps if BLOCKED in step.data}))
 
 
 def not_before(step: Step) -> datetime:

@@ -42,7 +42,7 @@ from shared.domain.inventory import (
 )
 from shared.domain.place import HOME, Place
 from shared.ports.compute import InstanceRequest
-from understudy.simulation.call import called, read
+from understudy.simulation.call import called, in_our_words, read
 
 IMAGE_STATES = {
     "Waiting": ImageState.CREATING,
@@ -388,7 +388,8 @@ class InProcessClouds:
         if place.account not in self._accounts:
             raise BadInput(f"account {place.account} is not known")
         if place not in self._made:
-            realm = self._cloud.realm(self._accounts[place.account], place.region)
+            with in_our_words(f"ecs of {place}", changes=False):
+                realm = self._cloud.realm(self._accounts[place.account], place.region)
             self._made[place] = InProcessCompute(
                 inventory=InProcessInventory(self._cloud, realm),
                 snapshots=InProcessSnapshots(self._cloud, realm),
