@@ -3,26 +3,26 @@
 The rules between sections look at whatever sections are sound, so that one run shows all problems of a file.
 """
 
-from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from shared.config.policy_errors import in_our_words, kind_of
+from shared.config import policy_rules
+from shared.config.policy_errors import kind_of
+from shared.config.policy_protection import ProtectionSection
+from shared.config.policy_reading import Model, at, listed, named, read, sound, value_of
 from shared.config.policy_sections import (
     VERSION,
+    AccountSection,
     DocumentSection,
-    KeepSection,
+    LimitsSection,
     PairSection,
-    ProtectionSection,
     RebuildSection,
-    Section,
-    SelectSection,
     SiteSection,
 )
-from shared.config.policy_values import Name, in_words
+from shared.config.policy_values import Name, Region, Zone, in_words
 from shared.config.problems import Path, Problem, nearest, quoted
-from shared.domain.policy import Policy, PruneLimits
+from shared.domain.policy import Policy
 
 
 def check(tree: object) -> tuple[Policy | None, tuple[Problem, ...]]:
@@ -35,15 +35,13 @@ def check(tree: object) -> tuple[Policy | None, tuple[Problem, ...]]:
     return (None if document.problems else policy), tuple(document.problems)
 
 
-_Model = TypeVar("_Model", bound=Section)
-
-
 class _Document:
     """One check of one tree; `problems` grows as it goes."""
 
     def __init__(self, tree: dict[str, Any]) -> None:
         self.problems: list[Problem] = []
         self._tree = tree
+        self._home: str | None = value_of(Region, tree.get("region"))
         self._top = self._read(DocumentSection, tree, ())
         self._sites = {
             name: site
@@ -51,20 +49,19 @@ class _Document:
             if self._named(name, ("sites", name))
             and (site := self._read(SiteSection, part, ("sites", name))) is not None
         }
+        self._accounts = self._list(AccountSection, "accounts")
         self._protections = self._list(ProtectionSection, "protections")
         self._rebuilds = self._list(RebuildSection, "rebuilds")
         self._pairs = self._list(PairSection, "pairs")
 
     def policy(self) -> Policy | None:
         self._check_sites()
-        for path, one in self._protections:
-            self._check_selection(one.select, (*path, "select"))
-            self._check_keep(one.keep, (*path, "keep"))
-            self._check_schedules(path)
-        for path, rule in self._rebuilds:
-            self._check_selection(rule.select, (*path, "select"))
-        for section in ("protections", "rebuilds", "pairs"):
-            self._check_names((section,))
+        self._check_accounts()
+        self._check_limits()
+        self._check_protections()
+        self._check_rebuilds()
+        for section in ("accounts", "protections", "rebuilds", "pairs"):
+            self.problems += policy_rules.of_names(listed(self._tree, section), (section,))
         self._check_pairs()
         if self._top is not None and not any(self._tree.get(key) for key in ("protections", "rebuilds", "pairs")):
             self._says((), "nothing is protected. Add protections, rebuilds or pairs")
@@ -76,7 +73,9 @@ class _Document:
             protections=tuple(one.value(zone) for _, one in self._protections),
             rebuilds=tuple(one.value() for _, one in self._rebuilds),
             pairs=tuple(one.value(self._sites) for _, one in self._pairs),
-            prune=PruneLimits(max_items=self._top.prune.max_items, max_percent=self._top.prune.max_percent),
+            prune=self._top.prune.value(),
+            accounts=tuple(one.value() for _, one in self._accounts),
+            limits=self._top.limits.value(),
         )
 
     # Reading
@@ -84,20 +83,16 @@ class _Document:
     def _says(self, path: Path, says: str) -> None:
         self.problems.append(Problem(path=path, says=says))
 
-    def _read(self, model: type[_Model], part: object, path: Path) -> _Model | None:
-        try:
-            return model.model_validate(part)
-        except ValidationError as error:
-            for one in error.errors(include_url=False):
-                where = tuple(key for key in one["loc"] if key != "[key]")
-                self._says((*path, *where), in_our_words(model, where, one))
-            return None
+    def _read(self, model: type[Model], part: object, path: Path) -> Model | None:
+        section, problems = read(model, part, path)
+        self.problems += problems
+        return section
 
-    def _list(self, model: type[_Model], section: str) -> list[tuple[Path, _Model]]:
+    def _list(self, model: type[Model], section: str) -> list[tuple[Path, Model]]:
         return [
-            ((section, at), read)
-            for at, part in self._parts(section)
-            if (read := self._read(model, part, (section, at))) is not None
+            ((section, place), one)
+            for place, part in self._parts(section)
+            if (one := self._read(model, part, (section, place))) is not None
         ]
 
     def _parts(self, section: str) -> list[tuple[Any, object]]:
@@ -116,42 +111,46 @@ class _Document:
 
     # Rules between parts
 
-    def _check_names(self, path: Path) -> None:
-        seen: dict[str, int] = {}
-        for at, one in enumerate(_names(_at(self._tree, path))):
-            if one is None:
-                continue
-            if one in seen:
-                first = ".".join(str(part) for part in path[-1:])
-                self._says(
-                    (*path, at, "name"), f"{quoted(one)} is already the name of {first}[{seen[one]}]. Rename one"
+    def _check_protections(self) -> None:
+        zone = value_of(Zone, self._tree.get("time_zone"))
+        accounts = [name for _, name in named(listed(self._tree, "accounts"))]
+        parts = [(("protections", place), part) for place, part in self._parts("protections")]
+        for path, part in parts:
+            self.problems += policy_rules.of_protection(part, path, home=self._home, zone=zone, accounts=accounts)
+        self.problems += policy_rules.of_freezes(parts)
+
+    def _check_rebuilds(self) -> None:
+        for place, part in self._parts("rebuilds"):
+            path = ("rebuilds", place, "select")
+            self.problems += policy_rules.of_selection(at(part, "select"), path)
+            if at(part, "select", "disks") is not None:
+                self._says((*path, "disks"), "a rebuild replaces whole instances, so disks would do nothing. Remove it")
+
+    def _check_accounts(self) -> None:
+        roles: dict[str, str] = {}
+        for path, account in self._accounts:
+            if account.role in roles:
+                says = f"{quoted(account.role)} is already the role of account {roles[account.role]}. Name it once"
+                self._says((*path, "role"), says)
+            roles.setdefault(account.role, account.name)
+
+    def _check_limits(self) -> None:
+        limits = sound(LimitsSection, self._tree.get("limits"))
+        if limits is None:
+            return
+        for key, path in [(limits.default, ("default",)), *((n, ("actions", a)) for a, n in limits.actions.items())]:
+            left = key * (100 - limits.reserve_percent) // 100
+            if left < 1:
+                says = (
+                    f"{key} a minute less a reserve of {limits.reserve_percent}% leaves back-ups no call at all. Use "
+                    f"{-(-100 // (100 - limits.reserve_percent))} or more, or lower reserve_percent"
                 )
-            seen.setdefault(one, at)
-
-    def _check_schedules(self, path: Path) -> None:
-        if not _at(self._tree, (*path, "schedules")):
-            self._says((*path, "schedules"), "the list is empty, so nothing would be backed up. Add a schedule")
-        self._check_names((*path, "schedules"))
-
-    def _check_selection(self, select: SelectSection, path: Path) -> None:
-        if not select.tags and not select.ids:
-            self._says(path, "selects nothing. Add tags: {role: app} or ids: [i-...]")
-        both = sorted(set(select.ids) & set(select.exclude))
-        if both:
-            self._says((*path, "exclude"), f"{quoted(both[0])} is also in ids. Remove it from one of the two")
-
-    def _check_keep(self, keep: KeepSection, path: Path) -> None:
-        given = sorted(keep.model_fields_set)
-        if not given:
-            self._says(path, "says nothing. Write {hourly: 24, daily: 7}, {days: 30} or {forever: true}")
-        elif keep.forever and len(given) > 1:
-            others = ", ".join(one for one in given if one != "forever")
-            self._says((*path, "forever"), f"true keeps everything, so {others} would do nothing. Remove one side")
+                self._says(("limits", *path), says)
 
     def _check_sites(self) -> None:
-        if self._top is None:
+        region = self._home
+        if region is None:
             return
-        region = self._top.region
         for name, site in self._sites.items():
             # Zones are named cn-hangzhou-h, or us-west-1a where the region ends in a digit.
             rest = site.zone.removeprefix(region)
@@ -228,20 +227,3 @@ class _Document:
                 f"slower than the lease allows. Use {in_words(pair.lease)} or less"
             )
             self._says((*path, "watch_every"), says)
-
-
-def _at(tree: object, path: Path) -> object:
-    for part in path:
-        if isinstance(tree, dict):
-            tree = tree.get(part)
-        elif isinstance(tree, list) and isinstance(part, int) and part < len(tree):
-            tree = tree[part]
-        else:
-            return None
-    return tree
-
-
-def _names(items: object) -> Iterator[str | None]:
-    for one in items if isinstance(items, list) else ():
-        found = one.get("name") if isinstance(one, dict) else None
-        yield found if isinstance(found, str) else None

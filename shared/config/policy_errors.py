@@ -4,6 +4,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
+from shared.config.policy_section import Section, keys_of
 from shared.config.problems import Path, nearest, quoted
 
 
@@ -13,14 +14,20 @@ def in_our_words(model: type[BaseModel], loc: Path, error: Any) -> str:
         case "value_error":
             return str(error["ctx"]["error"])
         case "extra_forbidden":
-            known = _fields(model, loc[:-1])
-            return f"unknown key.{nearest(str(key), known)} Known here: {', '.join(known)}"
+            section = _section_at(model, loc[:-1])
+            known = keys_of(section) if section else {}
+            remedy = section.for_unknown(str(key), error["input"]) if section else ""
+            return f"unknown key. {remedy}" if remedy else _unknown(str(key), known)
         case "missing":
-            example = _fields(model, loc[:-1]).get(str(key), "")
+            section = _section_at(model, loc[:-1])
+            example = keys_of(section).get(str(key), "") if section else ""
             return f"is missing. Add {key}: {example}" if example else f"is missing. Add {key}"
         case "model_type" | "dict_type":
-            keys = ", ".join(_fields(model, loc))
+            section = _section_at(model, loc)
+            keys = ", ".join(keys_of(section)) if section else ""
             remedy = f"Write {{{keys}}} with values" if keys else "Write name: value pairs"
+            if section and section.for_other(error["input"]):
+                remedy = section.for_other(error["input"])
             return f"{kind_of(error['input'])} stands where keys with values are expected. {remedy}"
         case "list_type" | "tuple_type":
             return f"{kind_of(error['input'])} stands where a list is expected. Write [...] or lines with - in front"
@@ -35,15 +42,20 @@ def kind_of(value: object) -> str:
     return quoted(value)
 
 
-def _fields(model: type[BaseModel], loc: Path) -> dict[str, str]:
-    """The keys of the section at `loc` below `model`, each with its example."""
+def _unknown(key: str, known: dict[str, str]) -> str:
+    return f"unknown key.{nearest(key, known)} Known here: {', '.join(known)}"
+
+
+def _section_at(model: type[BaseModel], loc: Path) -> type[Section] | None:
+    """The section at `loc` below `model`."""
     kind: Any = model
     for part in loc:
-        fields = kind.model_fields if isinstance(kind, type) and issubclass(kind, BaseModel) else None
-        kind = _section_in(fields[part].annotation if fields and part in fields else kind)
-    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
-        return {}
-    return {name: field.description or "" for name, field in kind.model_fields.items()}
+        if _is_section(kind):
+            kind = next(
+                (one.annotation for name, one in kind.model_fields.items() if part == (one.alias or name)), None
+            )
+        kind = _section_in(kind)
+    return kind if _is_section(kind) else None
 
 
 def _section_in(kind: Any) -> Any:
@@ -55,4 +67,4 @@ def _section_in(kind: Any) -> Any:
 
 
 def _is_section(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
+    return isinstance(kind, type) and issubclass(kind, Section)

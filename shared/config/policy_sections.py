@@ -1,128 +1,60 @@
-"""The sections of `understudy.yaml`, each checked by itself, and what each becomes in the domain.
-
-A field's description is an example value: what the message about a missing key proposes.
-"""
+"""The sections of `understudy.yaml` beside `protections`, each checked by itself, and what they become in the domain."""
 
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, WithJsonSchema
 
+from shared.config.policy_section import Section, key
+from shared.config.policy_selection import SelectSection
 from shared.config.policy_values import (
     Domain,
     Heartbeat,
     Host,
-    Hours,
     Id,
-    Minute,
-    Minutes,
+    InstanceIdText,
     Name,
     Port,
+    Region,
+    Role,
     Text,
     Ttl,
     Wait,
-    Weekdays,
     Zone,
+    integers,
     whole,
 )
-from shared.config.problems import quoted
-from shared.domain.ids import InstanceId, LoadBalancerId, PairName, SiteName
-from shared.domain.policy import Member, Pair, Protection, RebuildRule, Retention, Schedule, Selection
-from shared.domain.retention import MAX_DAYS, MIN_DAYS
+from shared.config.problems import nearest, quoted
+from shared.domain.ids import AccountName, InstanceId, LoadBalancerId, PairName, SiteName
+from shared.domain.policy import Account, ApiLimits, Member, Pair, PruneLimits, RebuildRule
 
 VERSION = 1
 
 
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
-
-
-def _flag(value: object) -> bool:
-    if value is not True:
-        raise ValueError(f"{quoted(value)} says nothing. Write forever: true, or remove the key")
-    return True
-
-
-_Count = Annotated[int, BeforeValidator(whole(1, MAX_DAYS, what="a number of points"))]
-
-
-class SelectSection(Section):
-    tags: dict[Text, Text] = Field({}, description="{tags: {role: app}}")
-    ids: list[Id] = Field([], description="[i-bp67acfmxazb4ph]")
-    exclude: list[Id] = Field([], description="[i-bp67acfmxazb4ph]")
-
-    def value(self) -> Selection:
-        return Selection(
-            tags=dict(self.tags),
-            ids=tuple(InstanceId(one) for one in self.ids),
-            exclude=tuple(InstanceId(one) for one in self.exclude),
-        )
-
-
-class ScheduleSection(Section):
-    name: Name = Field(description="hourly")
-    hours: Hours = Field(description="[2, 14]")
-    weekdays: Weekdays = Field(tuple(range(1, 8)), description="[mon, thu]")
-    minute: Minute = Field(0, description="30")
-    time_zone: Zone | None = Field(None, description="Asia/Shanghai")
-
-    def value(self, default_zone: str) -> Schedule:
-        return Schedule(
-            name=self.name,
-            hours=self.hours,
-            weekdays=self.weekdays,
-            minute=self.minute,
-            zone=self.time_zone or default_zone,
-        )
-
-
-class KeepSection(Section):
-    days: Annotated[int, BeforeValidator(whole(MIN_DAYS, MAX_DAYS, what="a number of days"))] | None = None
-    last: _Count = 0
-    hourly: _Count = 0
-    daily: _Count = 0
-    weekly: _Count = 0
-    monthly: _Count = 0
-    yearly: _Count = 0
-    forever: Annotated[bool, BeforeValidator(_flag)] = False
-
-    def value(self) -> Retention:
-        return Retention(**self.model_dump())
-
-
-class ProtectionSection(Section):
-    name: Name = Field(description="applications")
-    select: SelectSection = Field(description="{tags: {role: app}}")
-    schedules: list[ScheduleSection] = Field(description="[{name: hourly, hours: all}]")
-    keep: KeepSection = Field(description="{hourly: 24, daily: 7}, {days: 30} or {forever: true}")
-    rpo_target: Minutes = Field(description="75m")
-
-    def value(self, default_zone: str) -> Protection:
-        return Protection(
-            name=self.name,
-            select=self.select.value(),
-            schedules=tuple(one.value(default_zone) for one in self.schedules),
-            keep=self.keep.value(),
-            rpo_target=self.rpo_target,
-        )
+_Weight = Annotated[int, BeforeValidator(whole(0, 100, what="a weight")), integers(0, 100)]
+_Rebuilds = Annotated[int, BeforeValidator(whole(1, 1_000, what="a number of rebuilds")), integers(1, 1_000)]
 
 
 class BackendSection(Section):
-    id: Id = Field(description="lb-apps")
-    weight: Annotated[int, BeforeValidator(whole(0, 100, what="a weight"))] = Field(description="100")
+    """A place behind a load balancer."""
+
+    id: Id = key("lb-apps", says="Id of the load balancer.")
+    weight: _Weight = key("100", says="Weight that the replacement gets, 0-100.")
 
 
 class RebuildSection(Section):
-    name: Name = Field(description="applications")
-    select: SelectSection = Field(description="{tags: {role: app}}")
-    image_family: Text = Field(description="app")
-    balancer: BackendSection | None = Field(None, description="{id: lb-apps, weight: 100}")
-    port: Port = Field(description="8080")
-    patience: Wait = Field(timedelta(minutes=6), description="6m")
-    max_at_once: Annotated[int, BeforeValidator(whole(1, 1_000, what="a number of rebuilds"))] = Field(
-        1, description="2"
+    """Which instances are built anew from an image when they fail."""
+
+    name: Name = key("applications", says="Its name.")
+    select: SelectSection = key("{tags: {role: app}}", says="Which instances are rebuilt when they fail.")
+    image_family: Text = key("app", says="The image family that a replacement starts from.")
+    balancer: BackendSection | None = key(
+        "{id: lb-apps, weight: 100}", default=None, says="Whose backend the replacement becomes."
     )
+    port: Port = key("8080", says="Where its service answers; probed before it gets traffic.")
+    patience: Wait = key("6m", default=timedelta(minutes=6), says="How long the platform's own restart is waited for.")
+    max_at_once: _Rebuilds = key("2", default=1, says="Rebuilds under way at once.")
 
     def value(self) -> RebuildRule:
         return RebuildRule(
@@ -138,32 +70,44 @@ class RebuildSection(Section):
 
 
 class SiteSection(Section):
-    zone: Id = Field(description="cn-hangzhou-h")
+    """One of the two places that a pair spans."""
+
+    zone: Id = key("cn-hangzhou-h", says="An availability zone of the region.")
 
 
 class MemberSection(Section):
-    instance: Id = Field(description="i-bp67acfmxazb4ph")
-    port: Port = Field(description="7000")
-    agent_port: Port = Field(description="7001")
+    """One region master of a pair."""
+
+    instance: InstanceIdText = key("i-bp67acfmxazb4ph", says="The master's instance.")
+    port: Port = key("7000", says="The master's own control port.")
+    agent_port: Port = key("7001", says="The agent's port beside it.")
 
 
 class DomainNameSection(Section):
-    zone: Domain = Field(description="corp.example")
-    host: Host = Field(description="master")
-    ttl: Ttl = Field(description="5s")
+    """The name by which clients find the active master."""
+
+    zone: Domain = key("corp.example", says="The private zone.")
+    host: Host = key("master", says="The record's host.")
+    ttl: Ttl = key("5s", says="Its time to live: 5s, 30s, 1m, 1h, 12h or 1d.")
 
 
 class PairSection(Section):
-    name: Name = Field(description="control")
-    preferred: Name = Field(description="the site that is active when all is well")
-    members: dict[Name, MemberSection] = Field(description="{site: {instance: i-..., port: 7000, agent_port: 7001}}")
-    domain_name: DomainNameSection = Field(description="{zone: corp.example, host: master, ttl: 5s}")
-    lease: Heartbeat = Field(description="5s")
-    margin: Heartbeat = Field(description="1s")
-    renew_every: Heartbeat = Field(description="1s")
-    watch_every: Heartbeat = Field(description="1s")
-    balancer: Id | None = Field(None, description="lb-apps")
-    block: Wait = Field(timedelta(hours=1), description="1h")
+    """Two identical region masters, of which one is active."""
+
+    name: Name = key("control", says="Its name.")
+    preferred: Name = key("hz-h", says="The site that is active when all is well.")
+    members: dict[Name, MemberSection] = key(
+        "{hz-h: {instance: i-bp67acfmxazb4ph, port: 7000, agent_port: 7001}}", says="The two masters, by site."
+    )
+    domain_name: DomainNameSection = key(
+        "{zone: corp.example, host: master, ttl: 5s}", says="The name that follows the active master."
+    )
+    lease: Heartbeat = key("5s", says="A taker must have seen the lease unchanged for this long.")
+    margin: Heartbeat = key("1s", says="A holder gives up this much earlier.")
+    renew_every: Heartbeat = key("1s", says="How often the holder renews.")
+    watch_every: Heartbeat = key("1s", says="How often a watcher looks.")
+    balancer: Id | None = key("lb-apps", default=None, says="Whose health is a further witness of a site.")
+    block: Wait = key("1h", default=timedelta(hours=1), says="No second automatic failover within this time.")
 
     def value(self, sites: Mapping[str, SiteSection]) -> Pair:
         first, second = (
@@ -192,9 +136,92 @@ class PairSection(Section):
         )
 
 
+_Deletions = Annotated[int, BeforeValidator(whole(1, 100_000, what="a number of deletions")), integers(1, 100_000)]
+_Percent = Annotated[int, BeforeValidator(whole(1, 100, what="a percentage")), integers(1, 100)]
+
+
 class PruneSection(Section):
-    max_items: Annotated[int, BeforeValidator(whole(1, 100_000, what="a number of deletions"))] = 200
-    max_percent: Annotated[int, BeforeValidator(whole(1, 100, what="a percentage"))] = 50
+    """How much one run of prune may delete. More than that stops it, and an operator is asked."""
+
+    max_items: _Deletions = key("200", default=200, says="Restore points per run.")
+    max_percent: _Percent = key("50", default=50, says="The same, of the points that it looked at.")
+
+    def value(self) -> PruneLimits:
+        return PruneLimits(max_items=self.max_items, max_percent=self.max_percent)
+
+
+class AccountSection(Section):
+    """Another account, which a protection may name."""
+
+    name: Name = key("branch", says="Its name in this file.")
+    role: Role = key("acs:ram::1234567890123456:role/understudy", says="The role of that account which we assume.")
+
+    def value(self) -> Account:
+        return Account(name=AccountName(self.name), role=self.role)
+
+
+CALLS = (
+    "CopyImage",
+    "CopySnapshot",
+    "CreateImage",
+    "CreateSnapshot",
+    "CreateSnapshotGroup",
+    "DeleteImage",
+    "DeleteSnapshot",
+    "DeleteSnapshotGroup",
+    "DescribeAutoSnapshotPolicyAssociations",
+    "DescribeAutoSnapshotPolicyEx",
+    "DescribeDisks",
+    "DescribeImages",
+    "DescribeInstanceHistoryEvents",
+    "DescribeInstances",
+    "DescribeInvocationResults",
+    "DescribeLockedSnapshots",
+    "DescribeSnapshotGroups",
+    "DescribeSnapshots",
+    "LockSnapshot",
+    "RunCommand",
+    "RunInstances",
+    "StartInstance",
+    "StopInstance",
+    "TagResources",
+)
+"""Actions of ECS that we call, each with a budget of its own. A test holds it against the adapters."""
+
+
+def _call(value: object) -> str:
+    word = str(value).removeprefix("ecs:")
+    if word not in CALLS:
+        raise ValueError(
+            f"{quoted(value)} is not an action of ECS that Understudy calls, so its limit would do nothing."
+            f"{nearest(word, CALLS)} Known here: {', '.join(CALLS)}"
+        )
+    if word != value:
+        raise ValueError(f"{quoted(value)} names its product, which is always ECS here. Write {word}")
+    return word
+
+
+_Call = Annotated[str, BeforeValidator(_call)]
+_PerMinute = Annotated[int, BeforeValidator(whole(1, 100_000, what="calls per minute")), integers(1, 100_000)]
+_Reserve = Annotated[int, BeforeValidator(whole(0, 90, what="a percentage")), integers(0, 90)]
+_FanOut = Annotated[int, BeforeValidator(whole(1, 100, what="a number of invocations")), integers(1, 100)]
+
+
+class LimitsSection(Section):
+    """How much of the cloud's API we allow ourselves, per account and region."""
+
+    default: _PerMinute = key("300", default=300, says="Calls per minute of each action that is not named in actions.")
+    actions: dict[_Call, _PerMinute] = key("{CreateSnapshot: 100}", default={}, says="Calls per minute by action.")
+    reserve_percent: _Reserve = key("30", default=30, says="Of each, left for recovery: back-ups and prune stop there.")
+    fan_out: _FanOut = key("10", default=10, says="Invocations of the function backup at once.")
+
+    def value(self) -> ApiLimits:
+        return ApiLimits(
+            default=self.default,
+            actions=dict(self.actions),
+            reserve_percent=self.reserve_percent,
+            fan_out=self.fan_out,
+        )
 
 
 def _version(value: object) -> int:
@@ -203,14 +230,40 @@ def _version(value: object) -> int:
     return VERSION
 
 
+_Version = Annotated[int, BeforeValidator(_version), WithJsonSchema({"const": VERSION})]
+
+
 class DocumentSection(Section):
     """The top level; its parts are checked one by one, so here they are only mappings and lists."""
 
-    version: Annotated[int, BeforeValidator(_version)] = Field(description=str(VERSION))
-    region: Id = Field(description="cn-hangzhou")
-    time_zone: Zone = Field(description="Asia/Shanghai")
-    sites: dict[str, Any] = {}
-    protections: list[Any] = []
-    rebuilds: list[Any] = []
-    pairs: list[Any] = []
-    prune: PruneSection = PruneSection()
+    version: _Version = key(str(VERSION), says="Version of this file's form.")
+    region: Region = key("cn-hangzhou", says="The home region.")
+    time_zone: Zone = key("Asia/Shanghai", says="IANA time zone of schedules and blackouts that name none.")
+    sites: dict[str, Any] = key("{hz-h: {zone: cn-hangzhou-h}}", default={}, says="Places that pairs span, by name.")
+    accounts: list[Any] = key(
+        "[{name: branch, role: 'acs:ram::1234567890123456:role/understudy'}]",
+        default=[],
+        says="Other accounts that protections may name.",
+    )
+    protections: list[Any] = key(
+        "[{name: applications, select: {tags: {role: app}}, schedules: [{name: hourly, hours: all}], "
+        "keep: {hourly: 24, daily: 7}, rpo_target: 75m}]",
+        default=[],
+        says="What is backed up.",
+    )
+    rebuilds: list[Any] = key(
+        "[{name: applications, select: {tags: {role: app}}, image_family: app, port: 8080}]",
+        default=[],
+        says="What is built anew when it fails.",
+    )
+    pairs: list[Any] = key(
+        "[{name: control, preferred: hz-h, members: {"
+        "hz-h: {instance: i-bp67acfmxazb4ph, port: 7000, agent_port: 7001}, "
+        "hz-i: {instance: i-bp67acfmxazb4pi, port: 7000, agent_port: 7001}}, "
+        "domain_name: {zone: corp.example, host: master, ttl: 5s}, "
+        "lease: 5s, margin: 1s, renew_every: 1s, watch_every: 1s}]",
+        default=[],
+        says="Region masters that stand in for each other.",
+    )
+    prune: PruneSection = key("{max_items: 200, max_percent: 50}", default=PruneSection(), says="Caps of a prune run.")
+    limits: LimitsSection = key("{default: 300}", default=LimitsSection(), says="Our budget of API calls.")

@@ -3,13 +3,13 @@ ValueError with what is wrong and what to write instead."""
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import available_timezones
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, WithJsonSchema
 
 from shared.config.problems import nearest, quoted
 
@@ -21,6 +21,9 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?", re.IGNORECASE)
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
 _UNITS = "5s, 75m, 25h, 1d or 1h30m"
+_ZONE_OF_REGION = re.compile(r"(.+-\d)[a-z]|(.+)-[a-z]")
+_ROLE = re.compile(r"acs:ram::(\d{5,20}):role/([A-Za-z0-9._-]{1,64})")
+_KINDS_OF_ID = {"d-": "a disk", "s-": "a snapshot", "m-": "an image", "lb-": "a load balancer"}
 
 
 def text(value: object) -> str:
@@ -199,19 +202,99 @@ def domain(value: object) -> str:
     return word.lower()
 
 
+def region(value: object) -> str:
+    word = identifier(value)
+    if found := _ZONE_OF_REGION.fullmatch(word):
+        raise ValueError(f"{quoted(word)} is a zone. Write its region, {found[1] or found[2]}")
+    return word
+
+
+def instance_id(value: object) -> str:
+    word = identifier(value)
+    other = next((kind for start, kind in _KINDS_OF_ID.items() if word.startswith(start)), None)
+    if other:
+        hint = "Name its instance, and choose disks under disks" if other == "a disk" else "Write an id like i-bp67acf"
+        raise ValueError(f"{quoted(word)} is the id of {other}, not of an instance. {hint}")
+    return word
+
+
+def disk_id(value: object) -> str:
+    word = identifier(value)
+    if word.startswith("i-"):
+        raise ValueError(f"{quoted(word)} is the id of an instance, not of a disk. Write an id like d-bp67acfmxazb4ph")
+    return word
+
+
+def role(value: object) -> str:
+    word = text(value)
+    if not _ROLE.fullmatch(word):
+        raise ValueError(
+            f"{quoted(word)} is not a role. Write acs:ram::UID:role/NAME as the RAM console shows it, e.g. "
+            "acs:ram::1234567890123456:role/understudy"
+        )
+    return word
+
+
+def switch(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{_what(value)} is neither true nor false. Write one of the two")
+    return value
+
+
+def distinct(values: list[str]) -> list[str]:
+    twice = next((one for at, one in enumerate(values) if one in values[:at]), None)
+    if twice is not None:
+        raise ValueError(f"{quoted(twice)} is listed twice. Remove one")
+    return values
+
+
+def integers(low: int, high: int) -> WithJsonSchema:
+    return WithJsonSchema({"type": "integer", "minimum": low, "maximum": high})
+
+
+def choice(word: str, *others: str, items: Mapping[str, Any]) -> WithJsonSchema:
+    """Words that stand for a list, or the list."""
+    return WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": [word, *others]},
+                {"type": "array", "items": items, "minItems": 1, "uniqueItems": True},
+            ]
+        }
+    )
+
+
 _YEAR = timedelta(days=365)
+_ID = {"type": "string", "pattern": "^[A-Za-z0-9._-]+$"}
+_NAMES = {"type": "string", "pattern": f"^{_NAME.pattern}$"}
+DURATION = WithJsonSchema({"type": "string", "pattern": r"^(?=.)(\d+d)?(\d+h)?(\d+m)?(\d+(\.\d+)?s)?$"})
 
 Text = Annotated[str, BeforeValidator(text)]
-Name = Annotated[str, BeforeValidator(name)]
-Id = Annotated[str, BeforeValidator(identifier)]
-Hours = Annotated[tuple[int, ...], BeforeValidator(hours)]
-Weekdays = Annotated[tuple[int, ...], BeforeValidator(weekdays)]
+Name = Annotated[str, BeforeValidator(name), WithJsonSchema(_NAMES)]
+Id = Annotated[str, BeforeValidator(identifier), WithJsonSchema(_ID)]
+InstanceIdText = Annotated[str, BeforeValidator(instance_id), WithJsonSchema(_ID)]
+DiskIdText = Annotated[str, BeforeValidator(disk_id), WithJsonSchema(_ID)]
+Region = Annotated[str, BeforeValidator(region), WithJsonSchema(_ID)]
+Role = Annotated[str, BeforeValidator(role), WithJsonSchema({"type": "string", "pattern": f"^{_ROLE.pattern}$"})]
+Switch = Annotated[bool, BeforeValidator(switch), WithJsonSchema({"type": "boolean"})]
+Hours = Annotated[
+    tuple[int, ...],
+    BeforeValidator(hours),
+    choice("all", items={"type": "integer", "minimum": 0, "maximum": 23}),
+]
+Weekdays = Annotated[
+    tuple[int, ...],
+    BeforeValidator(weekdays),
+    choice("all", items={"anyOf": [{"enum": list(WEEKDAYS)}, {"type": "integer", "minimum": 1, "maximum": 7}]}),
+]
 Zone = Annotated[str, BeforeValidator(time_zone)]
 Host = Annotated[str, BeforeValidator(host)]
 Domain = Annotated[str, BeforeValidator(domain)]
-Ttl = Annotated[int, BeforeValidator(ttl)]
-Port = Annotated[int, BeforeValidator(whole(1, 65_535, what="a port"))]
-Minute = Annotated[int, BeforeValidator(whole(0, 59, what="a minute of the hour"))]
-Minutes = Annotated[timedelta, BeforeValidator(duration(timedelta(minutes=1), _YEAR))]
-Heartbeat = Annotated[timedelta, BeforeValidator(duration(timedelta(milliseconds=100), timedelta(minutes=10)))]
-Wait = Annotated[timedelta, BeforeValidator(duration(timedelta(), timedelta(days=7)))]
+Ttl = Annotated[int, BeforeValidator(ttl), DURATION]
+Port = Annotated[int, BeforeValidator(whole(1, 65_535, what="a port")), integers(1, 65_535)]
+Minute = Annotated[int, BeforeValidator(whole(0, 59, what="a minute of the hour")), integers(0, 59)]
+Minutes = Annotated[timedelta, BeforeValidator(duration(timedelta(minutes=1), _YEAR)), DURATION]
+Heartbeat = Annotated[
+    timedelta, BeforeValidator(duration(timedelta(milliseconds=100), timedelta(minutes=10))), DURATION
+]
+Wait = Annotated[timedelta, BeforeValidator(duration(timedelta(), timedelta(days=7))), DURATION]

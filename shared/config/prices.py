@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from shared.config import policy_file
 from shared.config.policy_errors import in_our_words, kind_of
-from shared.config.policy_sections import Section
+from shared.config.policy_section import Section
 from shared.config.policy_values import Text, duration, whole
 from shared.config.problems import Problem, quoted
 from shared.domain.assumptions import Assumptions

@@ -62,7 +62,12 @@ MALFORMED = [
         HOURLY, "{name: hourly, hours: []}", "hours: the list is empty, so it would never be due", id="no hours"
     ),
     pytest.param(HOURLY, "{name: hourly, hours: [2, 2]}", "hours: hour 2 is listed twice", id="hour twice"),
-    pytest.param(HOURLY, "{name: hourly}", "schedules[0].hours: is missing. Add hours: [2, 14]", id="hours missing"),
+    pytest.param(
+        HOURLY,
+        "{name: hourly}",
+        "schedules[0]: says no time. Add hours: [2, 14], or every: 15m (line 15)",
+        id="hours missing",
+    ),
     pytest.param(
         HOURLY,
         "{name: hourly, hours: all, weekdays: [0]}",
