@@ -21,15 +21,15 @@ def handler(event: bytes, context: FcContext) -> str:
 
 
 def answer(call: Call) -> object:
-    """By HTTP: JSON below a path that ends in .json or for a client that accepts nothing else, else the page. Invoked
-    directly: the view itself."""
+    """By HTTP: JSON below a path that ends in .json or for a client that accepts nothing else, else the page; `?after=`
+    is the next part of a large fleet. Invoked directly: the view itself."""
     request = call.trigger
     if not isinstance(request, HttpRequest):
         return json.loads(codec.dump(status().view()))
     if request.method not in ("GET", "HEAD"):
         return _response(405, "text/plain", "read-only: GET or HEAD")
     try:
-        view = status().view()
+        view = status().view(after=request.query.get("after", ""))
     except CredentialsRejected:
         raise
     except DrError as error:

@@ -3,12 +3,24 @@
 Every text is escaped: names and reasons come from tags, events and operators.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import Final
 
+from shared.domain.objectives import Freshness
 from shared.observability.view import DiskView, PairView, StatusView
+
+DISKS_SHOWN: Final = 100
+"""Rows of the page; the JSON answer has every disk of the view."""
+_TONES: Final = {
+    Freshness.FRESH: "good",
+    Freshness.STALE: "warn",
+    Freshness.CRITICAL: "bad",
+    Freshness.NONE: "bad",
+    Freshness.UNJUDGED: "soft",
+}
 
 _STYLE: Final = """
 :root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6675;--line:#dde2e8;--card:#fff;--back:#f4f6f8;
@@ -17,7 +29,7 @@ _STYLE: Final = """
 --good:#4ac287;--warn:#e0a03c;--bad:#ef6a60;--tint:#1d2530}}
 *{box-sizing:border-box}body{margin:0;background:var(--back);color:var(--ink);
 font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
-main{max-width:1080px;margin:0 auto;padding:28px 20px 60px}
+main{max-width:1240px;margin:0 auto;padding:28px 20px 60px}
 header{display:flex;flex-wrap:wrap;gap:4px 20px;align-items:baseline;margin-bottom:20px}
 h1{font-size:24px;margin:0;letter-spacing:-.01em}h2{font-size:16px;margin:0 0 12px}
 .soft{color:var(--soft)}.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(170px,1fr));gap:12px;margin-bottom:16px}
@@ -43,9 +55,11 @@ def render(view: StatusView) -> str:
         *(f"<div class=note>{escape(note)}</div>" for note in _notes(view)),
         _tiles(view),
         *(_pair(pair) for pair in view.pairs),
+        _protections(view),
         _disks(view),
         _slots(view),
         _skips(view),
+        _copies(view),
         _operations(view),
         _prune(view),
         "</main></body></html>",
@@ -60,20 +74,26 @@ def _header(view: StatusView) -> str:
 
 def _notes(view: StatusView) -> tuple[str, ...]:
     paused = tuple(f"{pause.scope} paused since {_moment(pause.since)}: {pause.because}" for pause in view.pauses)
-    return paused + view.notes
+    return paused + view.notes + left_out(view)
 
 
 def _tiles(view: StatusView) -> str:
     breached = sum(1 for disk in view.disks if disk.breached)
     ages = [disk.rpo_now for disk in view.disks if disk.rpo_now is not None]
     skipped = sum(slots.skipped for slots in view.slots)
-    tiles = (
-        ("disks protected", str(len(view.disks)), ""),
+    waiting = sum(copies.waiting for copies in view.copies)
+    overdue = sum(copies.overdue for copies in view.copies)
+    tiles = [
+        ("disks protected" if not view.following else "disks on this page", f"{len(view.disks):,}", ""),
         ("beyond their RPO target", str(breached), "bad" if breached else "good"),
         ("oldest newest point", _duration(max(ages)) if ages else "none", ""),
         ("slots skipped in 7 days", str(skipped), "warn" if skipped else "good"),
         ("operations under way", str(len(view.operations)), ""),
-    )
+    ]
+    if waiting:
+        tiles.append(("copies awaited, overdue", f"{waiting} / {overdue}", "bad" if overdue else "good"))
+    if view.unprotected is not None:
+        tiles.append(("instances nobody protects", str(view.unprotected), "warn" if view.unprotected else "good"))
     cells = (
         f"<div class=tile><b class='{tone}'>{value}</b><span class=soft>{label}</span></div>"
         for label, value, tone in tiles
@@ -97,20 +117,74 @@ def _pair(pair: PairView) -> str:
     return f"<section><h2>Pair {escape(pair.pair)} <code>{escape(pair.name)}</code></h2>{_table((), rows)}</section>"
 
 
+def left_out(view: StatusView) -> tuple[str, ...]:
+    """What this view does not tell, in words."""
+    if view.following:
+        said = f"This is a part of a larger fleet: instances {f'behind {view.after} ' if view.after else ''}up to "
+        return (f"{said}{view.following}. The next part: ?after={view.following}",)
+    return (f"This is a part of a larger fleet: the instances behind {view.after}, to the end",) if view.after else ()
+
+
+def _protections(view: StatusView) -> str:
+    """Of each protection first, what its disks show in detail below."""
+    rows = []
+    for bound in view.bounds:
+        disks = [disk for disk in view.disks if bound.protection in disk.protections]
+        ages = [disk.rpo_now for disk in disks if disk.rpo_now is not None]
+        worst = [disk.rpo_worst for disk in disks if disk.rpo_worst is not None]
+        tone = "good" if bound.at_most is not None and bound.at_most <= bound.target else "bad"
+        rows.append(
+            (
+                escape(bound.protection),
+                str(len(disks)),
+                _states(disks),
+                _age(max(ages, default=None)),
+                _age(max(worst, default=None)),
+                f"<span class={tone}>{'no bound' if bound.at_most is None else _duration(bound.at_most)}</span>",
+                _duration(bound.target),
+                f"<span class=soft>{escape(bound.because)}</span>",
+            )
+        )
+    head = ("Protection", "Disks", "State", "RPO now", "Worst in 7 days", "Bound", "Target", "Because")
+    return _section("Protections", head, rows) if rows else ""
+
+
+def _states(disks: Sequence[DiskView]) -> str:
+    counts = Counter(disk.freshness for disk in disks)
+    parts = (f"<span class={_TONES[state]}>{counts[state]} {state}</span>" for state in Freshness if counts[state])
+    return "<br>".join(parts)
+
+
 def _disks(view: StatusView) -> str:
+    worst = sorted(view.disks, key=_worst_first)
     rows = [
         (
             f"<code>{escape(disk.disk)}</code>",
             escape(disk.instance),
-            f"<span class=n>{disk.points}</span>",
-            f"<span class={'bad' if disk.breached else 'good'}>{_age(disk.rpo_now)}</span>",
+            f"<span class=n>{disk.points}</span>" + (f" + {disk.copies} copies" if disk.copies else ""),
+            escape(disk.level),
+            f"<span class={_TONES[disk.freshness]}>{disk.freshness}</span>",
+            f"<span class={_TONES[disk.freshness]}>{_age(disk.rpo_now)}</span>",
             _age(disk.rpo_worst),
+            "" if disk.rpo_bound is None else _duration(disk.rpo_bound),
             "" if disk.rpo_target is None else _duration(disk.rpo_target),
         )
-        for disk in sorted(view.disks, key=_worst_first)
+        for disk in worst[:DISKS_SHOWN]
     ]
-    head = ("Disk", "Instance", "Usable points", "RPO now", "Worst in 7 days", "Target")
-    return _section("Disks", head, rows, "No restore point yet.")
+    head = (
+        "Disk",
+        "Instance",
+        "Usable points",
+        "Newest is",
+        "State",
+        "RPO now",
+        "Worst in 7 days",
+        "Bound",
+        "Target",
+    )
+    more = len(worst) - len(rows)
+    title = f"Disks, the worst {len(rows)} of {len(worst):,}" if more else "Disks"
+    return _section(title, head, rows, "No restore point yet.")
 
 
 def _slots(view: StatusView) -> str:
@@ -122,10 +196,28 @@ def _slots(view: StatusView) -> str:
             f"<span class=good>{slots.taken}</span>",
             _tone(slots.late, "warn"),
             _tone(slots.skipped, "bad"),
+            "<br>".join(f"{count} {escape(reason)}" for reason, count in slots.reasons.items()),
         )
         for slots in view.slots
     ]
-    return _section("Slots of the last seven days", ("Protection", "Schedule", "Due", "Taken", "Late", "Skipped"), rows)
+    head = ("Protection", "Schedule", "Due", "Taken", "Late", "Skipped", "Skipped, by reason")
+    return _section("Slots of the last seven days", head, rows)
+
+
+def _copies(view: StatusView) -> str:
+    if not view.copies:
+        return ""
+    rows = [
+        (
+            escape(one.protection),
+            escape(one.region),
+            str(one.waiting),
+            _tone(one.overdue, "bad"),
+            _moment(one.oldest),
+        )
+        for one in view.copies
+    ]
+    return _section("Copies that are awaited", ("Protection", "Region", "Waiting", "Overdue", "Oldest taken"), rows)
 
 
 def _skips(view: StatusView) -> str:
@@ -180,8 +272,11 @@ def _tone(count: int, tone: str) -> str:
     return f"<span class={tone if count else 'soft'}>{count}</span>"
 
 
-def _worst_first(disk: DiskView) -> tuple[bool, str]:
-    return (not disk.breached, disk.disk)
+def _worst_first(disk: DiskView) -> tuple[int, timedelta, str]:
+    """No point at all, then how far beyond or within its target."""
+    if disk.rpo_now is None:
+        return (0, timedelta(), disk.disk)
+    return (1 if disk.breached else 2, (disk.rpo_target or timedelta()) - disk.rpo_now, disk.disk)
 
 
 def _age(age: timedelta | None) -> str:

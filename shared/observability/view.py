@@ -4,11 +4,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from shared.domain.objectives import Freshness, freshness
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PauseView:
     scope: str
     since: datetime
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundView:
+    """How old the newest point of a protection's disks can get at most, and why."""
+
+    protection: str
+    at_most: timedelta | None  # None: there is no bound
+    target: timedelta
     because: str
 
 
@@ -20,6 +32,14 @@ class DiskView:
     rpo_now: timedelta | None  # None: nothing could be restored
     rpo_worst: timedelta | None  # of the last seven days; None: nothing was made in them
     rpo_target: timedelta | None
+    rpo_bound: timedelta | None = None  # None: nothing bounds it
+    level: str = ""  # of the newest usable point: application, crash or disk
+    protections: tuple[str, ...] = ()
+    copies: int = 0  # complete ones, in other regions
+
+    @property
+    def freshness(self) -> Freshness:
+        return freshness(self.rpo_now, self.rpo_target)
 
     @property
     def breached(self) -> bool:
@@ -36,6 +56,18 @@ class SlotsView:
     taken: int
     late: int
     skipped: int
+    reasons: Mapping[str, int] = field(default_factory=dict)  # of those that were skipped, without their particulars
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopiesView:
+    """Restore points of one protection that wait for their copy in one region."""
+
+    protection: str
+    region: str
+    waiting: int
+    overdue: int  # of those, beyond their deadline
+    oldest: datetime  # when the oldest of them was taken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,3 +141,8 @@ class StatusView:
     pairs: tuple[PairView, ...] = ()
     prune: CertificateView | None = None
     notes: tuple[str, ...] = field(default=())
+    bounds: tuple[BoundView, ...] = ()
+    copies: tuple[CopiesView, ...] = ()
+    after: str = ""  # disks, slots and copies are those of instances behind this one
+    following: str = ""  # and there are more behind this one, which were not read; empty: all were
+    unprotected: int | None = None  # instances that no protection selects; None: nobody counted

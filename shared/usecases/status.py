@@ -4,18 +4,24 @@ What is read here is memory, not the cloud: a point that somebody deleted by han
 compares. Who holds a lease is not who is active: that is measured from the masters' own accept logs.
 """
 
+import re
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Final
 
+from shared.domain.assumptions import NOTHING_MEASURED, Known, Measured
 from shared.domain.ids import DiskId, InstanceId, OperationId, PolicyVersion, SnapshotId
-from shared.domain.objectives import recovery_point_age, worst_gap
+from shared.domain.objectives import measure, recovery_point_age, worst_gap
 from shared.domain.operation import Operation, OperationKind
 from shared.domain.policy import Pair, Policy
+from shared.domain.recovery_bound import Bound, recovery_bound
 from shared.domain.retention import RestorePoint
 from shared.observability.view import (
+    BoundView,
     CertificateView,
+    CopiesView,
     DiskView,
     OperationView,
     PairView,
@@ -29,6 +35,7 @@ from shared.ports.clock import Clock
 from shared.state.certificates import Certificate, Certificates, Fate
 from shared.state.controls import Controls, Standing
 from shared.state.failovers import Failovers
+from shared.state.fleet import Fleet
 from shared.state.heartbeats import OVERDUE, Heartbeats
 from shared.state.journal import Journal
 from shared.state.leases import Leases
@@ -41,6 +48,12 @@ WINDOW: Final = timedelta(days=7)
 """How far back the worst RPO and the slots are counted."""
 SKIPS_SHOWN: Final = 20
 OPERATIONS_SHOWN: Final = 50
+REASONS_SHOWN: Final = 8
+SUBJECTS: Final = 200
+ROWS: Final = 20_000
+"""Instances, and rows of theirs, that one view reads at most. A larger fleet is shown in pages."""
+BOUNDS_KEPT: Final = 100
+_PARTICULARS: Final = re.compile(r"[\d:(,]")
 
 
 class Status:
@@ -56,6 +69,7 @@ class Status:
         leases: Leases,
         heartbeats: Heartbeats,
         failovers: Failovers,
+        fleet: Fleet,
         clock: Clock,
     ) -> None:
         self._policies = policies
@@ -68,53 +82,65 @@ class Status:
         self._heartbeats = heartbeats
         self._failovers = failovers
         self._clock = clock
+        self._fleet = fleet
+        self._bounds: dict[object, Bound] = {}
 
-    def view(self) -> StatusView:
-        """Raises Retryable when the store cannot be read: an old page is better than a wrong one."""
+    def view(self, *, after: str = "") -> StatusView:
+        """Of as many instances behind `after` as one request can bear; `following` says where the next view begins.
+
+        Raises Retryable when the store cannot be read: an old page is better than a wrong one."""
         now = self._clock.now()
         standing = self._controls.read()
         policy = None if standing.policy is None else self._policies.at(standing.policy)
         history = _History(since=now - WINDOW, now=now)
-        for slot in self._slots.all():
-            history.add(slot)
+        points, following = self._read(history, after)
+        bounds = () if policy is None else self._bounds_of(policy, standing.policy, points, now)
         return StatusView(
             at=now,
             policy=standing.policy,
             pauses=_pauses(standing),
-            disks=self._disks(history, policy, now),
+            disks=_disks(points, history, policy, bounds, now),
             slots=history.counts(),
             skips=history.skips(),
             operations=self._operations(standing),
             pairs=() if policy is None else self._pairs(policy, now),
             prune=next(map(_certificate, self._certificates.newest(1)), None),
+            bounds=tuple(_bound(one) for one in bounds),
+            copies=_copies(points, policy, now),
+            after=after,
+            following=following,
         )
 
-    def _disks(self, history: "_History", policy: Policy | None, now: datetime) -> tuple[DiskView, ...]:
-        """Every disk that has a point, or had one in the window."""
-        targets = {} if policy is None else {one.name: one.rpo_target for one in policy.protections}
-        held: dict[DiskId, list[RestorePoint]] = {}
-        for point in self._points.all():
-            for disk, _ in point.disks:
-                held.setdefault(disk, []).append(point)
-        views = []
-        for disk in sorted({*held, *history.disks}):
-            current, made = held.get(disk, []), history.disks.get(disk, [])
-            known = [*current, *made]
-            start = min((point.taken for point in known), default=now)
-            worst = worst_gap(made, disk=disk, start=max(start, now - WINDOW), end=now) if made else None
-            owners = {point.subject for point in known}
-            target = min((targets[point.protection] for point in known if point.protection in targets), default=None)
-            views.append(
-                DiskView(
-                    disk=disk,
-                    instance=", ".join(sorted(owners)),
-                    points=sum(1 for point in current if point.counts),
-                    rpo_now=recovery_point_age(current, disk=disk, now=now),
-                    rpo_worst=None if worst is None else worst.length,
-                    rpo_target=target,
-                )
-            )
-        return tuple(views)
+    def _read(self, history: "_History", after: str) -> tuple[list[RestorePoint], str]:
+        """The points of as many subjects as can be borne, and their slots into `history`; whom it ended with, if there
+        are more."""
+        points: list[RestorePoint] = []
+        last, rows = "", 0
+        for number, subject in enumerate(self._fleet.subjects(after=after)):
+            if number >= SUBJECTS or rows >= ROWS:
+                return points, last
+            last = subject
+            own = list(self._points.of(InstanceId(subject)))
+            points += own
+            rows += len(own) + history.read(self._slots.of(subject))
+        return points, ""
+
+    def _bounds_of(
+        self, policy: Policy, version: PolicyVersion | None, points: Sequence[RestorePoint], now: datetime
+    ) -> tuple[Bound, ...]:
+        """Worked out once a day and for each new longest duration: it looks at a year of due times."""
+        measured = measure(points, since=now - WINDOW)
+        bounds = []
+        for protection in policy.protections:
+            own = measured.get(protection.name, NOTHING_MEASURED)
+            key = (version, protection.name, now.date(), own.usable, own.points > 0)
+            if key not in self._bounds:
+                if len(self._bounds) >= BOUNDS_KEPT:
+                    self._bounds.clear()
+                known = Known(measured={protection.name: Measured(usable=own.usable, points=own.points)})
+                self._bounds[key] = recovery_bound(protection, disks=(), known=known, since=now)
+            bounds.append(self._bounds[key])
+        return tuple(bounds)
 
     def _operations(self, standing: Standing) -> tuple[OperationView, ...]:
         """Those that wait for an operator first, then those under way. A row that cannot be read shows as such."""
@@ -170,6 +196,72 @@ class Status:
         return tuple(views)
 
 
+def _disks(
+    points: Sequence[RestorePoint],
+    history: "_History",
+    policy: Policy | None,
+    bounds: Sequence[Bound],
+    now: datetime,
+) -> tuple[DiskView, ...]:
+    """Every disk that has a point, or had one in the window."""
+    targets = {} if policy is None else {one.name: one.rpo_target for one in policy.protections}
+    at_most = {one.protection: one.length for one in bounds}
+    held: dict[DiskId, list[RestorePoint]] = {}
+    for point in points:
+        for disk, _ in point.disks:
+            held.setdefault(disk, []).append(point)
+    views = []
+    for disk in sorted({*held, *history.disks}):
+        current, made = held.get(disk, []), history.disks.get(disk, [])
+        here = [point for point in current if not point.copy_of]
+        known = [*here, *made]
+        start = min((point.taken for point in known), default=now)
+        worst = worst_gap(made, disk=disk, start=max(start, now - WINDOW), end=now) if made else None
+        protections = sorted({point.protection for point in known if point.protection in targets})
+        newest = max((one for one in here if one.counts and one.taken <= now), key=_taken, default=None)
+        found = [bound for one in protections if (bound := at_most[one]) is not None]
+        views.append(
+            DiskView(
+                disk=disk,
+                instance=", ".join(sorted({point.subject for point in (known or current)})),
+                points=sum(1 for point in here if point.counts),
+                rpo_now=recovery_point_age(here, disk=disk, now=now),
+                rpo_worst=None if worst is None else worst.length,
+                rpo_target=min((targets[one] for one in protections), default=None),
+                rpo_bound=min(found, default=None),
+                level="" if newest is None else newest.level.value,
+                protections=tuple(protections),
+                copies=sum(1 for point in current if point.copy_of and point.counts),
+            )
+        )
+    return tuple(views)
+
+
+def _copies(points: Sequence[RestorePoint], policy: Policy | None, now: datetime) -> tuple[CopiesView, ...]:
+    """What waits for its copy."""
+    waiting: dict[tuple[str, str], list[datetime]] = {}
+    for point in points:
+        for region in point.uncopied:
+            if not point.failed:
+                waiting.setdefault((point.protection, region), []).append(point.taken)
+    views = []
+    for (name, region), taken in sorted(waiting.items()):
+        protection = None if policy is None else policy.protection(name)
+        rules = () if protection is None else protection.copies
+        within = next((rule.within for rule in rules if rule.region == region), None)
+        overdue = 0 if within is None else sum(1 for one in taken if one + within < now)
+        views.append(CopiesView(protection=name, region=region, waiting=len(taken), overdue=overdue, oldest=min(taken)))
+    return tuple(views)
+
+
+def _bound(bound: Bound) -> BoundView:
+    return BoundView(protection=bound.protection, at_most=bound.length, target=bound.target, because=str(bound))
+
+
+def _taken(point: RestorePoint) -> datetime:
+    return point.taken
+
+
 class _History:
     """Slots of the window, counted, and the points they made: prune takes points away, their slots remember them."""
 
@@ -177,17 +269,33 @@ class _History:
         self._since = since
         self._now = now
         self._counts: dict[tuple[str, str], Counter[SlotState]] = {}
+        self._reasons: dict[tuple[str, str], Counter[str]] = {}
         self._skips: list[Slot] = []
         self.disks: dict[DiskId, list[RestorePoint]] = {}
+
+    def read(self, newest_first: Iterable[Slot]) -> int:
+        """The window's slots of one subject, and the newest taken one before it, which opens its first gap."""
+        rows = 0
+        for slot in newest_first:
+            rows += 1
+            self.add(slot)
+            if slot.due < self._since and slot.taken is not None:
+                break
+            if rows >= ROWS:
+                break
+        return rows
 
     def add(self, slot: Slot) -> None:
         if slot.taken is not None:
             for disk in slot.disks:
                 self.disks.setdefault(disk, []).append(_as_point(slot))
-        if slot.due < self._since:
+        times = slot.count_since(self._since)
+        if not times:
             return
-        self._counts.setdefault((slot.protection, slot.schedule), Counter())[slot.state] += 1
+        key = (slot.protection, slot.schedule)
+        self._counts.setdefault(key, Counter())[slot.state] += times
         if slot.state is SlotState.SKIPPED:
+            self._reasons.setdefault(key, Counter())[_in_general(slot.because)] += times
             self._skips.append(slot)
 
     def counts(self) -> tuple[SlotsView, ...]:
@@ -199,6 +307,7 @@ class _History:
                 taken=count[SlotState.TAKEN],
                 late=count[SlotState.LATE],
                 skipped=count[SlotState.SKIPPED],
+                reasons=dict(self._reasons.get((protection, schedule), Counter()).most_common(REASONS_SHOWN)),
             )
             for (protection, schedule), count in sorted(self._counts.items())
         )
@@ -206,6 +315,11 @@ class _History:
     def skips(self) -> tuple[SkipView, ...]:
         newest = sorted(self._skips, key=lambda slot: slot.due, reverse=True)[:SKIPS_SHOWN]
         return tuple(SkipView(subject=slot.subject, due=slot.due, because=slot.because) for slot in newest)
+
+
+def _in_general(because: str) -> str:
+    """A reason without its particulars: `paused from 2026-...: migration` is `paused from`."""
+    return _PARTICULARS.split(because, maxsplit=1)[0].strip() or because[:40]
 
 
 def _as_point(slot: Slot) -> RestorePoint:

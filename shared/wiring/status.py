@@ -6,6 +6,7 @@ from shared.adapters import chance
 from shared.state.certificates import Certificates
 from shared.state.controls import Controls
 from shared.state.failovers import Failovers
+from shared.state.fleet import Fleet
 from shared.state.heartbeats import Heartbeats
 from shared.state.journal import Journal
 from shared.state.leases import Leases
@@ -28,5 +29,6 @@ def status() -> Status:
         leases=Leases(store(), tokens=chance.token),
         heartbeats=Heartbeats(store()),
         failovers=Failovers(store()),
+        fleet=Fleet(store()),
         clock=clock(),
     )

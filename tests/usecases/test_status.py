@@ -3,7 +3,11 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.domain.policy import Retention
+from shared.domain.ids import DiskId, InstanceId, PolicyVersion, SnapshotId
+from shared.domain.objectives import Freshness
+from shared.domain.place import Place
+from shared.domain.policy import CopyRule, Retention
+from shared.domain.retention import RestorePoint
 from shared.observability.page import render
 from shared.observability.view import DiskView, StatusView
 from shared.ports.store import Anything, Row
@@ -11,15 +15,16 @@ from shared.state import codec
 from shared.state.certificates import Certificates
 from shared.state.controls import Controls
 from shared.state.failovers import Failovers
+from shared.state.fleet import Fleet
 from shared.state.heartbeats import Heartbeats
 from shared.state.leases import Leases
 from shared.state.points import Points
-from shared.state.slots import Slots
-from shared.usecases.status import Status
-from tests.usecases.backup_world import APPLICATIONS, World, a_policy
+from shared.state.slots import Slot, Slots, SlotState
+from shared.usecases.status import SUBJECTS, Status
+from tests.usecases.backup_world import APPLICATIONS, A, World, a_policy
 
 
-def view_of(world: World) -> StatusView:
+def view_of(world: World, *, after: str = "") -> StatusView:
     return Status(
         policies=world.policies,
         controls=Controls(world.store),
@@ -30,8 +35,9 @@ def view_of(world: World) -> StatusView:
         leases=Leases(world.store, tokens=lambda: "never"),
         heartbeats=Heartbeats(world.store),
         failovers=Failovers(world.store),
+        fleet=Fleet(world.store),
         clock=world.clock,
-    ).view()
+    ).view(after=after)
 
 
 def disk(world: World, id_: str) -> DiskView:
@@ -59,7 +65,7 @@ def test_the_worst_rpo_remembers_points_that_prune_let_go() -> None:
     seen = disk(world, "d-a-sys")
     assert seen.points == 1
     assert seen.rpo_worst is not None
-    assert timedelta(hours=4) <= seen.rpo_worst <= timedelta(hours=4, minutes=30)
+    assert timedelta(hours=5) <= seen.rpo_worst <= timedelta(hours=5, minutes=30)
     assert view_of(world).prune is not None
 
 
@@ -101,3 +107,150 @@ def test_the_page_only_reads_even_beside_a_pointer_that_a_crash_left() -> None:
 
     assert set(world.wire.labels[before:]) == {"store.get", "store.scan"}
     assert world.open_operations() == 1
+
+
+def test_each_protection_shows_its_bound_with_the_reason_and_each_disk_its_level() -> None:
+    world = World()
+    world.run_for(hours=3, minutes=20, prune=False)
+    view = view_of(world)
+
+    bounds = {one.protection: one for one in view.bounds}
+    assert bounds["applications"].at_most == timedelta(minutes=70)
+    assert "a snapshot took at most" in bounds["applications"].because
+    assert "(measured on 6 points)" in bounds["applications"].because
+    seen = disk(world, "d-a-data")
+    assert (seen.level, seen.protections, seen.freshness) == ("crash", ("applications",), Freshness.FRESH)
+    assert seen.rpo_bound == bounds["applications"].at_most
+
+
+def test_freshness_goes_from_fresh_over_stale_to_critical_at_twice_the_target() -> None:
+    world = World(a_policy(APPLICATIONS))
+    world.run_for(hours=1, minutes=10, prune=False)
+    states = []
+    for _ in range(3):
+        states.append(disk(world, "d-a-data").freshness)
+        world.advance(minutes=75)
+
+    assert states == [Freshness.FRESH, Freshness.STALE, Freshness.CRITICAL]
+    page = render(view_of(world))
+    assert "4 critical" in page
+
+
+def test_skips_are_counted_by_reason_without_their_particulars() -> None:
+    world = World(a_policy(APPLICATIONS))
+    world.run_for(hours=1, minutes=10, prune=False)
+    world.command(command="pause", scope="backups", because="migration", by="li")
+    world.run_for(hours=3, prune=False)
+    world.command(command="resume", scope="backups", by="li")
+    world.run_for(hours=2, prune=False)
+
+    (slots,) = view_of(world).slots
+    assert slots.skipped == sum(slots.reasons.values()) > 0
+    assert set(slots.reasons) == {"paused from"}
+    assert "paused from" in render(view_of(world))
+
+
+def test_copies_that_are_awaited_and_overdue_are_counted() -> None:
+    rule = CopyRule(region="cn-beijing", keep=Retention(daily=7), within=timedelta(hours=2))
+    world = World(a_policy(replace(APPLICATIONS, copies=(rule,))))
+    taken = world.clock.now()
+    world.advance(hours=5)
+    made = [
+        RestorePoint(
+            id=f"p-{hour}",
+            subject=A,
+            slot=taken + timedelta(hours=hour),
+            schedule="hourly",
+            taken=taken + timedelta(hours=hour),
+            usable=True,
+            complete=True,
+            disks=((DiskId("d-a-sys"), SnapshotId(f"s-{hour}")),),
+            protection="applications",
+            policy=PolicyVersion(1),
+            copy_to=("cn-beijing",),
+        )
+        for hour in range(5)
+    ]
+    Points(world.store).put(made)
+    Points(world.store).copied(made[0], "cn-beijing", because="it is complete")
+    there = replace(made[0], id="p-0@cn-beijing", copy_of="p-0", copy_to=(), place=Place("cn-beijing"))
+    Points(world.store).put([there])
+
+    (copies,) = view_of(world).copies
+    assert (copies.region, copies.waiting, copies.overdue) == ("cn-beijing", 4, 2)
+    assert copies.oldest == taken + timedelta(hours=1)
+    seen = disk(world, "d-a-sys")
+    assert (seen.points, seen.copies) == (5, 1), "a copy is no point of its own at home"
+    assert "Copies that are awaited" in render(view_of(world))
+
+
+def a_fleet(world: World, count: int) -> None:
+    now = world.clock.now()
+    Points(world.store).put(
+        RestorePoint(
+            id="p",
+            subject=InstanceId(f"i-{number:05}"),
+            slot=now,
+            schedule="hourly",
+            taken=now,
+            usable=True,
+            complete=True,
+            disks=((DiskId(f"d-{number:05}"), SnapshotId(f"s-{number}")),),
+            protection="applications",
+            policy=PolicyVersion(1),
+        )
+        for number in range(count)
+    )
+
+
+def test_a_large_fleet_is_shown_in_parts_and_each_says_what_it_leaves_out() -> None:
+    world = World()
+    a_fleet(world, 2 * SUBJECTS + 10)
+
+    first = view_of(world)
+    second = view_of(world, after=first.following)
+    third = view_of(world, after=second.following)
+
+    assert [len(one.disks) for one in (first, second, third)] == [SUBJECTS, SUBJECTS, 10]
+    assert (first.after, first.following) == ("", f"i-{SUBJECTS - 1:05}")
+    assert third.following == ""
+    assert len({one.disk for view in (first, second, third) for one in view.disks}) == 2 * SUBJECTS + 10
+    assert f"The next part: ?after={first.following}" in render(first)
+    assert f"the instances behind {second.following}, to the end" in render(third)
+    assert "disks on this page" in render(first)
+
+
+def test_what_is_read_for_one_part_does_not_grow_with_the_fleet() -> None:
+    reads = []
+    for count in (SUBJECTS + 1, 10 * SUBJECTS):
+        world = World()
+        a_fleet(world, count)
+        before = len(world.wire.labels)
+        view_of(world)
+        reads.append(len(world.wire.labels) - before)
+
+    assert reads[0] == reads[1]
+
+
+def test_a_long_history_of_one_instance_ends_its_part() -> None:
+    """At five minutes a week is 2,016 slots of each instance, and what is older is not read at all."""
+    world = World()
+    now = world.clock.now()
+    old = [
+        Slot(
+            subject=A,
+            due=now - timedelta(minutes=5 * number),
+            protection="applications",
+            schedule="fine",
+            state=SlotState.TAKEN,
+            at=now,
+            point=f"p-{number}",
+            taken=now - timedelta(minutes=5 * number),
+            disks=(DiskId("d-a-sys"),),
+        )
+        for number in range(9_000)
+    ]
+    Slots(world.store).put(old)
+
+    (slots,) = view_of(world).slots
+    assert slots.due == 7 * 288 + 1

@@ -71,11 +71,14 @@ def apply(
 
 
 @app.command(rich_help_panel=LOOK)
-def status(json: Annotated[bool, typer.Option("--json", help="For machines.")] = False) -> None:
+def status(
+    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    after: Annotated[str, typer.Option("--after", help="Of a large fleet, the instances behind this one.")] = "",
+) -> None:
     """Show RPO, unfinished work, lease holders, what is paused."""
     from understudy.cli import standing
 
-    standing.status(as_json=json)
+    standing.status(as_json=json, after=after)
 
 
 @app.command(rich_help_panel=LOOK)

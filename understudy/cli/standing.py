@@ -2,21 +2,31 @@
 
 import sys
 from datetime import timedelta
+from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
 
+from shared.domain.objectives import Freshness
 from shared.observability.view import DiskView, StatusView
 from understudy.cli.connection import Connection
 from understudy.cli.screen import console, duration, moment, table
 
+TONES: Final = {
+    Freshness.FRESH: "green",
+    Freshness.STALE: "yellow",
+    Freshness.CRITICAL: "red",
+    Freshness.NONE: "red",
+    Freshness.UNJUDGED: "dim",
+}
 
-def status(*, as_json: bool) -> None:
+
+def status(*, as_json: bool, after: str = "") -> None:
     connection = Connection()
     assert connection.clock, "synchronised before anything is read"
     from shared.wiring.status import status as wired
 
-    view = wired().view()
+    view = wired().view(after=after)
     if as_json:
         from shared.state import codec
 
@@ -25,8 +35,10 @@ def status(*, as_json: bool) -> None:
     screen = console()
     _head(screen, view)
     _pairs(screen, view)
+    _bounds(screen, view)
     _disks(screen, view)
     _slots(screen, view)
+    _copies(screen, view)
     _operations(screen, view)
     _prune(screen, view)
 
@@ -62,17 +74,45 @@ def _disks(screen: Console, view: StatusView) -> None:
     if not view.disks:
         screen.print("no disk has a restore point yet")
         return
-    shown = table("disk", "instance", "points", "RPO now", "worst in 7 days", "target")
+    shown = table("disk", "instance", "points", "newest is", "state", "RPO now", "worst in 7 days", "bound", "target")
     for disk in view.disks:
+        tone = TONES[disk.freshness]
         shown.add_row(
             escape(disk.disk),
             escape(disk.instance),
             str(disk.points),
+            escape(disk.level) or "-",
+            f"[{tone}]{disk.freshness}[/{tone}]",
             _judged(disk, disk.rpo_now),
             _judged(disk, disk.rpo_worst),
+            duration(disk.rpo_bound),
             duration(disk.rpo_target),
         )
     screen.print(shown)
+    if view.following:
+        screen.print(
+            f"[yellow]there are more instances[/yellow]: `understudy status --after {escape(view.following)}`",
+            soft_wrap=True,
+        )
+
+
+def _bounds(screen: Console, view: StatusView) -> None:
+    for bound in view.bounds:
+        tone = "green" if bound.at_most is not None and bound.at_most <= bound.target else "red"
+        screen.print(
+            f"[{tone}]{escape(bound.protection)}[/{tone}] is {escape(bound.because)}; target {duration(bound.target)}",
+            soft_wrap=True,
+        )
+
+
+def _copies(screen: Console, view: StatusView) -> None:
+    for one in view.copies:
+        overdue = f", [red]{one.overdue} beyond their deadline[/red]" if one.overdue else ""
+        screen.print(
+            f"copies of {escape(one.protection)} to {escape(one.region)}: {one.waiting} awaited{overdue}, the oldest "
+            f"point of {moment(one.oldest)}",
+            soft_wrap=True,
+        )
 
 
 def _judged(disk: DiskView, age: timedelta | None) -> str:
@@ -85,11 +125,14 @@ def _judged(disk: DiskView, age: timedelta | None) -> str:
 def _slots(screen: Console, view: StatusView) -> None:
     if not view.slots:
         return
-    shown = table("protection", "schedule", "due in 7 days", "taken", "late", "skipped")
+    shown = table("protection", "schedule", "due in 7 days", "taken", "late", "skipped", "skipped, by reason")
     for one in view.slots:
         late = f"[yellow]{one.late}[/yellow]" if one.late else "0"
         skipped = f"[yellow]{one.skipped}[/yellow]" if one.skipped else "0"
-        shown.add_row(escape(one.protection), escape(one.schedule), str(one.due), str(one.taken), late, skipped)
+        reasons = ", ".join(f"{count} {reason}" for reason, count in one.reasons.items())
+        shown.add_row(
+            escape(one.protection), escape(one.schedule), str(one.due), str(one.taken), late, skipped, escape(reasons)
+        )
     screen.print(shown)
     for skip in view.skips[:5]:
         screen.print(f"  skipped {moment(skip.due)} {escape(skip.subject)}: {escape(skip.because)}", soft_wrap=True)
