@@ -9,7 +9,8 @@ The records stand in /run, which is memory: nothing here writes to a file system
 `before` must not freeze the file system that Cloud Assistant itself writes to (mostly /): the thaw would not be heard,
 the timer fires, and the restore point is only crash-consistent. A reboot forgets the records, and the freeze with them.
 Needs sh, setsid and coreutils or busybox. Each of the user's scripts runs in a shell of its own, so that neither
-`exit` nor a syntax error in it harms ours.
+`exit` nor a syntax error in it harms ours, and writes into a file of its own, so that nobody waits for what it leaves
+running.
 """
 
 from base64 import b64encode
@@ -69,7 +70,7 @@ if ! ln "$d/claim.$$" "$d/over" 2>/dev/null; then
   mv -f "$d/claim.$$" "$d/over"
 fi
 [ -s "$d/before" ] && kill -9 -"$(cat "$d/before")" 2>/dev/null
-/bin/sh -c "$4"
+/bin/sh -c "$4" </dev/null >"$d/after.log" 2>&1
 echo "$? $who" > "$d/ended.$$"
 mv "$d/ended.$$" "$d/ended"
 """
@@ -94,16 +95,19 @@ until [ -s "$d/timer" ]; do
   if [ $tries -gt 50 ]; then echo "no timer could be started"; : > "$d/ended"; exit {UNARMED}; fi
   sleep 0.1 2>/dev/null || sleep 1
 done
-setsid /bin/sh -c "$begin" understudy "$d" "$before" </dev/null &
+setsid /bin/sh -c "$begin" understudy "$d" "$before" </dev/null >"$d/before.log" 2>&1 &
 wait $!
 code=$?
+tail -c 1000 "$d/before.log"
 rm -f "$d/before"
 if [ -e "$d/over" ]; then echo "took longer than {within} s"; exit {TOO_SLOW}; fi
 [ $code -eq 0 ] && exit {WELL}
 echo "before ended with exit code $code"
-setsid /bin/sh -c "$run" understudy "$d" freeze 0 "$after" </dev/null &
+setsid /bin/sh -c "$run" understudy "$d" freeze 0 "$after" </dev/null >/dev/null 2>&1 &
 wait $!
-kill -9 -"$(cat "$d/timer")" 2>/dev/null
+tail -c 1000 "$d/after.log" 2>/dev/null
+exec 2>/dev/null  # some shells tell of every job that is killed
+kill -9 -"$(cat "$d/timer")"
 read -r code who < "$d/ended" && [ "$code" = 0 ] && exit {REFUSED}
 echo "after ended with exit code $code"
 exit {REFUSED_STUCK}
@@ -112,8 +116,9 @@ exit {REFUSED_STUCK}
 _THAW: Final = """\
 d=$top/{id}
 if mkdir "$d" 2>/dev/null; then echo "no freeze had begun"; exit {NEVER_FROZEN}; fi
-setsid /bin/sh -c "$run" understudy "$d" thaw 0 "$after" </dev/null &
+setsid /bin/sh -c "$run" understudy "$d" thaw 0 "$after" </dev/null >/dev/null 2>&1 &
 wait $!
+tail -c 1000 "$d/after.log" 2>/dev/null
 read -r code who < "$d/ended" || {{ echo "after was cut short"; exit {UNKNOWN}; }}
 [ "$who" != timer ] && [ -s "$d/timer" ] && kill -9 -"$(cat "$d/timer")" 2>/dev/null
 case $who in
