@@ -143,8 +143,10 @@ def _tick(known: Known) -> Part:
 def _usable(protection: Protection, disks: Sequence[Covered], known: Known) -> Part:
     measured = known.of(protection.name)
     if measured.usable is not None:
+        took = f"took at most {length(measured.usable)} to become usable"
+        at_once = "could be used at once"
         because = (
-            f"a snapshot took at most {length(measured.usable)} to become usable "
+            f"a snapshot {took if measured.usable >= timedelta(seconds=1) else at_once} "
             f"(measured on {plural(measured.points, 'point')})"
         )
         return Part(length=measured.usable, because=because)

@@ -40,7 +40,7 @@ table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th{font-weight:600;color:var(--soft);font-size:13px;text-align:left;padding:4px 12px 6px 0;
 border-bottom:1px solid var(--line)}
 td{padding:6px 12px 6px 0;border-bottom:1px solid var(--line);vertical-align:top}tr:last-child td{border-bottom:0}
-.n{text-align:right}.good{color:var(--good)}.warn{color:var(--warn)}.bad{color:var(--bad)}
+.n{text-align:right}.t{white-space:nowrap}.good{color:var(--good)}.warn{color:var(--warn)}.bad{color:var(--bad)}
 .note{border-left:4px solid var(--warn);background:var(--tint);padding:8px 12px;border-radius:4px;margin-bottom:12px}
 code{font:13px ui-monospace,SFMono-Regular,Menlo,monospace;overflow-wrap:anywhere}
 """
@@ -138,20 +138,25 @@ def _protections(view: StatusView) -> str:
                 escape(bound.protection),
                 str(len(disks)),
                 _states(disks),
-                _age(max(ages, default=None)),
-                _age(max(worst, default=None)),
-                f"<span class={tone}>{'no bound' if bound.at_most is None else _duration(bound.at_most)}</span>",
-                _duration(bound.target),
+                _whole(_age(max(ages, default=None))),
+                _whole(_age(max(worst, default=None))),
+                _whole("no bound" if bound.at_most is None else _duration(bound.at_most), tone),
+                _whole(_duration(bound.target)),
                 f"<span class=soft>{escape(bound.because)}</span>",
             )
         )
     head = ("Protection", "Disks", "State", "RPO now", "Worst in 7 days", "Bound", "Target", "Because")
-    return _section("Protections", head, rows) if rows else ""
+    if not rows:
+        return ""
+    holds = (
+        "A bound holds while nothing is paused, no slot is skipped, and no more ticks are lost in a row than it says."
+    )
+    return f"<section><h2>Protections</h2>{_table(head, rows)}<span class=soft>{holds}</span></section>"
 
 
 def _states(disks: Sequence[DiskView]) -> str:
     counts = Counter(disk.freshness for disk in disks)
-    parts = (f"<span class={_TONES[state]}>{counts[state]} {state}</span>" for state in Freshness if counts[state])
+    parts = (_whole(f"{counts[state]} {state}", _TONES[state]) for state in Freshness if counts[state])
     return "<br>".join(parts)
 
 
@@ -163,11 +168,11 @@ def _disks(view: StatusView) -> str:
             escape(disk.instance),
             f"<span class=n>{disk.points}</span>" + (f" + {disk.copies} copies" if disk.copies else ""),
             escape(disk.level),
-            f"<span class={_TONES[disk.freshness]}>{disk.freshness}</span>",
-            f"<span class={_TONES[disk.freshness]}>{_age(disk.rpo_now)}</span>",
-            _age(disk.rpo_worst),
-            "" if disk.rpo_bound is None else _duration(disk.rpo_bound),
-            "" if disk.rpo_target is None else _duration(disk.rpo_target),
+            _whole(disk.freshness, _TONES[disk.freshness]),
+            _whole(_age(disk.rpo_now), _TONES[disk.freshness]),
+            _whole(_age(disk.rpo_worst)),
+            "" if disk.rpo_bound is None else _whole(_duration(disk.rpo_bound)),
+            "" if disk.rpo_target is None else _whole(_duration(disk.rpo_target)),
         )
         for disk in worst[:DISKS_SHOWN]
     ]
@@ -266,6 +271,11 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     heads = f"<tr>{''.join(f'<th>{escape(cell)}</th>' for cell in head)}</tr>" if head else ""
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     return f"<table>{heads}{body}</table>"
+
+
+def _whole(text: str, tone: str = "") -> str:
+    """On one line."""
+    return f"<span class='t {tone}'>{text}</span>" if tone else f"<span class=t>{text}</span>"
 
 
 def _tone(count: int, tone: str) -> str:

@@ -94,7 +94,8 @@ class Status:
         policy = None if standing.policy is None else self._policies.at(standing.policy)
         history = _History(since=now - WINDOW, now=now)
         points, following = self._read(history, after)
-        bounds = () if policy is None else self._bounds_of(policy, standing.policy, points, now)
+        made = history.with_those(points)
+        bounds = () if policy is None else self._bounds_of(policy, standing.policy, made, now)
         return StatusView(
             at=now,
             policy=standing.policy,
@@ -297,6 +298,12 @@ class _History:
         if slot.state is SlotState.SKIPPED:
             self._reasons.setdefault(key, Counter())[_in_general(slot.because)] += times
             self._skips.append(slot)
+
+    def with_those(self, points: Sequence[RestorePoint]) -> list[RestorePoint]:
+        """`points`, and those that were made in the window and are gone since, each once."""
+        known = {point.key for point in points}
+        gone = {point.key: point for made in self.disks.values() for point in made if point.key not in known}
+        return [*points, *gone.values()]
 
     def counts(self) -> tuple[SlotsView, ...]:
         return tuple(

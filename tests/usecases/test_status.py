@@ -116,8 +116,8 @@ def test_each_protection_shows_its_bound_with_the_reason_and_each_disk_its_level
 
     bounds = {one.protection: one for one in view.bounds}
     assert bounds["applications"].at_most == timedelta(minutes=70)
-    assert "a snapshot took at most" in bounds["applications"].because
-    assert "(measured on 6 points)" in bounds["applications"].because
+    assert "a snapshot could be used at once (measured on 6 points)" in bounds["applications"].because
+    assert "a snapshot took at most 2 min to become usable (measured on 3 points)" in bounds["masters"].because
     seen = disk(world, "d-a-data")
     assert (seen.level, seen.protections, seen.freshness) == ("crash", ("applications",), Freshness.FRESH)
     assert seen.rpo_bound == bounds["applications"].at_most
