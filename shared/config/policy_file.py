@@ -18,7 +18,8 @@ from shared.domain.policy import Policy
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
-"""A policy nests eight levels deep. PyYAML calls itself once per level, and Python ends that at a thousand."""
+"""A policy nests twelve levels deep, conditions on tags apart. PyYAML calls itself once per level, and Python ends that
+at a thousand."""
 
 
 def load(path: str | FilePath) -> Policy:
@@ -54,11 +55,20 @@ def read_text(path: str | FilePath) -> str:
 
 def parse(text: str, where: str) -> Policy:
     """Check `text`; `where` names it in messages. BadInput names every problem in it."""
-    tree, lines = read_tree(text, where)
+    tree, lines, odd = _read(text, where)
     policy, problems = check(tree)
-    if policy is None or problems:
-        raise refused(where, problems, lines)
+    others = [one for one in problems if not _within(one.path, odd)]
+    if odd:
+        # First, since what could not be read is the cause of others.
+        raise BadInput("\n".join(str(one) for one in (refusal(where, odd), refused(where, others, lines)) if str(one)))
+    if policy is None or others:
+        raise refused(where, others, lines)
     return policy
+
+
+def _within(path: Path, odd: Sequence[Problem]) -> bool:
+    """Whether what stands there could not be read for what it is."""
+    return any(one.path == path[: len(one.path)] for one in odd)
 
 
 def refused(where: str, problems: Sequence[Problem], lines: dict[Path, int]) -> BadInput:
@@ -75,6 +85,14 @@ def _line_of(path: Path, lines: dict[Path, int]) -> int | None:
 
 def read_tree(text: str, where: str) -> tuple[object, dict[Path, int]]:
     """What the text says, and the line of each key. Raises BadInput when it is not YAML as we read it."""
+    tree, lines, odd = _read(text, where)
+    if odd:
+        raise refusal(where, odd)
+    return tree, lines
+
+
+def _read(text: str, where: str) -> tuple[object, dict[Path, int], list[Problem]]:
+    """And what in it is YAML, but not as we read it."""
     try:
         loader = _Loader(text)
         try:
@@ -91,9 +109,7 @@ def read_tree(text: str, where: str) -> tuple[object, dict[Path, int]]:
     lines: dict[Path, int] = {}
     problems: list[Problem] = []
     tree = _value(node, (), lines, problems)
-    if problems:
-        raise refusal(where, problems)
-    return tree, lines
+    return tree, lines, problems
 
 
 class _Loader(yaml.SafeLoader):
@@ -158,8 +174,17 @@ def _value(node: yaml.Node, path: Path, lines: dict[Path, int], problems: list[P
             return int(text)
         case "tag:yaml.org,2002:float" | "tag:yaml.org,2002:int":
             return float(text)
-    problems.append(Problem(path=path, says=f"the tag {node.tag} is not supported. Remove it", line=line))
+    problems.append(Problem(path=path, says=_odd_tag(node.tag), line=line))
     return None
+
+
+def _odd_tag(tag: str) -> str:
+    if tag.startswith("!") and len(tag) > 1:
+        return (
+            f"{tag} is YAML's mark of a type, not a negation. Write not: {{tags: {{role: app}}}}, or put it in quotes: "
+            f"'{tag}'"
+        )
+    return f"the tag {tag} is not supported. Remove it"
 
 
 def _mapping(
@@ -170,6 +195,9 @@ def _mapping(
         line = key_node.start_mark.line + 1
         if not isinstance(key_node, yaml.ScalarNode):
             problems.append(Problem(path=path, says="a key must be a plain word. Write key: value", line=line))
+            continue
+        if not key_node.tag.startswith("tag:yaml.org,2002:"):
+            problems.append(Problem(path=path, says=_odd_tag(key_node.tag.rstrip(":")), line=line))
             continue
         key = str(key_node.value)
         here = (*path, key)

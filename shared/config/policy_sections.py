@@ -1,4 +1,4 @@
-"""The sections of `understudy.yaml` beside `protections`, each checked by itself, and what they become in the domain."""
+"""The sections of `understudy.yaml` beside `protections`, each checked by itself, and what becomes of each."""
 
 from collections.abc import Mapping
 from datetime import timedelta

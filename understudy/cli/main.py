@@ -70,6 +70,16 @@ def apply(
     policy.apply(file, accept_doubts=accept_doubts, prices=prices)
 
 
+@app.command(rich_help_panel=POLICY)
+def schema() -> None:
+    """Print the JSON Schema of the policy file, for editors."""
+    import json
+
+    from shared.config import policy_schema
+
+    typer.echo(json.dumps(policy_schema.schema(), indent=2, ensure_ascii=False))
+
+
 @app.command(rich_help_panel=LOOK)
 def status(
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
