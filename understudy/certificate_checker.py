@@ -70,14 +70,15 @@ def _verified(document: Mapping[str, Any]) -> Verdict:
     _chain(head, parts, say)
     ends = Counter(point["fate"] for part in parts for _, point in _points(part))
     ends.update(one["fate"] for part in parts for one in part["leftovers"])
-    touched = sum(ends[fate] for fate in TOUCHED)
+    touched = sum(point["fate"] in TOUCHED for part in parts for _, point in _points(part))
+    images = sum(one["fate"] in TOUCHED for part in parts for one in part["leftovers"])
     verdict.summary = (
         f"policy {terms['policy']}, {terms['points']} points judged, {terms['going']} to go; "
         + (", ".join(f"{count} {fate}" for fate, count in sorted(ends.items())) or "nothing was touched")
         + (f"; stopped: {head['stopped']}" if head["stopped"] else "")
     )
-    _head(head, parts, ends, touched, say)
-    _caps(terms, touched, say)
+    _head(head, parts, ends, touched + images, say)
+    _caps(terms, touched, images, say)
     seen: set[tuple[str, str, str]] = set()
     for part in parts:
         for instance in part["instances"]:
@@ -148,7 +149,9 @@ def _head(
         say("there are ends without a part")
 
 
-def _caps(terms: Mapping[str, Any], touched: int, say: Callable[[str], None]) -> None:
+def _caps(terms: Mapping[str, Any], touched: int, images: int, say: Callable[[str], None]) -> None:
+    if images > terms["max_items"]:
+        say(f"cap: what {images} images left over was touched, more than max_items {terms['max_items']}")
     if touched > terms["going"]:
         say(f"{touched} were touched, the plan was for {terms['going']}")
     if terms["allowed"]:
@@ -292,8 +295,8 @@ def _leftover(
     held = {snapshot for _, point in _points(part) for _, snapshot in point["disks"]}
     for snapshot in leftover["snapshots"]:
         shown = part["before"].get(snapshot)
-        if shown is not None and (shown["usage"] != "none" or shown.get("locked")):
-            say(f"{name}: {snapshot} was in use or locked")
+        if shown is not None and (shown["usage"] != "none" or shown.get("locked") or not shown["ours"]):
+            say(f"{name}: {snapshot} was not ours, in use or locked")
         if snapshot in held:
             say(f"{name}: {snapshot} is of a restore point")
         if leftover["fate"] == "gone" and snapshot in part["after"]:

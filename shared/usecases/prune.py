@@ -21,6 +21,7 @@ from shared.observability import log
 from shared.ports.clock import Clock
 from shared.ports.compute import Clouds
 from shared.state import codec
+from shared.state.absences import Absences
 from shared.state.certificates import Certificate, Certificates, CertificateState, Fate, Terms, opening
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
@@ -31,6 +32,7 @@ from shared.state.policies import Policies
 from shared.usecases.prune_batch import Batches, Progress
 from shared.usecases.prune_drift import Comparison, Drift
 from shared.usecases.prune_examine import GOES, SPARED, Examination, consider, other_plan
+from shared.usecases.prune_leftovers import by_place
 from shared.usecases.prune_record import rule_line
 from shared.usecases.prune_survey import Survey
 
@@ -86,6 +88,7 @@ class Prune:
         decisions: Decisions,
         journal: Journal,
         images: Images,
+        absences: Absences,
         clock: Clock,
     ) -> None:
         self._clouds = clouds
@@ -96,6 +99,7 @@ class Prune:
         self._decisions = decisions
         self._journal = journal
         self._images = images
+        self._absences = absences
         self._clock = clock
 
     def run(
@@ -109,8 +113,8 @@ class Prune:
         if task.paused:
             return Pruned(stopped=task.paused)
         batches = Batches(
-            clouds=self._clouds, points=self._points, certificates=self._certificates, clock=self._clock, run=run,
-            overtaken=lambda: self._overtaken(task.version),
+            clouds=self._clouds, points=self._points, certificates=self._certificates, images=self._images,
+            absences=self._absences, clock=self._clock, run=run, overtaken=lambda: self._overtaken(task.version),
         )  # fmt: skip
         if not dry:
             batches.settle(task.begun)
@@ -122,7 +126,7 @@ class Prune:
         for _ in survey.all():
             pass
         certificate = Certificate(terms=self._terms(task, survey))
-        if not survey.going:
+        if not survey.going and not task.drift.leftovers:
             return self._nothing(task, certificate, survey)
         if task.permit is not None:
             refused = other_plan(task.permit, survey.permit(task.version))
@@ -265,6 +269,9 @@ class Prune:
                 unread.add(batch.place)
             if progress.over:
                 break
+        for place, leftovers in by_place(task.drift.leftovers[: task.policy.prune.max_items]):
+            if not progress.over:
+                batches.do_leftovers(certificate, place, leftovers, progress)
         nothing = progress.refused and not progress.parts
         state = CertificateState.REFUSED if nothing else CertificateState.ENDED
         ended = self._end(task, certificate, progress, state)
@@ -310,8 +317,9 @@ class Prune:
 
     def _compare(self, task: _Task, *, dry: bool) -> Drift:
         comparison = Comparison(
-            clouds=self._clouds, points=self._points, journal=self._journal, images=self._images, run=task.run
-        )
+            clouds=self._clouds, points=self._points, journal=self._journal, images=self._images,
+            absences=self._absences, run=task.run,
+        )  # fmt: skip
         found = comparison.run(task.policy, task.rules, task.begun, dry=dry)
         if dry or not found.compared:
             return found

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.errors import CredentialsRejected, DrError
-from shared.domain.ids import AccountName, DiskId, InstanceId, SnapshotId
+from shared.domain.ids import AccountName, DiskId, ImageId, InstanceId, SnapshotId
 from shared.domain.inventory import SnapshotLock
 from shared.domain.place import Place
 from shared.domain.pruning import Judged, Rules
@@ -15,16 +15,23 @@ from shared.domain.retention import RestorePoint
 from shared.observability import log
 from shared.ports.clock import Clock
 from shared.ports.compute import Clouds, Compute
+from shared.state.absences import Absences
 from shared.state.certificates import Certificate, Certificates, CertificateState, Fate, Part, opening
+from shared.state.images import Images
 from shared.state.points import Points
 from shared.usecases.prune_deletions import Deleting
 from shared.usecases.prune_examine import consider
+from shared.usecases.prune_leftovers import Leftover
+from shared.usecases.prune_leftovers import line as leftover_line
 from shared.usecases.prune_look import lines, read_back
 from shared.usecases.prune_record import Ended, blank, concluded, intended, outcomes, points_of, touched, witnesses_of
 from shared.usecases.prune_survey import Groups
 
 SETTLED_AFTER: Final = timedelta(minutes=15)
 """A run that has not ended its certificate by then is dead: the function's time-out is 600 s."""
+
+
+IMAGES_AT_ONCE: Final = 50
 
 
 @dataclass(slots=True)
@@ -52,6 +59,8 @@ class Batches:
         clouds: Clouds,
         points: Points,
         certificates: Certificates,
+        images: Images,
+        absences: Absences,
         clock: Clock,
         run: str,
         overtaken: Callable[[], str],
@@ -59,6 +68,8 @@ class Batches:
         self._clouds = clouds
         self._points = points
         self._certificates = certificates
+        self._images = images
+        self._absences = absences
         self._clock = clock
         self._run = run
         self._deleting = Deleting(points=points, clock=clock, overtaken=overtaken, run=run)
@@ -110,6 +121,50 @@ class Batches:
         progress.over = progress.over or done.over
         return not done.stopped
 
+    def do_leftovers(
+        self, certificate: Certificate, place: Place, leftovers: Sequence[Leftover], progress: Progress
+    ) -> None:
+        """The same for the snapshots of deleted images, some images at a time."""
+        for start in range(0, len(leftovers), IMAGES_AT_ONCE):
+            if not progress.over:
+                self._do_leftovers(certificate, place, leftovers[start : start + IMAGES_AT_ONCE], progress)
+
+    def _do_leftovers(
+        self, certificate: Certificate, place: Place, leftovers: Sequence[Leftover], progress: Progress
+    ) -> None:
+        looked, at = self._clock.monotonic(), self._clock.now()
+        ids = sorted({snapshot for one in leftovers for snapshot in one.record.snapshots})
+        try:
+            cloud = self._clouds.at(place)
+            shown = {one.id: one for one in cloud.snapshots.list(ids=ids)}
+        except CredentialsRejected:
+            raise
+        except DrError as error:
+            progress.refused.append(f"{place}: what images left over could not be looked at: {error}")
+            return
+        part = blank(certificate.run, progress.parts + 1, progress.last, place, at)
+        part["leftovers"] = [leftover_line(one, shown) for one in leftovers]
+        part["before"] = lines(shown.values(), {}, {})
+        part = self._certificates.put_part(certificate, part)  # journal before effect
+        done = self._deleting.delete_each(cloud, [one for one in ids if one in touched(part)], looked)
+        after = read_back(cloud, ids, witnesses_of(part))
+        ended = Ended(
+            at=self._clock.now(), after=lines(after.values(), {}, {}), stopped=done.stopped, refused=done.refused
+        )
+        part = concluded(part, ended)
+        self._forget_images(part)
+        part = self._certificates.put_part(certificate, part)
+        progress.count(part)
+        progress.stopped = done.stopped or progress.stopped
+        progress.over = progress.over or done.over
+
+    def _forget_images(self, part: Part) -> None:
+        place = Place(part["region"], AccountName(part["account"]))
+        for one in part["leftovers"]:
+            if one["fate"] == Fate.GONE:
+                self._images.forget(place, ImageId(one["image"]))
+                self._absences.forget(place, ImageId(one["image"]))
+
     # -- what a crashed run left unsaid ----------------------------------------------------------------------------
 
     def settle(self, now: datetime) -> None:
@@ -151,6 +206,7 @@ class Batches:
         gone = {(subject, line["id"]) for subject, line in points_of(made) if line["fate"] == Fate.GONE}
         for subject in sorted({subject for subject, _ in gone}):
             self._points.forget([one for one in self._points.of(InstanceId(subject)) if one.key in gone])
+        self._forget_images(made)
         return self._certificates.put_part(certificate, made)
 
     # -- locks -----------------------------------------------------------------------------------------------------

@@ -63,6 +63,15 @@ class Deleting:
             done.stopped = f"the cloud asks for patience: {error}"
         return done
 
+    def delete_each(self, cloud: Compute, snapshots: Sequence[SnapshotId], looked: float) -> Deletions:
+        """Those that no restore point holds."""
+        done = Deletions()
+        for snapshot in snapshots:
+            if done.stopped or self._holds((), done, looked):
+                break
+            self._send(lambda: cloud.snapshots.delete(snapshot), _Unit(()), done, snapshot)  # noqa: B023
+        return done
+
     # -- what goes by one call -------------------------------------------------------------------------------------
 
     def _units(self, cloud: Compute, place: Place, expire: Sequence[RestorePoint], mixed: Groups) -> Iterator[_Unit]:
@@ -110,18 +119,19 @@ class Deleting:
         for point in unit.points:
             for at, (_, snapshot) in enumerate(point.disks):
                 # Whoever pins a point of which a part is gone comes too late: it is expired, so the rest goes as well.
-                if done.stopped or self._holds((point,) if at == 0 else (), done, looked):
+                if done.stopped or self._holds((point,) if at == 0 else None, done, looked):
                     break
                 self._send(lambda: cloud.snapshots.delete(snapshot), unit, done, snapshot)  # noqa: B023
 
-    def _holds(self, points: Sequence[RestorePoint], done: Deletions, looked: float) -> bool:
-        """Whether a call about these must not be sent, for a reason that `done` then tells."""
+    def _holds(self, points: Sequence[RestorePoint] | None, done: Deletions, looked: float) -> bool:
+        """Whether a call about these must not be sent, for a reason that `done` then tells. None: one of them was
+        begun, so only time is asked."""
         if done.stopped:
             return True
         if self._clock.monotonic() - looked + CALL_TIMEOUT.total_seconds() > ACT_WITHIN.total_seconds():
             done.stopped = f"what was seen is older than {ACT_WITHIN}; the next run looks again"
             return True
-        if not points:
+        if points is None:
             return False
         try:
             done.stopped = self._overtaken()

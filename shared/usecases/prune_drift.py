@@ -13,7 +13,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from typing import Final
 
@@ -28,14 +28,13 @@ from shared.domain.pruning import Rules
 from shared.domain.retention import RestorePoint
 from shared.observability import log
 from shared.ports.compute import Clouds
+from shared.state.absences import Absences
 from shared.state.certificates import FINDINGS
 from shared.state.images import Images
 from shared.state.journal import Journal
 from shared.state.points import Points
+from shared.usecases.prune_leftovers import LOST_AFTER, DeletedImages, Leftover
 
-LOST_AFTER: Final = timedelta(hours=20)
-"""A point counts as lost when two comparisons at least so far apart both missed it, and none between showed it: one
-listing that was short proves nothing. Under a day, so that the next day's comparison settles it."""
 FILTERED: Final = 900
 """The cloud's tag filter shows a thousand resources at most; with more on record the whole list is read, once."""
 ASKED_AT_ONCE: Final = 1_000
@@ -52,6 +51,7 @@ class Drift:
     missing_count: int = 0
     blind: list[str] = field(default_factory=list)  # places that showed nothing at all
     unread: list[str] = field(default_factory=list)  # places that could not be read, and why
+    leftovers: tuple[Leftover, ...] = ()  # of deleted images
 
     def orphan(self, id: str) -> None:
         self.orphan_count += 1
@@ -93,6 +93,9 @@ class _Recorded:
         self._numbers = array("Q", sorted(self._numbers))
         self._seen = bytearray(len(self._numbers))
 
+    def __contains__(self, snapshot: str) -> bool:
+        return self._at(snapshot) is not None
+
     def see(self, snapshot: str) -> bool:
         """False when it is not on record."""
         at = self._at(snapshot)
@@ -116,11 +119,14 @@ class _Recorded:
 
 
 class Comparison:
-    def __init__(self, *, clouds: Clouds, points: Points, journal: Journal, images: Images, run: str) -> None:
+    def __init__(
+        self, *, clouds: Clouds, points: Points, journal: Journal, images: Images, absences: Absences, run: str
+    ) -> None:
         self._clouds = clouds
         self._points = points
         self._journal = journal
         self._images = images
+        self._deleted = DeletedImages(clouds=clouds, images=images, absences=absences, run=run)
         self._run = run
 
     def run(self, policy: Policy, rules: Rules, now: datetime, *, dry: bool) -> Drift:
@@ -147,7 +153,19 @@ class Comparison:
         found.compared = bool(recorded)
         still_absent = (one for one in absent if rules.place(one) not in blind)
         self._conclude(still_absent, recorded, rules, blind, now, found, dry=dry)
+        found.leftovers = self._leftovers(recorded, now, dry=dry)
         return found
+
+    def _leftovers(self, recorded: dict[Place, _Recorded], now: datetime, *, dry: bool) -> tuple[Leftover, ...]:
+        """In places that show something of ours, and of nothing that is a restore point's."""
+        unfinished = {one.id for one in self._journal.open_of(OperationKind.IMAGE, OperationKind.COPY_IMAGE)}
+        return tuple(
+            one
+            for one in self._deleted.compare(now, unfinished=set(unfinished), dry=dry)
+            if one.record.place in recorded
+            and recorded[one.record.place].any_seen
+            and not any(snapshot in recorded[one.record.place] for snapshot in one.record.snapshots)
+        )
 
     def _recorded(self, rules: Rules) -> dict[Place, _Recorded]:
         by_place: dict[Place, _Recorded] = {}

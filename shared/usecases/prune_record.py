@@ -12,7 +12,7 @@ from shared.domain.place import Place
 from shared.domain.pruning import Judged, Rule, Rules
 from shared.domain.retention import RestorePoint
 from shared.state import codec
-from shared.state.certificates import Fate, InstanceLine, Part, PointLine, RuleLine, SnapshotLine
+from shared.state.certificates import Fate, InstanceLine, LeftoverLine, Part, PointLine, RuleLine, SnapshotLine
 from shared.usecases.prune_look import Look
 
 TOUCHED = (Fate.INTENDED, Fate.GONE, Fate.STILL_THERE, Fate.UNKNOWN)
@@ -71,6 +71,7 @@ def concluded(part: Part, ended: Ended) -> Part:
         "state": "ended",
         "read_back": codec.moment(ended.at),
         "instances": instances,
+        "leftovers": [_left(one, ended) if one["fate"] == Fate.INTENDED else one for one in part["leftovers"]],
         "after": dict(ended.after),
     }
 
@@ -173,6 +174,17 @@ def _became(subject: str, line: PointLine, ended: Ended, *, blind: bool) -> Poin
     locked = next((one for one in snapshots if SnapshotId(one) in ended.locks), None)
     if locked is not None and len(remains) == len(snapshots):
         return {**line, "fate": Fate.SPARED.value, "because": [f"never locked: the cloud says that {locked} is locked"]}
+    reasons = [ended.refused[SnapshotId(one)] for one in remains if SnapshotId(one) in ended.refused]
+    said = ended.stopped or next(iter(reasons), "")
+    because = [*line["because"], f"{said + ': ' if said else ''}{', '.join(remains)} still shown"[:300]]
+    return {**line, "fate": Fate.STILL_THERE.value, "because": because}
+
+
+def _left(line: LeftoverLine, ended: Ended) -> LeftoverLine:
+    """Whether the place shows anything of ours was seen in the comparison, so what is not shown is gone."""
+    remains = [one for one in line["snapshots"] if one in ended.after or SnapshotId(one) in ended.refused]
+    if not remains:
+        return {**line, "fate": Fate.GONE.value}
     reasons = [ended.refused[SnapshotId(one)] for one in remains if SnapshotId(one) in ended.refused]
     said = ended.stopped or next(iter(reasons), "")
     because = [*line["because"], f"{said + ': ' if said else ''}{', '.join(remains)} still shown"[:300]]

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from shared.state.absences import Absences
 from shared.state.certificates import Certificates
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
@@ -24,5 +25,6 @@ def prune() -> Prune:
         decisions=Decisions(store()),
         journal=Journal(store(), clock()),
         images=Images(store()),
+        absences=Absences(store()),
         clock=clock(),
     )

@@ -18,6 +18,7 @@ from shared.domain.errors import DrError
 from shared.domain.ids import InstanceId, OperationId
 from shared.domain.place import Place
 from shared.domain.policy import Policy, Protection, PruneLimits, Retention, Schedule, Selection
+from shared.state.absences import Absences
 from shared.state.certificates import Certificate, Certificates
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
@@ -246,6 +247,7 @@ class World:
             decisions=Decisions(self.store),
             journal=Journal(self.store, self.clock),
             images=Images(self.store),
+            absences=Absences(self.store),
             clock=self.clock,
         ).run(run=self._run(), **how)
         self.pruned.append(pruned)

@@ -10,6 +10,7 @@ from shared.domain.errors import OutcomeUnknown, Retryable
 from shared.domain.policy import Retention
 from shared.state.slots import SlotState
 from tests.usecases.backup_world import APPLICATIONS, MASTERS, A, B, Died, M, World, a_policy
+from tests.usecases.certified import all_accepted, unfinished
 from understudy.simulation.compute import InProcessImages
 
 READS = {"get", "scan", "list", "groups", "instances", "disks"}
@@ -164,6 +165,8 @@ def test_a_prune_survives_every_interruption(trouble: Trouble) -> None:
         known = [snapshot for point in world.points() for _, snapshot in point.disks]
         assert sorted(snapshot.id for snapshot in world.in_cloud()) == sorted(known), what
         assert all(point.slot == newest(world) for point in world.points()), what
+        assert all_accepted(world) > 0, what
+        assert not unfinished(world), what
     print(f"{trouble.__name__}: {len(numbers)} interruptions of a prune")
 
 
