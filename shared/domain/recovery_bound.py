@@ -24,6 +24,8 @@ SEEN_AFTER: Final = 1.5
 """An older kind of disk's point is usable when it is complete, and a back-up looks again after half the time that it
 has run."""
 
+_MINUTE: Final = timedelta(minutes=1)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
@@ -86,7 +88,7 @@ def recovery_bound(
                 f"a snapshot takes {length(long)}, and {at_once} run at once"
             )
             return _none(protection, because)
-        wait = max(wait, outcome.longest_wait)
+        wait = max(wait, _minutes(outcome.longest_wait))
     leave = "the schedule and its blackouts leave" if protection.blackouts else "the schedule leaves"
     parts = [
         Part(length=widest.length, because=f"{leave} {length(widest.length)} ({_between(widest)})"),
@@ -133,6 +135,11 @@ def _between(distance: Distance) -> str:
     return f"from {distance.since:%Y-%m-%d %H:%M}Z to {distance.until:%m-%d %H:%M}Z"
 
 
+def _minutes(of: timedelta) -> timedelta:
+    """Whole ones, rounded up: a bound is told in minutes, and its parts have to add up as told."""
+    return -(-of // _MINUTE) * _MINUTE
+
+
 def _tick(known: Known) -> Part:
     every, lost = known.assumptions.tick_every, known.assumptions.ticks_lost
     wait = every * (1 + lost)
@@ -143,20 +150,21 @@ def _tick(known: Known) -> Part:
 def _usable(protection: Protection, disks: Sequence[Covered], known: Known) -> Part:
     measured = known.of(protection.name)
     if measured.usable is not None:
-        took = f"took at most {length(measured.usable)} to become usable"
+        most = _minutes(measured.usable)
+        took = f"took at most {length(most)} to become usable"
         at_once = "could be used at once"
         because = (
             f"a snapshot {took if measured.usable >= timedelta(seconds=1) else at_once} "
             f"(measured on {plural(measured.points, 'point')})"
         )
-        return Part(length=measured.usable, because=because)
+        return Part(length=most, because=because)
     slowest = known.assumptions.usable_after
     because = f"a snapshot takes at most {length(slowest)} to become usable (assumed)"
     for disk in disks:
         if not disk.essd:
             complete, how = takes(protection, disk, known)
             if SEEN_AFTER * complete > slowest:
-                slowest = SEEN_AFTER * complete
+                slowest = _minutes(SEEN_AFTER * complete)
                 because = (
                     f"a snapshot of a disk of {disk.kind} is usable when it is complete, seen after at most "
                     f"{length(slowest)} ({how})"

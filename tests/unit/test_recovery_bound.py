@@ -129,3 +129,13 @@ def test_an_interval_is_never_wider_than_it_says_in_any_zone(zone: str, minutes:
 
     assert found.widest is not None
     assert found.widest.length <= minutes * MINUTE
+
+
+def test_seconds_are_rounded_up_so_that_the_parts_add_up_as_told() -> None:
+    measured = Known(measured={"p": Measured(usable=timedelta(seconds=68), points=3)})
+    at_once = Known(measured={"p": Measured(usable=timedelta(), points=3)})
+
+    assert bound(EVERY_HOUR, known=measured).length == 72 * MINUTE
+    assert "took at most 2 min" in str(bound(EVERY_HOUR, known=measured))
+    assert bound(EVERY_HOUR, known=at_once).length == 70 * MINUTE
+    assert "could be used at once" in str(bound(EVERY_HOUR, known=at_once))

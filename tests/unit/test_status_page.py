@@ -3,9 +3,13 @@
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 
-from shared.observability.page import render
+import pytest
+
+from shared.observability.page import DISKS_SHOWN, render
 from shared.observability.view import (
+    BoundView,
     CertificateView,
+    CopiesView,
     DiskView,
     OperationView,
     PairView,
@@ -27,7 +31,13 @@ def a_view(text: str) -> StatusView:
         pauses=(PauseView(scope=text, since=NOW, because=text),),
         disks=(
             DiskView(
-                disk=text, instance=text, points=3, rpo_now=None, rpo_worst=None, rpo_target=timedelta(minutes=75)
+                disk=text,
+                instance=text,
+                points=3,
+                rpo_now=None,
+                rpo_worst=None,
+                rpo_target=timedelta(minutes=75),
+                level=text,
             ),
             DiskView(
                 disk="d-fine",
@@ -38,7 +48,7 @@ def a_view(text: str) -> StatusView:
                 rpo_target=timedelta(minutes=75),
             ),
         ),
-        slots=(SlotsView(protection=text, schedule=text, due=168, taken=165, late=1, skipped=2),),
+        slots=(SlotsView(protection=text, schedule=text, due=168, taken=165, late=1, skipped=2, reasons={text: 2}),),
         skips=(SkipView(subject=text, due=NOW, because=text),),
         operations=(OperationView(id=text, kind=text, subject=text, since=NOW, because=text, steps=(text,)),),
         pairs=(
@@ -58,6 +68,10 @@ def a_view(text: str) -> StatusView:
         ),
         prune=CertificateView(at=NOW, state=text, outcomes={text: 4}, refused=(text,), orphans=1, missing=0),
         notes=(text,),
+        bounds=(BoundView(protection=text, at_most=None, target=timedelta(hours=1), because=text),),
+        copies=(CopiesView(protection=text, region=text, waiting=2, overdue=1, oldest=NOW),),
+        after=text,
+        following=text,
     )
 
 
@@ -103,3 +117,68 @@ def test_an_empty_world_is_a_page_too() -> None:
 
     assert "no policy applied" in page
     assert "No restore point yet." in page
+
+
+def a_disk(name: str, *, age: timedelta | None, target: timedelta | None = timedelta(hours=1)) -> DiskView:
+    return DiskView(
+        disk=name,
+        instance=f"i-{name}",
+        points=1,
+        rpo_now=age,
+        rpo_worst=age,
+        rpo_target=target,
+        protections=("web",),
+    )
+
+
+def test_the_worst_disks_come_first_and_the_rest_is_counted_not_listed() -> None:
+    fine = tuple(a_disk(f"d-{number:04}", age=timedelta(minutes=number % 50)) for number in range(2 * DISKS_SHOWN))
+    bad = (a_disk("d-stale", age=timedelta(minutes=90)), a_disk("d-worse", age=timedelta(hours=9)))
+    page = render(StatusView(at=NOW, policy=1, disks=(*fine, *bad, a_disk("d-bare", age=None))))
+
+    assert page.index("d-bare") < page.index("d-worse") < page.index("d-stale") < page.index("d-0049")
+    assert f"Disks, the worst {DISKS_SHOWN} of {2 * DISKS_SHOWN + 3}" in page
+    assert page.count("<code>d-") == DISKS_SHOWN
+
+
+@pytest.mark.parametrize(
+    ("age", "target", "word", "tone"),
+    [
+        (timedelta(minutes=60), timedelta(hours=1), "fresh", "good"),
+        (timedelta(minutes=61), timedelta(hours=1), "stale", "warn"),
+        (timedelta(minutes=121), timedelta(hours=1), "critical", "bad"),
+        (None, timedelta(hours=1), "no point", "bad"),
+        (timedelta(days=9), None, "no target", "soft"),
+    ],
+)
+def test_freshness_is_a_word_and_a_colour(
+    age: timedelta | None, target: timedelta | None, word: str, tone: str
+) -> None:
+    page = render(StatusView(at=NOW, policy=1, disks=(a_disk("d-1", age=age, target=target),)))
+
+    assert f"<span class='t {tone}'>{word}</span>" in page
+
+
+def test_a_protection_shows_bound_beside_target_and_why() -> None:
+    kept = BoundView(
+        protection="web",
+        at_most=timedelta(minutes=72),
+        target=timedelta(minutes=75),
+        because="never older than 1 h 12 min, because <reasons>",
+    )
+    missing = BoundView(
+        protection="old", at_most=None, target=timedelta(hours=1), because="no bound, because it is full"
+    )
+    page = render(StatusView(at=NOW, policy=1, disks=(a_disk("d-1", age=NOW - NOW),), bounds=(kept, missing)))
+
+    assert "<span class='t good'>1 h 12 min</span>" in page
+    assert "<span class='t bad'>no bound</span>" in page
+    assert "because &lt;reasons&gt;" in page
+    assert "A bound holds while nothing is paused" in page
+
+
+def test_how_many_instances_nobody_protects_is_shown_when_somebody_counted() -> None:
+    assert "instances nobody protects" not in render(StatusView(at=NOW, policy=1))
+    assert "<b class='warn'>3</b><span class=soft>instances nobody protects" in render(
+        StatusView(at=NOW, policy=1, unprotected=3)
+    )
