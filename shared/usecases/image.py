@@ -17,10 +17,12 @@ from shared.domain.operation import OperationKind, Step, StepState
 from shared.domain.place import Place
 from shared.ports.clock import Clock
 from shared.ports.compute import Clouds
+from shared.ports.functions import Functions
 from shared.ports.store import Store
 from shared.state.images import Images
 from shared.state.journal import Journal
 from shared.usecases import copy_image, image_records
+from shared.usecases.in_line import wake
 from shared.usecases.operations import Done, Escalated, Outcome, Refused, Resume, Work, done, intended
 from shared.usecases.requests import ImageRequest
 
@@ -36,10 +38,14 @@ class TakeImage:
 
     kind = OperationKind.IMAGE
 
-    def __init__(self, *, clouds: Clouds, place: Place, store: Store, clock: Clock) -> None:
-        """`place`: where the instances stand."""
+    def __init__(
+        self, *, clouds: Clouds, place: Place, store: Store, functions: Functions, function: str, clock: Clock
+    ) -> None:
+        """`place`: where the instances stand. `function`: the one that takes copies further."""
         self._clouds = clouds
         self._place = place
+        self._functions = functions
+        self._function = function
         self._clock = clock
         self._records = Images(store)
         self._journal = Journal(store, clock)
@@ -109,3 +115,4 @@ class TakeImage:
             kms_key=request.kms_key,
         ):
             self._journal.open(asked.operation(policy=policy, now=now, because=f"image {image.id} is available"))
+            wake(self._functions, self._function, asked.id)

@@ -35,7 +35,7 @@ class InLine:
         if turn.mine:
             return None
         for other in turn.next:
-            self._wake(other)
+            wake(self._functions, self._function, other)
         after = SOON if turn.next else min(LONGEST_WAIT, 10 * SOON * (turn.before + 1))
         because = f"{turn.before} wait before it, and {turn.running} on the way to {place.line} are as many as may be"
         return Resume(after=after, because=f"waits for its turn: {because}")
@@ -43,20 +43,25 @@ class InLine:
     def step_back(self, place: Place, *, until: datetime) -> None:
         """Its turn is for those who can use it; before `until` it cannot."""
         self._lines.step_back(place, until=until)
-        self._wake(self._lines.next(place.line, now=self._clock.now()))
+        self._wake_next(place)
 
     def leave(self, place: Place) -> None:
         self._lines.leave(place)
-        self._wake(self._lines.next(place.line, now=self._clock.now()))
+        self._wake_next(place)
 
     def _has_ended(self, operation: OperationId) -> bool:
         found = self._journal.find(operation)
         return found is not None and found.state is not OperationState.OPEN
 
-    def _wake(self, operation: OperationId | None) -> None:
-        if operation is None:
-            return
-        try:
-            self._functions.invoke_async(self._function, json.dumps({"operation": operation}).encode())
-        except DrError as error:
-            log.event("invocation.failed", subject=operation, because=[str(error)])  # the timer finds it
+    def _wake_next(self, place: Place) -> None:
+        following = self._lines.next(place.line, now=self._clock.now())
+        if following is not None:
+            wake(self._functions, self._function, following)
+
+
+def wake(functions: Functions, function: str, operation: OperationId) -> None:
+    """Have somebody look at it now. When that gets lost, the timer finds it."""
+    try:
+        functions.invoke_async(function, json.dumps({"operation": operation}).encode())
+    except DrError as error:
+        log.event("invocation.failed", subject=operation, because=[str(error)])

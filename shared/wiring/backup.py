@@ -26,7 +26,14 @@ def backup() -> CarryOn:
                 policies=Policies(store()),
                 clock=clock(),
             ),
-            TakeImage(clouds=clouds(), place=Place(configuration().region), store=store(), clock=clock()),
+            TakeImage(
+                clouds=clouds(),
+                place=Place(configuration().region),
+                store=store(),
+                functions=functions(),
+                function="backup",
+                clock=clock(),
+            ),
             CopyPoint(
                 clouds=clouds(),
                 store=store(),

@@ -12,6 +12,7 @@ from shared.domain.place import Place
 from shared.domain.policy import CopyRule, Lock, Policy, Protection, Retention
 from shared.domain.retention import RestorePoint
 from shared.state.decisions import Decisions
+from shared.state.images import ImageRecord, Images
 from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
@@ -54,7 +55,14 @@ class CopyWorld(World):
         return CarryOn(
             journal=Journal(self.store, self.clock),
             recipes=(
-                TakeImage(clouds=self.clouds, place=PLACE, store=self.store, clock=self.clock),
+                TakeImage(
+                    clouds=self.clouds,
+                    place=PLACE,
+                    store=self.store,
+                    functions=self.functions,
+                    function="backup",
+                    clock=self.clock,
+                ),
                 CopyPoint(
                     clouds=self.clouds,
                     store=self.store,
@@ -131,6 +139,9 @@ class CopyWorld(World):
 
     def copied_images(self) -> list[object]:
         return list(InProcessImages(self.cloud, self.cloud.realm(self.cloud.account, SHANGHAI)).list())
+
+    def image_records(self) -> list[ImageRecord]:
+        return list(Images(InProcessStore(self.cloud, "understudy")).all())
 
     def known(self, point: str) -> RestorePoint | None:
         return next((one for one in self.points() if one.id == point), None)
