@@ -115,7 +115,7 @@ def test_it_holds_through_a_blackout(seed: int) -> None:
     bound = bound_of(world, protection, since=START, lost=1)
     worst = worst_of(world, protection)
     assert bound.length is not None
-    assert worst <= bound.length, f"seed {seed}: {worst} is older than: {bound}"
+    assert timedelta(hours=2) < worst <= bound.length, f"seed {seed}: {worst} is older than: {bound}"
 
 
 def test_one_tick_more_than_the_budget_can_break_it() -> None:
