@@ -50,11 +50,9 @@ def _section_at(model: type[BaseModel], loc: Path) -> type[Section] | None:
     """The section at `loc` below `model`."""
     kind: Any = model
     for part in loc:
-        if _is_section(kind):
-            kind = next(
-                (one.annotation for name, one in kind.model_fields.items() if part == (one.alias or name)), None
-            )
-        kind = _section_in(kind)
+        fields = {one.alias or name: one for name, one in kind.model_fields.items()} if _is_section(kind) else {}
+        # What is no key is a place in a list, or the name in a mapping, whose section is at hand already.
+        kind = _section_in(fields[part].annotation) if part in fields else kind
     return kind if _is_section(kind) else None
 
 

@@ -223,6 +223,9 @@ def _syntax(error: yaml.YAMLError, text: str) -> str:
         return f"line {line} is indented with a tab. Use spaces"
     if "expected a single document" in (error.context or ""):
         return f"a second document begins in line {line} (---). Keep one document in the file"
+    if error.context == "while scanning a tag":
+        mark_of = "holds a word that begins with !, YAML's mark of a type"
+        return f"line {line} {mark_of}. Put it in quotes, or write not: {{tags: ...}}"
     context = f" {error.context}" if error.context else ""
     return (
         f"line {line} is not YAML:{context} {error.problem or 'cannot be read'}. Look at that line and the one above it"

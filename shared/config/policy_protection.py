@@ -188,6 +188,8 @@ def _in_short(value: object) -> object:
     """`overlap: skip` for {then: skip}."""
     if isinstance(value, dict):
         return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError(f"{value} says only how many. Write {{at_most: {value}, then: skip}}, or then: queue")
     return {"then": _then(value)}
 
 

@@ -26,10 +26,8 @@ def of_protection(
     yield from _copies(part, path, home)
     account = at(part, "account")
     if isinstance(account, str) and account not in accounts:
-        known = ", ".join(accounts) or "none"
-        says = (
-            f"there is no account {quoted(account)}.{nearest(account, accounts)} Add it under accounts, or use: {known}"
-        )
+        others = f", or use one of: {', '.join(accounts)}" if accounts else ""
+        says = f"there is no account {quoted(account)}.{nearest(account, accounts)} Add it under accounts{others}"
         yield Problem(path=(*path, "account"), says=says)
 
 
