@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 from shared.domain.errors import Retryable
 from shared.domain.ids import DiskId, ImageId, InstanceId, SnapshotGroupId, SnapshotId
 from shared.domain.inventory import (
+    EXITED,
     Disk,
     DiskKind,
     Image,
@@ -228,10 +229,11 @@ def native_policy(item: Fields) -> NativePolicy:
 
 
 def ran(item: Fields) -> Ran:
+    state = item.text("invocation_status").lower()
     return Ran(
         instance=InstanceId(item.text("instance_id")),
-        state=item.text("invocation_status").lower(),
-        exit_code=item.optional_whole("exit_code"),
+        state=state,
+        exit_code=item.optional_whole("exit_code") if state in EXITED else None,  # it shows 0 before it has one
         output=item.optional("output"),
         error=": ".join(part for part in (item.optional("error_code"), item.optional("error_info")) if part),
     )

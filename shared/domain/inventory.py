@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from shared.domain.ids import DiskId, ImageId, InstanceId, SnapshotGroupId, SnapshotId
 
@@ -117,6 +118,10 @@ class NativePolicy:
     hours: tuple[int, ...]  # UTC+8
     weekdays: tuple[int, ...]
     days: int | None  # None: for ever
+
+
+EXITED: Final = frozenset({"success", "failed"})
+"""States of a command that ended by itself, and so has an exit code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

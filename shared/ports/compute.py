@@ -180,11 +180,12 @@ class Guests(Protocol):
 
     def run(self, instances: Sequence[InstanceId], script: str, *, within: timedelta, token: str) -> str:
         """Begin a shell script on 1-100 instances and answer the id to ask with: accepted, not executed. The platform
-        ends it after `within` (1 s or more)."""
+        ends it after `within` (1 s or more). One that does not exist refuses them all (NotFound); so does a script of
+        more than 24 KiB in Base64 (Permanent)."""
         ...
 
     def results(self, run: str) -> Iterator[Ran]:
-        """How it stands with each instance."""
+        """How it stands with each instance. A run that is unknown, or not shown yet, has none."""
         ...
 
 

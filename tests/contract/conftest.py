@@ -14,11 +14,13 @@ from emulator.server import Options, build_cloud
 from emulator.testing import mock_aliyun
 from shared.adapters.credentials import Credentials
 from shared.adapters.ecs import EcsInstances, EcsInventory
+from shared.adapters.ecs_guests import EcsGuests
 from shared.adapters.ecs_images import EcsImages
 from shared.adapters.ecs_snapshots import EcsSnapshots
 from shared.adapters.sdk import Endpoint
-from shared.ports.compute import Images, Instances, Inventory, Snapshots
+from shared.ports.compute import Guests, Images, Instances, Inventory, Snapshots
 from understudy.simulation.compute import (
+    InProcessGuests,
     InProcessImages,
     InProcessInstances,
     InProcessInventory,
@@ -55,6 +57,7 @@ class Door:
     snapshots: Snapshots
     images: Images
     instances: Instances
+    guests: Guests
     run: Callable[[Callable[[], Any]], Any]
     advance: Callable[[float], None]
 
@@ -83,6 +86,7 @@ def door(request: pytest.FixtureRequest, world_file: Path, monkeypatch: pytest.M
             snapshots=InProcessSnapshots(cloud),
             images=InProcessImages(cloud),
             instances=InProcessInstances(cloud),
+            guests=InProcessGuests(cloud),
             run=lambda fn: fn(),
             advance=lambda seconds: _advance(cloud, seconds),
         )
@@ -103,6 +107,7 @@ def door(request: pytest.FixtureRequest, world_file: Path, monkeypatch: pytest.M
             snapshots=EcsSnapshots(endpoint=where, credentials=keys),
             images=EcsImages(endpoint=where, credentials=keys),
             instances=EcsInstances(endpoint=where, credentials=keys),
+            guests=EcsGuests(endpoint=where, credentials=keys),
             run=local.run,
             advance=local.advance,
         )

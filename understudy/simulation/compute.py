@@ -18,7 +18,7 @@ from emulator.ecs import instances as instance_models
 from emulator.ecs import locks as lock_models
 from emulator.ecs import snapshot as snapshot_models
 from emulator.ecs.assistant import Sending
-from emulator.ecs.commands import Command
+from emulator.ecs.commands import Command, decoded
 from emulator.ecs.model import Ecs
 from emulator.ecs.shelf import Resource
 from emulator.ecs.tagging import Tagging
@@ -26,6 +26,7 @@ from emulator.realm import Realm
 from shared.domain.errors import BadInput, NotFound
 from shared.domain.ids import DiskId, ImageId, InstanceId, SnapshotGroupId, SnapshotId
 from shared.domain.inventory import (
+    EXITED,
     Disk,
     DiskKind,
     Image,
@@ -320,7 +321,7 @@ class InProcessGuests(InProcess):
                 id=self._cloud.chance.id("c"),
                 name="",
                 type="RunShellScript",
-                content=script,
+                content=decoded(script, encoded=False),
                 created=self._cloud.clock.now(),
             )
             sending = Sending(instance_ids=tuple(instances), timeout=max(1, ceil(within.total_seconds())))
@@ -328,11 +329,13 @@ class InProcessGuests(InProcess):
 
     def results(self, run: str) -> Iterator[Ran]:
         def found() -> Iterator[Ran]:
-            for result in self._ecs.assistant.find_invocation(run).results.values():
+            invocation = self._ecs.assistant.invocations.get(run)
+            for result in () if invocation is None else invocation.results.values():
+                state = result.status.lower()
                 yield Ran(
                     instance=InstanceId(result.instance_id),
-                    state=result.status.lower(),
-                    exit_code=None if result.finished is None else result.exit_code,
+                    state=state,
+                    exit_code=result.exit_code if state in EXITED else None,
                     output=result.output,
                     error=": ".join(part for part in (result.error_code, result.error_info) if part),
                 )
