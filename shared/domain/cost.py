@@ -5,6 +5,7 @@ kept. Copies are such chains in another region, and the traffic that brings them
 in balance; the bill also has what other tools keep.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -108,7 +109,7 @@ def _at_this_pace(
     assumed = known.assumptions
     slots = MONTH / WEEK * len(ordinary(protection.schedules, weeks=1))
     gib = storage = copy_storage = traffic = 0.0
-    for disk in disks:
+    for disk in _by_size(disks):
         chain = chain_gib(protection.keep, protection.schedules, disk, assumed) * disk.stands_for
         gib += chain
         storage += chain * prices.of("snapshot_gib_month", policy.region)
@@ -143,6 +144,15 @@ def chain_gib(keep: Retention, schedules: Sequence[Schedule], disk: Covered, ass
     """What the cloud stores for one disk: a full snapshot, and each kept point's changes since the one before it."""
     changed = sum(assumed.changed_gib(disk.size_gib, gap) for gap in _kept_gaps(keep, schedules))
     return disk.size_gib * assumed.used_share + changed
+
+
+def _by_size(disks: Sequence[Covered]) -> tuple[Covered, ...]:
+    """One for each size, that stands for all of it."""
+    counts: Counter[int] = Counter()
+    for disk in disks:
+        counts[disk.size_gib] += disk.stands_for
+    first = {disk.size_gib: disk for disk in disks}
+    return tuple(replace(first[size], stands_for=count) for size, count in sorted(counts.items()))
 
 
 def halved(protection: Protection) -> Protection | None:

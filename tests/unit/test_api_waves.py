@@ -51,7 +51,7 @@ def test_a_wave_that_cannot_end_before_the_next_slot_is_refused_with_the_limit_t
     (doubt,) = study(one, coverage={"p": fleet(3000, essd=False)}).refused
 
     assert "needs 3,000 calls of CreateSnapshot, and limits allow 70 a minute (100 less 30 % for recovery)" in doubt
-    assert "43 minutes, but the next slot is 5 min later. What fits: limits: {CreateSnapshot: 858}" in doubt
+    assert "43 minutes, but the next slot is 5 min later. What fits: limits: {actions: {CreateSnapshot: 858}}" in doubt
     enough = replace(one, limits=ApiLimits(default=100, actions={"CreateSnapshot": 858}))
     assert study(enough, coverage={"p": fleet(3000, essd=False)}).refused == ()
 
