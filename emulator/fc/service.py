@@ -109,7 +109,8 @@ class FunctionCompute:
         `code`: directories where handlers and what they import are found, in order; none: each function has its own
         `code` of the s.yaml and nothing else, as in the cloud.
 
-        `environment` overrides that of every function; `{url}` in a value becomes the emulator's address.
+        `environment` overrides that of every function; `{url}` in a value becomes the emulator's address, and
+        `{url:REGION}` that of another region's door.
         `account_limit`: concurrent executions of all functions (300 or 100 in the documentation, which contradicts
         itself). `process_limit`: asynchronous executions that really run at once on this machine; more wait.
         """
@@ -482,11 +483,16 @@ class FunctionCompute:
     def _code_of(self, function: Function) -> tuple[Path, ...]:
         return self._code or ((self.project.path.parent / function.code).resolve(),)
 
+    def _addressed(self, value: str) -> str:
+        for port, region in self._cloud.region_ports.items():
+            value = value.replace(f"{{url:{region}}}", f"http://{self._cloud.host}:{port}")
+        return value.replace("{url}", self._cloud.url)
+
     def _environment(self, function: Function, id: str, key: Key | None, scratch: Path) -> dict[str, str]:
         """Nothing of this process's environment leaks in. Source: FC documentation, environment variables."""
         root = str(self._code_of(function)[0])
         own = {name: _below(value, root) for name, value in function.environment.items()}
-        own |= {name: value.replace("{url}", self._cloud.url) for name, value in self._overrides.items()}
+        own |= {name: self._addressed(value) for name, value in self._overrides.items()}
         injected = {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "LANG": "C.UTF-8",

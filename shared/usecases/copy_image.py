@@ -98,7 +98,7 @@ class CopyImage:
     ) -> None:
         self._clouds = clouds
         self._clock = clock
-        self._records = Images(store)
+        self._images = Images(store)
         self._told = TellOnce(Decisions(store), clock, run)
         self._line = InLine(store=store, functions=functions, function=function, clock=clock)
 
@@ -215,7 +215,7 @@ class CopyImage:
         record = image_records.record(
             work.operation, request.target, found, request.instance, family=request.family, copy_of=request.image
         )
-        image_records.write_down(work, self._clouds.at(request.target), self._records, record)
+        image_records.write_down(work, self._clouds.at(request.target), self._images, record)
 
 
 def copies_of(

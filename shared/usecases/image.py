@@ -47,7 +47,7 @@ class TakeImage:
         self._functions = functions
         self._function = function
         self._clock = clock
-        self._records = Images(store)
+        self._images = Images(store)
         self._journal = Journal(store, clock)
 
     def advance(self, work: Work) -> Outcome:
@@ -87,7 +87,7 @@ class TakeImage:
         age = self._clock.now() - work.operation.created
         if image is not None and image.state in (ImageState.AVAILABLE, ImageState.FAILED):
             made = image_records.record(work.operation, self._place, image, request.instance, family=request.family)
-            image_records.write_down(work, self._clouds.at(self._place), self._records, made)
+            image_records.write_down(work, self._clouds.at(self._place), self._images, made)
         if image is not None and image.state is ImageState.AVAILABLE:
             self._open_copies(work, request, image)
             return Done(result={_IMAGE: id_})

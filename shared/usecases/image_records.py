@@ -36,10 +36,10 @@ def record(
     )
 
 
-def write_down(work: Work, cloud: Compute, records: Images, made: ImageRecord) -> None:
+def write_down(work: Work, cloud: Compute, images: Images, made: ImageRecord) -> None:
     """The row first: it is what prune goes by. The marks are for whoever looks without our rows, and both may be
     written again. Raises as the store and the cloud do."""
-    records.put(made)
+    images.put(made)
     tags = provenance.tags(work.operation.id, work.operation.policy, instance=made.instance)
     for start in range(0, len(made.snapshots), TAGGED_AT_ONCE):
         work.may_act()

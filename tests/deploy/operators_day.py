@@ -16,16 +16,18 @@ from shared.adapters.functions import FcFunctions
 from shared.adapters.ots import OtsStore, OtsTables
 from shared.adapters.sdk import Endpoint
 from shared.config import policy_file
+from shared.domain.policy import CopyRule, Lock, Policy, Retention
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.state.slots import Slots
 from shared.usecases.apply_policy import ApplyPolicy
-from tests.usecases.backup_world import SEED, A, M, a_policy
+from tests.usecases.backup_world import APPLICATIONS, MASTERS, SEED, A, M, a_policy
 
 ROOT = Path(__file__).resolve().parents[2]
 EVENTS = ROOT / "events"
+ELSEWHERE = "cn-shanghai"
 QUIET = {  # no timers: what runs is what the day calls for
     "UNDERSTUDY_SCHEDULE_TICK": "0 0 0 1 1 *",
     "UNDERSTUDY_BACKUP_TICK": "@every 10000m",
@@ -43,6 +45,11 @@ CALLED_ASYNCHRONOUSLY = {
     "watch-hz-h": "timer-watch.json",
     "command": "invoke-command-pause.json",
 }
+
+
+def _policy() -> Policy:
+    copies = CopyRule(region=ELSEWHERE, keep=Retention(last=1), within=timedelta(hours=6), lock=Lock(days=1))
+    return a_policy(replace(APPLICATIONS, copies=(copies,)), MASTERS)
 
 
 class Day:
@@ -78,7 +85,7 @@ class Day:
             slots=Slots(self.store),
             decisions=Decisions(self.store),
             clock=self,
-        ).run(replace(a_policy(), pairs=policy_file.load(ROOT / "understudy.yaml").pairs), by="test")
+        ).run(replace(_policy(), pairs=policy_file.load(ROOT / "understudy.yaml").pairs), by="test")
 
     def call(self, function: str, event: str | dict[str, Any]) -> Any:
         """And wait for the answer; what it queued for later runs when time goes on."""
@@ -109,6 +116,7 @@ def play(workdir: Path) -> list[dict[str, Any]]:
     seed.write_text(SEED)
     environment = {
         "UNDERSTUDY_ENDPOINT": "{url}",
+        "UNDERSTUDY_ENDPOINTS": f"{ELSEWHERE}={{url:{ELSEWHERE}}}",
         "UNDERSTUDY_OTS_ENDPOINT": "{url}",
         "UNDERSTUDY_CLOCK": "{url}/_emulator/clock",
     }
@@ -119,6 +127,7 @@ def play(workdir: Path) -> list[dict[str, Any]]:
         day = Day(local)
         day.prepare()
         _backups_images_and_retention(day)
+        _copies(day)
         _commands(day)
         _events(day)
         _every_failure_destination(day)
@@ -137,6 +146,17 @@ def _backups_images_and_retention(day: Day) -> None:
     day.command("prune", apply=True)
     day.wait(minutes=1)
     day.call("backup", "timer-backup.json")
+
+
+def _copies(day: Day) -> None:
+    """Of a point that waits for its copy, as the sweep finds it, and of an image."""
+    point = next(one for one in Points(day.store).all() if one.subject == A and one.complete and not one.copy_of)
+    Points(day.store).put([replace(point, copy_to=(ELSEWHERE,))])
+    day.command("image", instance=M, family="app", copy_to=[ELSEWHERE])
+    day.wait(hours=7)
+    day.call("backup", "timer-backup.json")
+    day.wait(minutes=30)
+    assert any(one.copy_of and one.locked_until for one in Points(day.store).all())
 
 
 def _commands(day: Day) -> None:

@@ -35,6 +35,7 @@ NEVER_ASKED: dict[Permission, str] = {
     ("backup", "ecs:CreateImage", "snapshot"): "the documentation lists it, which the local cloud does not ask for",
     ("backup", "ecs:TagResources", "image"): CREATED_WITH_TAGS,
     ("backup", "ecs:TagResources", "snapshotgroup"): CREATED_WITH_TAGS,
+    ("backup", "ots:GetRow", "controls"): "the cursor of the sweep for copies, whose write got no answer, is read back",
     ("backup", "ots:GetRow", "slots"): "a write of slots whose answer was lost is read back",
     ("backup", "ots:GetRange", "slots"): "a write of slots whose answer was lost is read back",
     ("prune", "ots:BatchWriteRow", "points"): "points that prune finds in the cloud only, and writes down",
