@@ -154,12 +154,12 @@ def _caps(terms: Mapping[str, Any], touched: int, images: int, say: Callable[[st
         say(f"cap: what {images} images left over was touched, more than max_items {terms['max_items']}")
     if touched > terms["going"]:
         say(f"{touched} were touched, the plan was for {terms['going']}")
-    if terms["allowed"]:
+    if terms["allowed"] and touched:
         items, as_of, plan = terms["allowed"].split("-")
         given = datetime.strptime(as_of, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         if int(items) != terms["going"] or plan != terms["plan"] or given != _moment(terms["as_of"]):
             say(f"the permit {terms['allowed']} is for another plan than that of {terms['going']} ({terms['plan']})")
-        return
+        return  # the caps are lifted for it
     if touched > terms["max_items"]:
         say(f"cap: {touched} were touched, more than max_items {terms['max_items']}, and nobody allowed it")
     if terms["points"] >= terms["percent_from"] and touched * 100 > terms["max_percent"] * terms["points"]:

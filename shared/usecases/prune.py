@@ -156,7 +156,9 @@ class Prune:
             raise BadInput(f"protection {protection!r} is not in policy {standing.policy}; it has: {known}")
         permit = Permit.parse(allow) if allow else None
         if permit is not None and not begun - PERMIT_HOLDS <= permit.as_of <= begun:
-            raise BadInput(f"--allow {allow}: it was told more than a day ago. Look at `understudy prune` again")
+            raise BadInput(
+                f"--allow {allow}: it was told more than a day ago, or lies ahead. Look at `understudy prune` again"
+            )
         return _Task(
             run=run,
             begun=begun,
