@@ -132,6 +132,6 @@ def wave_doubts(policy: Policy, found: Sequence[Wave]) -> Iterator[str]:
             f"once needs {plural(count, 'call')} of {wave.slowest}, and limits allow {have} a minute "
             f"({limits.actions.get(wave.slowest, limits.default)} less {limits.reserve_percent} % for recovery): "
             f"{plural(wave.minutes, 'minute')}, but the next slot is {length(wave.distance)} later. What fits: "
-            f"limits: {{actions: {{{wave.slowest}: {fits}}}}} if the account has it, other minutes for some schedules, or longer "
-            "intervals"
+            f"limits: {{actions: {{{wave.slowest}: {fits}}}}} if the account has it, other minutes for some schedules, "
+            "or longer intervals"
         )
