@@ -11,10 +11,11 @@ from typing import Final
 
 from shared.domain.assumptions import Assumptions, Known
 from shared.domain.covered import Coverage, Covered, Position, positions
+from shared.domain.overlap import DIVISORS
 from shared.domain.policy import CopyRule, Lock, Policy, Protection, Retention, Schedule
 from shared.domain.retention import MAX_DAYS, keeps_all
 from shared.domain.timetable import most_within
-from shared.domain.wording import days, plural
+from shared.domain.wording import days, notation, plural
 
 QUOTA: Final = 256
 """Manual snapshots per disk; CreateSnapshot makes such. Source: ECS, Limits of snapshots, read 2026. That it holds for
@@ -207,7 +208,11 @@ def _keep_that_fits(one: Holding, free: int) -> str:
 def _lock_that_fits(together: Sequence[Holding], room: int) -> str:
     schedules = tuple({schedule for one in together if one.locked for schedule in one.schedules})
     most = largest(lambda count: most_within(schedules, timedelta(days=count)) <= room, MAX_DAYS)
-    return "Lock fewer points: a longer interval" if most is None else f"What fits: lock: {{days: {most}}}"
+    if most is not None:
+        return f"What fits: lock: {{days: {most}}}"
+    # Not even a day's points: fewer of them.
+    slower = next((every for every in DIVISORS if timedelta(days=1) // every + 1 <= room), None)
+    return "Nothing fits: no lock" if slower is None else f"What fits: every: {notation(slower)} with lock: {{days: 1}}"
 
 
 def lock_doubts(policy: Policy) -> Iterator[str]:

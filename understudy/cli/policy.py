@@ -223,6 +223,9 @@ def _money(amount: float) -> str:
 
 def _due(schedule: Schedule) -> str:
     hours = "every hour" if schedule.hours == ALL_HOURS else " ".join(f"{one:02}" for one in schedule.hours)
+    if schedule.every is not None:
+        within = "" if schedule.hours == ALL_HOURS else f" in the hours {hours}"
+        hours = f"every {duration(schedule.every)}{within}"
     minute = "" if schedule.minute == 0 else f" at minute {schedule.minute}"
     days = "" if len(schedule.weekdays) == 7 else " on " + " ".join(WEEKDAYS[day - 1] for day in schedule.weekdays)
     return f"{schedule.name}: {hours}{minute}{days}, {schedule.zone}"
