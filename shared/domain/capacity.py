@@ -161,7 +161,7 @@ def _overfull(
     if locked > room:
         yield (
             f"protection {keys}: lock keeps {locked} points at once from being deleted, and {where} has room for "
-            f"{max(0, room)}: nobody could make room before a lock ends. {_lock_that_fits(together, room)}"
+            f"{max(0, room)}: nobody could make room before a lock ends. {_lock_that_fits(together, room - passing)}"
         )
 
 

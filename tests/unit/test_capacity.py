@@ -112,7 +112,7 @@ def test_locked_points_that_fill_the_quota_are_refused_because_nobody_could_make
 def test_where_not_even_a_day_can_be_locked_a_slower_interval_is_offered() -> None:
     found = doubts(policy(protection(every(5), keep=Retention(days=1), lock=Lock(days=1))))
 
-    assert [one for one in found if "What fits: every: 6m with lock: {days: 1}" in one]
+    assert [one for one in found if "What fits: every: 8m with lock: {days: 1}" in one]
 
 
 def test_slots_that_come_in_one_go_are_counted_as_they_come() -> None:
