@@ -185,6 +185,10 @@ def _part(part: Mapping[str, Any], terms: Mapping[str, Any], say: Callable[[str]
         if rule["region"] == part["region"] and rule["account"] == part["account"]
     }
     as_of = _moment(terms["as_of"])
+    held = {snapshot for _, point in _points(part) for _, snapshot in point["disks"]}
+    held |= {snapshot for one in part["leftovers"] for snapshot in one["snapshots"]}
+    if unheld := sorted({*part["before"], *part["after"]} - held):
+        say(f"{where}: {unheld[0]} was shown, but is of no point that is listed: a point is left out")
     for instance in part["instances"]:
         _instance(where, instance, part, rules, as_of, terms["protection"], say)
     for leftover in part["leftovers"]:
