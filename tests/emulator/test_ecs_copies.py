@@ -45,6 +45,43 @@ def test_copies_that_are_refused(stage: TwoRegions, given: dict[str, object], an
     assert stage.refusal("CopySnapshot", {**full, **given}) == answer
 
 
+@pytest.mark.parametrize(
+    ("key", "answer"),
+    [
+        pytest.param("gone", (400, "InvalidParameter.KMSKeyId.NotFound"), id="missing"),
+        pytest.param("off", (403, "InvalidParameter.KMSKeyId.CMKNotEnabled"), id="disabled"),
+        pytest.param("theirs", (403, "InvalidParameter.KMSKeyId.KMSUnauthorized"), id="not to be used"),
+    ],
+)
+def test_a_region_that_was_told_its_keys_refuses_others(stage: TwoRegions, key: str, answer: tuple[int, str]) -> None:
+    there = stage.cloud.realm(stage.cloud.account, THERE).ecs
+    there.snapshots.standing.kms_keys = {"on": "Enabled", "off": "Disabled", "theirs": "Unauthorized"}
+    source = accomplished(stage)
+    asked = {
+        "SnapshotId": source, "DestinationRegionId": THERE, "DestinationSnapshotName": "copy",
+        "DestinationSnapshotDescription": "a copy", "Encrypted": "true",
+    }  # fmt: skip
+
+    assert stage.refusal("CopySnapshot", {**asked, "KMSKeyId": key}) == answer
+    encrypted = stage.copy(source, Encrypted="true", KMSKeyId="on")
+    shown = stage.show_there(encrypted)
+    assert shown is not None
+    assert shown["KMSKeyId"] == "on"
+
+
+def test_what_is_encrypted_arrives_only_where_there_is_a_key_for_it(stage: TwoRegions) -> None:
+    there = stage.cloud.realm(stage.cloud.account, THERE).ecs
+    there.snapshots.standing.kms_keys = {}
+    source = accomplished(stage)
+    stage.ecs.snapshots.find(source).encrypted = True
+    asked = {
+        "SnapshotId": source, "DestinationRegionId": THERE, "DestinationSnapshotName": "copy",
+        "DestinationSnapshotDescription": "a copy",
+    }  # fmt: skip
+
+    assert stage.refusal("CopySnapshot", asked) == (403, "InvalidEncrypted.NotMatchKmsKeyId")
+
+
 def test_an_encrypted_copy_stays_encrypted_wherever_it_goes(stage: TwoRegions) -> None:
     copy = stage.copy(accomplished(stage), Encrypted="true", KMSKeyId="key-there")
     stage.advance(60)

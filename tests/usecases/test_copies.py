@@ -100,6 +100,27 @@ def test_a_mended_policy_begins_again_by_itself() -> None:
     assert world.known(f"{point.id}@{SHANGHAI}") is not None
 
 
+def test_what_an_operator_mended_begins_again_when_acknowledged_and_uses_what_was_made() -> None:
+    world = CopyWorld()
+    world.shanghai.snapshots.fail_next("d-a-data", MOST_ATTEMPTS)
+    point = world.point()
+    world.open(point)
+    world.run_for(hours=14)
+    (ended,) = world.operations()
+    assert ended.state is OperationState.NEEDS_OPERATOR
+    world.run_for(hours=8)
+    assert len(world.operations()) == 1, "nobody said that it is worth another attempt"
+
+    world.command(command="acknowledge", subject=ended.id, by="li")
+    world.run_for(hours=8)
+
+    copy = world.known(f"{point.id}@{SHANGHAI}")
+    assert copy is not None
+    whole = [one.id for one in world.copies() if one.state == "accomplished"]
+    assert sorted(whole) == sorted(snapshot for _, snapshot in copy.disks), "the system disk was not copied again"
+    assert list(world.journal.waiting(ended.kind)) == []
+
+
 @pytest.mark.parametrize("region", ["cn-hangzhou", "cn-nowhere"])
 def test_a_region_that_cannot_be_copied_to_is_refused_or_told(region: str) -> None:
     world = CopyWorld(copied(rule(region=region)))

@@ -160,11 +160,15 @@ def backup_now(protection: Annotated[str, typer.Argument(help="Its name in the p
 def image(
     instance: Annotated[str, typer.Argument(help="The instance, e.g. i-bp67acfmxazb4ph.")],
     family: Annotated[str, typer.Argument(help="The image family that rebuilds take their image from.")],
+    copy_to: Annotated[
+        list[str] | None, typer.Option("--copy-to", help="Also copy it into this region; may be given several times.")
+    ] = None,
+    kms_key: Annotated[str, typer.Option("--kms-key", help="Encrypt the copy by this key of its region.")] = "",
 ) -> None:
     """Make a full image of an instance, for later rebuilds."""
     from understudy.cli import asking
 
-    asking.image(instance, family)
+    asking.image(instance, family, copy_to=copy_to or [], kms_key=kms_key)
 
 
 @app.command(rich_help_panel=CHANGE)
