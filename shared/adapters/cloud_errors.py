@@ -12,6 +12,7 @@ from typing import Final
 
 from shared.domain.errors import (
     BadInput,
+    Busy,
     Conflict,
     CredentialsRejected,
     DrError,
@@ -20,6 +21,7 @@ from shared.domain.errors import (
     OutcomeUnknown,
     Permanent,
     QuotaReached,
+    Throttled,
 )
 from shared.domain.errors import Retryable as Retryable
 
@@ -52,7 +54,7 @@ CODES: Final[tuple[tuple[str, Make, str], ...]] = (
     ("InvalidOperation.NotSupportCopyInSameRegion", _wrong_region, "CopySnapshot"),
     (
         "*Throttling*",
-        Retryable,
+        Throttled,
         "common gateway codes; spelling varies (Throttling.User, .Api, Rejected.Throttling)",
     ),
     ("ServiceUnavailable*", Retryable, "common gateway codes, 503: refused before any effect"),
@@ -102,9 +104,9 @@ CODES: Final[tuple[tuple[str, Make, str], ...]] = (
     ("InvalidOperation.Unfinished*", Retryable, "CopySnapshot: one unfinished copy per disk and target region"),
     ("OperationDenied.ImageCop*", Retryable, "CopyImage, DeleteImage: a copy of this image is under way"),
     ("InvalidOperation.RelatedSnapshotNotFinished", Retryable, "DeleteSnapshot: a copy of it still runs"),
-    ("IncorrectDiskStatus.CreatingSnapshot", Retryable, "CreateSnapshot, DeleteSnapshot: wait and retry"),
-    ("DISK_HAS_CREATING_SNAPSHOT", Retryable, "CreateSnapshot: the same"),
-    ("IncorrectDiskStatus.TooManyCreatingSnapshots", Retryable, "CreateSnapshotGroup: the same"),
+    ("IncorrectDiskStatus.CreatingSnapshot", Busy, "CreateSnapshot, DeleteSnapshot: wait and retry"),
+    ("DISK_HAS_CREATING_SNAPSHOT", Busy, "CreateSnapshot: the same"),
+    ("IncorrectDiskStatus.TooManyCreatingSnapshots", Busy, "CreateSnapshotGroup: the same"),
     ("IncorrectInstanceStatus.Initializing", Retryable, "DeleteInstance: retry"),
     ("IdempotentParameterMismatch", Conflict, "the same token with other parameters: somebody else's call"),
     ("IdempotenceParamNotMatch", Conflict, "CreateImage: the same"),
@@ -132,13 +134,13 @@ def translate(
     if code is None or code == "None":
         return OutcomeUnknown(text) if changes else Retryable(text)
     if code in RETRY_BUSY:
-        return Retryable(text, retry_after=retry_after)
+        return Busy(text, retry_after=retry_after)
     for pattern, make, _ in CODES:
         if fnmatchcase(code, pattern):
-            return Retryable(text, retry_after=retry_after) if make is Retryable else make(text)
+            return make(text, retry_after=retry_after) if make in (Retryable, Busy, Throttled) else make(text)
     if status is not None and (status >= 500 or status < 300):
         # A success around an error is as little to be trusted as a failure without one.
         return OutcomeUnknown(text) if changes else Retryable(text, retry_after=retry_after)
     if status == 429:
-        return Retryable(text, retry_after=retry_after)
+        return Throttled(text, retry_after=retry_after)
     return Permanent(text)

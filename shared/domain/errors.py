@@ -18,6 +18,14 @@ class Retryable(DrError):
         self.retry_after = retry_after
 
 
+class Busy(Retryable):
+    """The thing itself has as much under way as it takes; the same for another one may well go."""
+
+
+class Throttled(Retryable):
+    """The cloud refused it because of too many calls of this account, by whomever."""
+
+
 class OutcomeUnknown(DrError):
     """Sent, no trustworthy answer: read back before sending again. Never to be treated as retryable."""
 

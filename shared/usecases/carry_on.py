@@ -26,6 +26,8 @@ BUDGET: Final = timedelta(minutes=7)
 """After this no further operation is begun in one invocation: the function's time-out is 600 s."""
 SLACK: Final = timedelta(minutes=2)
 """A planned look that is this late counts as lost. Delays of the queue are imprecise."""
+LONGEST_DELAY: Final = timedelta(hours=1)
+"""Source: Function Compute, x-fc-async-delay, 0-3,600 s, read 2026-03."""
 MOST_AT_ONCE: Final = 50
 """Operations that one "look now" looks at; the others have their own planned looks."""
 
@@ -88,8 +90,8 @@ class CarryOn:
         left = 0
         for operation in self._journal.open_of(*self._recipes, damaged=damaged):
             lost = overdue(operation, self._clock.now(), slack=SLACK)
-            if not lost and not now:
-                continue
+            if not lost and not (now and operation.steps):
+                continue  # one that was never begun has its turn to come: events are about what was begun
             spent = self._clock.monotonic() - begun > BUDGET.total_seconds()
             if spent or (now and len(outcomes) + len(errors) >= MOST_AT_ONCE):
                 left += 1
@@ -142,9 +144,11 @@ class CarryOn:
         log.event("operation.stuck", level=logging.ERROR, run=run, subject=operation, because=[str(error)], kind=kind)
 
     def _again(self, operation: OperationId, after: timedelta) -> None:
+        if after > LONGEST_DELAY:
+            return  # the timer finds it when it is due
         payload = json.dumps({"operation": operation}).encode()
         try:
-            self._functions.invoke_async(self._function, payload, delay=min(after, timedelta(hours=1)))
+            self._functions.invoke_async(self._function, payload, delay=after)
         except DrError as error:
             log.event("invocation.failed", subject=operation, because=[str(error)])  # the timer finds it
 

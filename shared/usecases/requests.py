@@ -1,12 +1,12 @@
 """What a back-up or image operation was asked to do: the content of its journal's `inputs`, both ways."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from shared.domain.bundles import Member
 from shared.domain.ids import InstanceId, OperationId, PolicyVersion
-from shared.domain.operation import Operation, OperationKind, OperationState
+from shared.domain.operation import Operation, OperationKind, OperationState, Step
 from shared.state import codec
 
 ON_DEMAND: Final = "on-demand"
@@ -15,21 +15,32 @@ ON_DEMAND: Final = "on-demand"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackUpRequest:
+    """One slot of one protection. A large one is cut into shards, each an operation with its own instances."""
+
     protection: str
     schedule: str
     due: datetime
-    skipped: Mapping[str, tuple[datetime, ...]] = field(default_factory=dict)  # because -> slots this one stands in for
+    shard: int = 0  # 1-9,999; 0: the whole slot
+    members: tuple[Member, ...] = ()  # of a shard
+    after: bool = False  # goes on looking at what its operation could not see complete
 
     @property
     def id(self) -> OperationId:
         """One operation per protection, schedule and due time: however often the tick comes, the same id."""
-        return OperationId(f"back_up/{self.protection}/{self.schedule}/{codec.second(self.due)}")
+        shard = f"/{self.shard:04d}" if self.shard else ""
+        after = "/after" if self.after else ""
+        return OperationId(f"{self._slot}{shard}{after}")
 
     def point(self, instance: str) -> str:
-        """Id of the restore point of one instance."""
+        """Id of the restore point of one instance, whichever shard takes it."""
         return f"{self.protection}/{self.schedule}/{codec.second(self.due)}/{instance}"
 
-    def operation(self, *, policy: PolicyVersion, now: datetime, because: str) -> Operation:
+    def child(self, number: int, members: tuple[Member, ...]) -> "BackUpRequest":
+        return replace(self, shard=number, members=members)
+
+    def operation(
+        self, *, policy: PolicyVersion, now: datetime, because: str, steps: tuple[Step, ...] = ()
+    ) -> Operation:
         return Operation(
             id=self.id,
             kind=OperationKind.BACK_UP,
@@ -39,11 +50,16 @@ class BackUpRequest:
             policy=policy,
             because=because,
             inputs={"request": codec.dump(self)},
+            steps=steps,
         )
 
     @classmethod
     def of(cls, operation: Operation) -> "BackUpRequest":
         return codec.load(cls, operation.inputs["request"])
+
+    @property
+    def _slot(self) -> str:
+        return f"back_up/{self.protection}/{self.schedule}/{codec.second(self.due)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ def backup() -> CarryOn:
                 clouds=clouds(),
                 store=store(),
                 policies=Policies(store()),
+                functions=functions(),
                 clock=clock(),
             ),
             TakeImage(

@@ -217,6 +217,7 @@ class World:
                     clouds=self.clouds,
                     store=self.store,
                     policies=Policies(self.store),
+                    functions=self.functions,
                     clock=self.clock,
                 ),
                 TakeImage(

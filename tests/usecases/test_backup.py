@@ -191,7 +191,7 @@ def test_disks_of_one_instance_share_one_instant_where_the_cloud_allows() -> Non
 
     world.run_for(hours=1, minutes=10, prune=False)
 
-    assert world.wire.labels.count("snapshots.create_group") == 2  # the two ESSD instances
+    assert world.wire.labels.count("snapshots.create_group") == 1  # for the two ESSD instances together
     assert world.wire.labels.count("snapshots.create") == 1  # the master's older disk
     for point in world.points():
         assert point.usable
