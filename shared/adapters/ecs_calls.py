@@ -12,38 +12,44 @@ from shared.adapters import ecs_answers as answers
 from shared.adapters.credentials import Credentials
 from shared.adapters.ecs_answers import Fields
 from shared.adapters.sdk import Clients, Endpoint, call
-from shared.domain.errors import OutcomeUnknown
+from shared.domain.errors import OutcomeUnknown, Throttled
 from shared.domain.inventory import Disk, Image, Instance, Snapshot, SnapshotGroup
+from shared.ports.pace import Pace, Unpaced
 
 IDS_AT_ONCE: Final = 100
 TAGGED_AT_MOST: Final = 1000
 """A tag filter shows no more than so many resources; beyond it the whole list is read and filtered here."""
 
-Pace = Callable[[str], None]
+UNPACED: Final = Unpaced()
 
 T = TypeVar("T", Disk, Image, Instance, Snapshot, SnapshotGroup)
 
 
 class EcsCalls:
-    """One account in one region. `pace` is asked before every call, and may raise Retryable or wait."""
+    """One account in one region. `pace` is asked before every call, and told of every refusal for too many."""
 
-    def __init__(
-        self, *, endpoint: Endpoint, credentials: Callable[[], Credentials], pace: Pace = lambda _action: None
-    ) -> None:
+    def __init__(self, *, endpoint: Endpoint, credentials: Callable[[], Credentials], pace: Pace = UNPACED) -> None:
         self._clients = Clients[Any](Client, endpoint=endpoint, credentials=credentials)
         self._region = endpoint.region
         self._pace = pace
 
     def _ask(self, action: str, method: str, request: Any, *, changes: bool) -> Any:
         """The body of one answer."""
-        self._pace(action)
-        response = call(f"ecs {action}", lambda: getattr(self._clients.current(), method)(request), changes=changes)
+        response = self._paced(action, method, request, changes)
         if response.body is None:
             # The SDK swallows answers of another shape; for a change its effect is then unknown.
             if changes:
                 raise OutcomeUnknown(f"ecs {action}: the answer could not be read")
             raise answers.unreadable(f"ecs {action}", "unexpected shape")
         return response.body
+
+    def _paced(self, action: str, method: str, request: Any, changes: bool) -> Any:
+        while True:
+            self._pace.before(action, changes=changes)
+            try:
+                return call(f"ecs {action}", lambda: getattr(self._clients.current(), method)(request), changes=changes)
+            except Throttled as throttled:
+                self._pace.refused(action, throttled, changes=changes)
 
     def _pages(
         self, action: str, method: str, request: Any, envelope: str, element: str, read: Callable[[Fields], Any]

@@ -9,23 +9,24 @@ from shared.adapters.sdk import Endpoint
 from shared.domain.ids import AccountName
 from shared.domain.place import Place
 from shared.ports.compute import Guests, Images, Instances, Inventory, NativePolicies, Snapshots
+from shared.ports.pace import Pace, Unpaced
 
 KeysOf = Callable[[AccountName], Callable[[], Credentials]]
 """How an account is entered. Raises BadInput for one that is not known."""
 EndpointOf = Callable[[str], Endpoint]
 """Where a region answers."""
-PaceOf = Callable[[Place], Callable[[str], None]]
-"""What is asked before each call there; see `ecs_calls.Pace`."""
+PaceOf = Callable[[Place], Pace]
+"""What is asked before each call there."""
 
 
-def _unpaced(_place: Place) -> Callable[[str], None]:
-    return lambda _action: None
+def _unpaced(_place: Place) -> Pace:
+    return Unpaced()
 
 
 class EcsCompute:
     """Has the parts of `shared.ports.compute.Compute`, each made when it is first asked for."""
 
-    def __init__(self, endpoint: Endpoint, credentials: Callable[[], Credentials], pace: Callable[[str], None]) -> None:
+    def __init__(self, endpoint: Endpoint, credentials: Callable[[], Credentials], pace: Pace) -> None:
         self._how: dict[str, Any] = {"endpoint": endpoint, "credentials": credentials, "pace": pace}
 
     @cached_property

@@ -15,6 +15,7 @@ from shared.adapters.ecs_snapshots import EcsSnapshots
 from shared.adapters.sdk import Endpoint
 from shared.domain.errors import (
     BadInput,
+    Busy,
     Conflict,
     CredentialsRejected,
     DrError,
@@ -24,6 +25,7 @@ from shared.domain.errors import (
     Permanent,
     QuotaReached,
     Retryable,
+    Throttled,
 )
 from shared.domain.ids import DiskId
 
@@ -31,11 +33,11 @@ from shared.domain.ids import DiskId
 @pytest.mark.parametrize(
     ("code", "status", "error"),
     [
-        ("Throttling.User", 400, Retryable),
-        ("Rejected.Throttling", 400, Retryable),
+        ("Throttling.User", 400, Throttled),
+        ("Rejected.Throttling", 400, Throttled),
         ("ServiceUnavailable", 503, Retryable),
-        ("IncorrectDiskStatus.CreatingSnapshot", 400, Retryable),
-        ("QuotaExceed.ConcurrentSnapshotQuota", 403, Retryable),
+        ("IncorrectDiskStatus.CreatingSnapshot", 400, Busy),
+        ("QuotaExceed.ConcurrentSnapshotQuota", 403, Busy),
         ("IdempotentProcessing", 403, Retryable),
         ("OperationDenied.NoStock", 403, QuotaReached),
         ("QuotaExceed.Snapshot", 403, QuotaReached),
