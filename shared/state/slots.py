@@ -71,28 +71,6 @@ class Slots:
             return stands is None or codec.load(Slot, str(stands.columns["body"])).state is SlotState.SKIPPED
         return True
 
-    def skip_unless_ended(self, slots: Iterable[Slot]) -> None:
-        """Record these skipped slots in batches, but none that has an end already: one range read per subject.
-
-        Only for slots so old that no run can be about to end them: between the read and the batch nobody is asked."""
-        by_subject: dict[str, list[Slot]] = {}
-        for slot in slots:
-            assert slot.state is SlotState.SKIPPED
-            by_subject.setdefault(slot.subject, []).append(slot)
-        for subject, own in by_subject.items():
-            ended = self._ended(subject, since=min(slot.due for slot in own), until=max(slot.due for slot in own))
-            self.put(slot for slot in own if _key(slot) not in ended)
-
-    def _ended(self, subject: str, *, since: datetime, until: datetime) -> set[Key]:
-        # A due time alone sorts before every key of that time.
-        last = codec.second(until) + "0"
-        ended: set[Key] = set()
-        for row in self._store.scan(TABLE, (subject,), after=(subject, codec.second(since))):
-            if row.key[1] >= last:
-                break
-            ended.add(row.key)
-        return ended
-
     def of(self, subject: str, *, newest: int | None = None) -> Iterator[Slot]:
         """Newest first."""
         for row in self._store.scan(TABLE, (subject,), backward=True, limit=newest):

@@ -321,7 +321,13 @@ class _History:
 
     def skips(self) -> tuple[SkipView, ...]:
         newest = sorted(self._skips, key=lambda slot: slot.due, reverse=True)[:SKIPS_SHOWN]
-        return tuple(SkipView(subject=slot.subject, due=slot.due, because=slot.because) for slot in newest)
+        return tuple(SkipView(subject=slot.subject, due=slot.due, because=_told(slot)) for slot in newest)
+
+
+def _told(slot: Slot) -> str:
+    """Of a stretch: how many slots the row tells of, as `due` is only the newest."""
+    since = "" if slot.since is None else f" ({slot.count} slots since {slot.since:%Y-%m-%d %H:%M}Z)"
+    return slot.because + since
 
 
 def _in_general(because: str) -> str:

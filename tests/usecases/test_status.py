@@ -6,7 +6,7 @@ from datetime import timedelta
 from shared.domain.ids import DiskId, InstanceId, PolicyVersion, SnapshotId
 from shared.domain.objectives import Freshness
 from shared.domain.place import Place
-from shared.domain.policy import CopyRule, Retention
+from shared.domain.policy import CopyRule, Retention, Schedule
 from shared.domain.retention import RestorePoint
 from shared.observability.page import render
 from shared.observability.view import DiskView, StatusView
@@ -21,7 +21,7 @@ from shared.state.leases import Leases
 from shared.state.points import Points
 from shared.state.slots import Slot, Slots, SlotState
 from shared.usecases.status import SUBJECTS, Status
-from tests.usecases.backup_world import APPLICATIONS, A, World, a_policy
+from tests.usecases.backup_world import APPLICATIONS, EVERY_HOUR, A, World, a_policy
 
 
 def view_of(world: World, *, after: str = "") -> StatusView:
@@ -254,3 +254,29 @@ def test_a_long_history_of_one_instance_ends_its_part() -> None:
 
     (slots,) = view_of(world).slots
     assert slots.due == 7 * 288 + 1
+
+
+def test_a_stretch_of_skipped_slots_counts_as_many_as_fell_into_the_window() -> None:
+    often = Schedule(
+        name="often", hours=tuple(range(24)), weekdays=(1, 2, 3, 4, 5, 6, 7), zone="UTC", every=timedelta(minutes=5)
+    )
+    world = World(a_policy(replace(APPLICATIONS, schedules=(often,))))
+    world.advance(days=60)
+    world.schedule()
+    world.advance(minutes=3)
+
+    (counted,) = view_of(world).slots
+
+    assert counted.taken == 2  # of two instances
+    assert counted.skipped == 7 * 288 - 1
+
+
+def test_a_stretch_among_the_skips_says_how_many_slots_it_stands_for() -> None:
+    world = World(a_policy(replace(APPLICATIONS, schedules=(replace(EVERY_HOUR, hours=(1,)),))))
+    world.advance(days=6, hours=2)
+    world.schedule()
+
+    skips = view_of(world).skips
+
+    assert [skip.due.day for skip in skips] == [7, 6, 5]
+    assert skips[-1].because.endswith("stands in for it (4 slots since 2026-03-02 01:00Z)")
