@@ -16,6 +16,7 @@ from shared.state.images import ImageRecord, Images
 from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
+from shared.usecases.back_up import BackUp
 from shared.usecases.carry_on import CarryOn
 from shared.usecases.copy_image import CopyImage
 from shared.usecases.copy_point import CopyPoint
@@ -49,12 +50,20 @@ LOCKED = Lock(days=30)
 class CopyWorld(World):
     def __init__(self, policy: Policy | None = None) -> None:
         super().__init__(policy or copied())
+        self.scheduled = False
 
     def carry_on(self) -> CarryOn:
         policies = Policies(self.store)
         return CarryOn(
             journal=Journal(self.store, self.clock),
             recipes=(
+                BackUp(
+                    clouds=self.clouds,
+                    store=self.store,
+                    policies=policies,
+                    functions=self.functions,
+                    clock=self.clock,
+                ),
                 TakeImage(
                     clouds=self.clouds,
                     place=PLACE,
@@ -83,8 +92,11 @@ class CopyWorld(World):
         )
 
     def timers(self, *, until: datetime, prune: bool = True) -> None:
-        """No schedule: the points of these worlds are made by hand."""
-        self._every(timedelta(minutes=10), until, self.backup)
+        """No schedule, unless asked for: the points of these worlds are made by hand."""
+        if self.scheduled:
+            super().timers(until=until, prune=prune)
+        else:
+            self._every(timedelta(minutes=10), until, self.backup)
 
     # restore points
 

@@ -9,6 +9,7 @@ from emulator.faults.fault import Fault
 from shared.domain.errors import Forbidden
 from shared.domain.ids import InstanceId
 from shared.domain.operation import OperationState
+from shared.domain.policy import Retention
 from shared.domain.retention import Level
 from shared.state.points import Points
 from shared.usecases import copying
@@ -306,6 +307,28 @@ def test_a_region_that_is_dark_for_a_day_catches_up_and_copies_nothing_twice() -
     assert all(one.uncopied == () for one in world.points() if not one.copy_of)
     assert world.open_operations() == 0
     assert world.waits_in_line() == 0
+
+
+def test_a_day_of_schedules_with_a_dark_region_copies_every_point_once_and_prunes_none_before() -> None:
+    """All timers, prune too, which keeps four hourly points at home: what waits for its copy stays beyond that."""
+    world = CopyWorld(copied(rule(keep=Retention(forever=True))))
+    world.scheduled = True
+    world.run_for(hours=4)
+    world.cloud.faults.add(Fault(kind="region_outage", region=SHANGHAI, lasts=timedelta(hours=10)))
+    world.run_for(hours=10)
+    waiting = [one for one in world.points() if one.uncopied]
+    world.run_for(hours=12)
+
+    assert len(waiting) > 2 * 8, "prune left them alone"
+    operations = world.operations()
+    assert len(operations) > 2 * 20
+    assert {one.state for one in operations} <= {OperationState.DONE, OperationState.OPEN}, "no source was gone"
+    done = [one for one in operations if one.state is OperationState.DONE]
+    assert len(done) >= len(operations) - 2, "all but the newest slot's"
+    sources = [one.source_id for one in world.shanghai.snapshots.shelf]
+    assert len(sources) == len(set(sources)) >= 2 * len(done), "none was copied twice"
+    assert not world.told("copy.blocked")
+    assert sum(1 for one in world.points() if one.place != THERE and one.protection == "applications") < 2 * 8
 
 
 # -- the way it should be ------------------------------------------------------------------------------------------
