@@ -12,7 +12,7 @@ from shared.domain.policy import PruneLimits, Retention
 from shared.domain.retention import RestorePoint
 from shared.state.certificates import Certificate, Certificates, CertificateState, Part
 from shared.state.points import Points
-from tests.usecases.backup_world import APPLICATIONS, MASTERS, A, B, M, World, a_policy
+from tests.usecases.backup_world import APPLICATIONS, MASTERS, SEED, A, B, M, World, a_policy
 from understudy.simulation.store import InProcessStore
 
 
@@ -28,12 +28,17 @@ def fates(world: World, certificate: Certificate) -> Counter[str]:
     return Counter(certificate.outcomes)
 
 
-def three_hours(**policy: object) -> World:
+def three_hours_one_by_one() -> World:
+    """With disks of an older kind, which no group takes: each snapshot goes by a call of its own."""
+    return three_hours(stands=SEED.replace("cloud_essd", "cloud_ssd"))
+
+
+def three_hours(stands: str = SEED, **policy: object) -> World:
     """Three points of each instance; the policy keeps one."""
     one = Retention(last=1)
     prune = policy.get("prune")
     assert prune is None or isinstance(prune, PruneLimits)
-    world = World(a_policy(replace(APPLICATIONS, keep=one), replace(MASTERS, keep=one), prune=prune))
+    world = World(a_policy(replace(APPLICATIONS, keep=one), replace(MASTERS, keep=one), prune=prune), stands=stands)
     world.run_for(hours=3, minutes=15, prune=False)
     assert len(world.points()) == 9
     return world
@@ -215,7 +220,7 @@ def test_a_refused_deletion_keeps_its_record_and_the_next_run_tries_again() -> N
 
 
 def test_a_cloud_that_asks_for_patience_ends_the_run_early_and_the_next_one_goes_on() -> None:
-    world = three_hours()
+    world = three_hours_one_by_one()
     deletions: list[int] = []
 
     def throttled(number: int, label: str, after: bool) -> None:
@@ -234,7 +239,7 @@ def test_a_cloud_that_asks_for_patience_ends_the_run_early_and_the_next_one_goes
 
 
 def test_a_frozen_run_that_thaws_deletes_nothing_more() -> None:
-    world = three_hours()
+    world = three_hours_one_by_one()
     frozen: list[int] = []
 
     def freeze(number: int, label: str, after: bool) -> None:
@@ -330,7 +335,7 @@ def after_the_first_deletion(world: World, do: object) -> None:
 
 
 def test_a_pause_stops_a_running_prune_before_its_next_point() -> None:
-    world = three_hours()
+    world = three_hours_one_by_one()
     after_the_first_deletion(world, lambda: world.command(command="pause", scope="prune", because="audit", by="li"))
 
     pruned = world.prune()
@@ -341,7 +346,7 @@ def test_a_pause_stops_a_running_prune_before_its_next_point() -> None:
 
 
 def test_a_policy_that_is_superseded_stops_a_running_prune_before_its_next_point() -> None:
-    world = three_hours()
+    world = three_hours_one_by_one()
     after_the_first_deletion(world, lambda: world.policies.append(a_policy(APPLICATIONS, MASTERS)))
 
     pruned = world.prune()
@@ -379,7 +384,7 @@ def test_looking_before_each_call_costs_two_reads() -> None:
 
 
 def test_a_store_that_falls_silent_stops_the_deletions() -> None:
-    world = three_hours()
+    world = three_hours_one_by_one()
     silent: list[int] = []
 
     def falls_silent(number: int, label: str, after: bool) -> None:

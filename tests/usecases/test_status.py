@@ -88,7 +88,7 @@ def test_operations_under_way_show_their_steps() -> None:
     world.advance(seconds=2)
 
     (operation,) = view_of(world).operations
-    assert operation.steps == ("snapshot:i-app-a: done", "snapshot:i-app-b: done")
+    assert operation.steps == ("bundle:1: done", "snapshot:i-app-a: done", "snapshot:i-app-b: done")
     assert "is due by schedule hourly" in operation.because
 
 
