@@ -8,6 +8,7 @@ import http.client
 import json
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Final
 from urllib.parse import urlsplit
 
 from shared.domain.errors import Permanent, Retryable
@@ -21,6 +22,11 @@ def _monotonic() -> float:
 
 
 class SystemClock:
+    rate: Final = 1.0
+
+    def __init__(self) -> None:
+        self.began = _monotonic()
+
     def now(self) -> datetime:
         return datetime.now(UTC)
 
@@ -31,7 +37,8 @@ class SystemClock:
         time.sleep(max(0.0, duration.total_seconds()))
 
     def sync(self) -> None:
-        """Nothing to fetch."""
+        """An invocation begins. Nothing to fetch."""
+        self.began = _monotonic()
 
 
 class RemoteClock:
@@ -47,9 +54,12 @@ class RemoteClock:
         self._base: datetime | None = None
         self._rate = 1.0
         self._fetched = 0.0
+        self.began = _monotonic()
 
     def sync(self) -> None:
-        """Raises Retryable when the emulator does not answer, Permanent when it answers something else."""
+        """An invocation begins. Raises Retryable when the emulator does not answer, Permanent when it answers something
+        else."""
+        self.began = _monotonic()
         parts = urlsplit(self._url)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=self._timeout)
         try:

@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from shared.domain import budget
 from shared.domain.budget import Caller
@@ -22,8 +22,8 @@ from shared.domain.policy import ApiLimits
 from shared.ports.clock import Clock
 from shared.state.budgets import Budgets
 
-WAIT_AT_MOST: Final = timedelta(minutes=3)
-"""In all, per invocation: what lists a fleet has ten minutes."""
+WAIT_UNTIL: Final = timedelta(minutes=4)
+"""After its beginning an invocation waits no more: the shortest time-out of those that list a fleet is five minutes."""
 SPREAD: Final = timedelta(seconds=5)
 """Those who wait for a minute do not come back all at once."""
 RECOVERY_PAUSE: Final = timedelta(seconds=1)
@@ -34,26 +34,34 @@ UNPACED: Final = 1 << 30
 Jitter = Callable[[float, float], float]
 
 
+class InvocationClock(Clock, Protocol):
+    @property
+    def began(self) -> float:
+        """When this invocation began, on the monotonic clock."""
+        ...
+
+    @property
+    def rate(self) -> float:
+        """Seconds of `now` in one of this machine: a local cloud's time may stand still, or run faster."""
+        ...
+
+
 class Patience:
     """How long listings of one invocation may still wait."""
 
-    def __init__(self, clock: Clock, at_most: timedelta = WAIT_AT_MOST) -> None:
+    def __init__(self, clock: InvocationClock, at_most: timedelta = WAIT_UNTIL) -> None:
         self._clock = clock
         self._at_most = at_most
-        self._left = at_most
-
-    def begin(self) -> None:
-        """A new invocation."""
-        self._left = self._at_most
 
     def wait(self, duration: timedelta) -> bool:
-        """False: it would be too long. A local cloud's clock that stands still would never reach the next minute, and
-        one that runs faster reaches it sooner."""
-        rate = float(getattr(self._clock, "rate", 1.0))
-        if rate <= 0 or duration > self._left:
+        """False: it would be too long, or for ever."""
+        if self._clock.rate <= 0:
             return False
-        self._left -= duration
-        self._clock.sleep(duration / rate)
+        real = duration / self._clock.rate
+        gone_by = timedelta(seconds=self._clock.monotonic() - self._clock.began)
+        if gone_by + real > self._at_most:
+            return False
+        self._clock.sleep(real)
         return True
 
 

@@ -5,20 +5,27 @@ instance lives on. Heavy SDKs are imported inside the builders, so that a functi
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from shared.adapters import environment
+from shared.adapters import chance, environment
 from shared.adapters.clock import RemoteClock, SystemClock
 from shared.adapters.credentials import Credentials
 from shared.adapters.credentials import from_environment as credentials
 from shared.config.settings import Settings, settings
+from shared.domain.budget import Caller
 from shared.domain.errors import BadInput
 from shared.domain.ids import AccountName
-from shared.domain.place import HOME
+from shared.domain.place import HOME, Place
+from shared.domain.policy import Policy
+from shared.ports.clock import Clock
 from shared.ports.compute import Clouds
 from shared.ports.functions import Functions
+from shared.ports.pace import Pace
 from shared.ports.store import Store
+from shared.state.budgets import Budgets
+from shared.state.policies import Policies
 
 if TYPE_CHECKING:
     from shared.adapters.sdk import Endpoint
@@ -53,11 +60,44 @@ def store() -> Store:
 
 
 @cache
-def clouds() -> Clouds:
-    """The ECS of every place that the policy names."""
+def clouds(*, may_delete: bool = False) -> Clouds:
+    """The ECS of every place that the policy names, paced for back-ups and prune. In other accounts our session cannot
+    delete unless `may_delete`, whatever their role allows."""
+    from shared.adapters.ecs_clouds import EcsClouds
+
+    return EcsClouds(
+        endpoint_of=endpoint,
+        keys_of=lambda account: keys_of(account, may_delete=may_delete),
+        pace_of=pacing(Caller.ORDINARY),
+    )
+
+
+@cache
+def clouds_of_operator() -> Clouds:
+    """The same for somebody at a terminal: a few calls, which keep no budget and need no right to the store."""
     from shared.adapters.ecs_clouds import EcsClouds
 
     return EcsClouds(endpoint_of=endpoint, keys_of=keys_of)
+
+
+@cache
+def pacing(caller: Caller) -> Callable[[Place], Pace]:
+    """What asks for the budget of each place, by the limits of the active policy."""
+    from shared.adapters.pacing import Pacing, Patience
+
+    budgets = Budgets(store(), owner=chance.token())
+    patience = Patience(clock())
+    policies = Policies(store())
+    lately = _Lately(lambda: policies.active()[1], clock())
+    return lambda place: Pacing(
+        place,
+        budgets=budgets,
+        limits=lambda: lately.read().limits,
+        caller=caller,
+        clock=clock(),
+        patience=patience,
+        jitter=chance.jitter,
+    )
 
 
 def endpoint(region: str) -> "Endpoint":
@@ -74,10 +114,51 @@ def endpoint(region: str) -> "Endpoint":
     return Endpoint(region, at_home or configured.endpoints.get(region))
 
 
-def keys_of(account: AccountName) -> Callable[[], Credentials]:
-    if account != HOME:
-        raise BadInput(f"account {account} of the policy cannot be entered yet")
-    return credentials
+def keys_of(account: AccountName, *, may_delete: bool = False) -> Callable[[], Credentials]:
+    """How an account of the active policy is entered. Raises BadInput for one that it does not name."""
+    if account == HOME:
+        return credentials
+    return entered(account, may_delete)
+
+
+@cache
+def entered(account: AccountName, may_delete: bool) -> Callable[[], Credentials]:
+    from shared.adapters.sts import AssumedRole
+
+    policies = Policies(store())
+    lately = _Lately(lambda: policies.active()[1], clock())
+
+    def role() -> str:
+        found = next((one for one in lately.read().accounts if one.name == account), None)
+        if found is None:
+            raise BadInput(f"the active policy names no account {account}: add it under `accounts` and apply it")
+        return found.role
+
+    role()
+    return AssumedRole(
+        account,
+        role,
+        may_delete=may_delete,
+        endpoint=endpoint(configuration().region),
+        credentials=credentials,
+        clock=clock(),
+    )
+
+
+class _Lately:
+    """The active policy, as it stood a few minutes ago at most."""
+
+    FOR: Final = timedelta(minutes=5)
+
+    def __init__(self, read: Callable[[], Policy], clock: Clock) -> None:
+        self._read, self._clock = read, clock
+        self._known: tuple[float, Policy] | None = None
+
+    def read(self) -> Policy:
+        now = self._clock.monotonic()
+        if self._known is None or now - self._known[0] > self.FOR.total_seconds():
+            self._known = (now, self._read())
+        return self._known[1]
 
 
 @cache

@@ -17,7 +17,7 @@ from shared.wiring.foundation import clock, clouds, store
 @cache
 def prune() -> Prune:
     return Prune(
-        clouds=clouds(),
+        clouds=clouds(may_delete=True),
         policies=Policies(store()),
         controls=Controls(store()),
         points=Points(store()),

@@ -2,6 +2,8 @@
 
 from functools import cache
 
+from shared.domain.budget import Caller
+from shared.domain.place import Place
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
 from shared.state.journal import Journal
@@ -13,7 +15,7 @@ from shared.usecases.operations import Executor
 from shared.usecases.rebuild import RebuildRecipe
 from shared.usecases.recover import CLAIM_FOR, Recover
 from shared.usecases.suspicion import Suspicions
-from shared.wiring.foundation import clock, configuration, credentials, functions, store
+from shared.wiring.foundation import clock, configuration, credentials, functions, pacing, store
 
 
 @cache
@@ -26,7 +28,8 @@ def recover() -> Recover:
     from shared.adapters.slb import SlbBalancer
 
     where = Endpoint(configuration().region, configuration().endpoint)
-    inventory = EcsInventory(endpoint=where, credentials=credentials)
+    pace = pacing(Caller.RECOVERY)(Place(configuration().region))
+    inventory = EcsInventory(endpoint=where, credentials=credentials, pace=pace)
     balancer = SlbBalancer(endpoint=where, credentials=credentials)
     services = TcpServices()
     journal, controls, policies = Journal(store(), clock()), Controls(store()), Policies(store())
@@ -42,9 +45,9 @@ def recover() -> Recover:
                 clock=clock(),
             ),
             inventory=inventory,
-            instances=EcsInstances(endpoint=where, credentials=credentials),
-            images=EcsImages(endpoint=where, credentials=credentials),
-            snapshots=EcsSnapshots(endpoint=where, credentials=credentials),
+            instances=EcsInstances(endpoint=where, credentials=credentials, pace=pace),
+            images=EcsImages(endpoint=where, credentials=credentials, pace=pace),
+            snapshots=EcsSnapshots(endpoint=where, credentials=credentials, pace=pace),
             balancer=balancer,
             services=services,
             points=Points(store()),

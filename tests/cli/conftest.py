@@ -15,6 +15,9 @@ from understudy.cli.main import main
 
 CACHED = (
     foundation.clouds,
+    foundation.clouds_of_operator,
+    foundation.pacing,
+    foundation.entered,
     foundation.configuration,
     foundation.clock,
     foundation.store,

@@ -26,7 +26,7 @@ ACTIONS = {
     "delete_many": "ots:BatchWriteRow",
 }
 STATE = "shared.state."
-FOLLOWED = ("shared.usecases.", "understudy.agent.")
+FOLLOWED = ("shared.usecases.", "understudy.agent.", "shared.wiring.foundation", "shared.adapters.pacing")
 NAMED_OTHERWISE = {"orders": "SwitchOrders"}
 
 Touch = tuple[str, str]  # (table, RAM action)

@@ -45,6 +45,9 @@ def forget() -> None:
         foundation.store,
         foundation.functions,
         foundation.clouds,
+        foundation.clouds_of_operator,
+        foundation.pacing,
+        foundation.entered,
     ):
         build.cache_clear()
     for name in BUILDERS:

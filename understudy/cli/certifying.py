@@ -116,7 +116,7 @@ def _ask_cloud(found: Mapping[str, Any], verdict: Verdict) -> None:
         wanted.setdefault(Place(region, AccountName(account)), []).append((disk, snapshots))
     for place, disks in wanted.items():
         ids = sorted(SnapshotId(one) for _, snapshots in disks for one in snapshots)
-        shown = {one.id for one in foundation.clouds().at(place).snapshots.list(ids=ids) if one.usable}
+        shown = {one.id for one in foundation.clouds_of_operator().at(place).snapshots.list(ids=ids) if one.usable}
         if not shown and ids:
             raise Forbidden(f"{place} shows none of {len(ids)} snapshots: is ecs:DescribeSnapshots allowed to you?")
         for disk, snapshots in disks:

@@ -104,7 +104,7 @@ def _study(policy: Policy, file: Path, named: Path | None, connection: Connectio
     known = Known(assumptions=assumptions, measured=_measured(connection))
     found = study(
         policy,
-        coverage=coverage(policy, foundation.clouds()),
+        coverage=coverage(policy, foundation.clouds_of_operator()),
         known=known,
         prices=prices,
         since=connection.clock.now(),
