@@ -145,6 +145,8 @@ def _backups_images_and_retention(day: Day) -> None:
     day.command("prune")
     day.command("prune", apply=True)
     day.wait(minutes=1)
+    day.command("prune", apply=True, drift=True)
+    day.wait(minutes=1)
     day.call("backup", "timer-backup.json")
 
 
