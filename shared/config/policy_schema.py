@@ -58,6 +58,16 @@ class _InOurNotation(GenerateJsonSchema):
         return super().encode_default(dft)
 
 
+def _unless_null(said: dict[str, Any]) -> None:
+    """A key that may be left out is not written with nothing behind it."""
+    choices = [one for one in said.get("anyOf", ()) if one != {"type": "null"}]
+    if len(choices) == 1 and len(said["anyOf"]) == 2:
+        del said["anyOf"]
+        said.update(choices[0])
+    elif choices:
+        said["anyOf"] = choices
+
+
 def _can_be_written(default: Any, said: dict[str, Any]) -> bool:
     """Some stand for a key that is left out, and nothing else does."""
     return bool(default) or said.get("type") == "boolean" or said.get("minimum") == 0
@@ -69,6 +79,7 @@ def _tidy(section: Any) -> None:
         _tidy(part)
     for said in section.get("properties", {}).values():
         said.pop("title", None)
+        _unless_null(said)
         if "default" in said and not _can_be_written(said["default"], said):
             del said["default"]
         if "examples" in said:

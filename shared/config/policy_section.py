@@ -5,11 +5,23 @@ The examples are what a message about a missing key proposes and what an editor 
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _has_a_value(cls, value: object, info: ValidationInfo) -> object:
+        """`lock:` with nothing behind it is a line that somebody meant to fill in, not the absence of a lock."""
+        field = cls.model_fields[info.field_name or ""]
+        if value is None and field.default is None:
+            examples = one_of([str(one) for one in field.examples or ()])
+            raise ValueError(
+                f"has no value. {f'Write {examples}, or remove the key' if examples else 'Remove the key'}"
+            )
+        return value
 
     @classmethod
     def for_unknown(cls, key: str, value: object) -> str:

@@ -22,7 +22,7 @@ def shown(path: Path) -> str:
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text
+    return _on_one_line(text)
 
 
 def quoted(value: object) -> str:
@@ -32,7 +32,12 @@ def quoted(value: object) -> str:
     if value is None:
         return "nothing"
     text = f"'{value}'" if isinstance(value, str) else str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return _on_one_line(text if len(text) <= 60 else f"{text[:57]}...")
+
+
+def _on_one_line(text: str) -> str:
+    """A problem is one line, whatever its author wrote."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

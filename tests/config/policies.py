@@ -3,6 +3,8 @@
 import pytest
 
 from shared.config import policy_file
+from shared.config.policy_section import Section
+from shared.config.policy_sections import DocumentSection
 from shared.domain.errors import BadInput
 from shared.domain.policy import Policy, Protection
 
@@ -36,3 +38,21 @@ def refusals(text: str) -> list[str]:
     with pytest.raises(BadInput) as caught:
         parsed(text)
     return [line.removeprefix(WHERE).rsplit(" (line ", 1)[0] for line in str(caught.value).splitlines()]
+
+
+def sections() -> list[type[Section]]:
+    """Every one that can stand in the file."""
+    found: list[type[Section]] = [Section]
+    for one in found:
+        found += [below for below in one.__subclasses__() if below not in found]
+    return [
+        one
+        for one in found
+        if one.__module__.startswith(f"{DocumentSection.__module__.rsplit('.', 1)[0]}.policy_") and one.model_fields
+    ]
+
+
+FREEZES = (
+    {"before": "sync", "after": "true", "within": "10s"},
+    {"before": "fsfreeze -f /data", "after": "fsfreeze -u /data", "within": "4m", "required": True},
+)

@@ -404,6 +404,23 @@ def test_a_lock_passes_where_counted_rules_may_hold_its_points_as_long(keep: str
     assert protection(keep=keep, lock="{days: 6}").lock == Lock(days=6)
 
 
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("lock", ".lock: has no value. Write {days: 7, cool_off: 24h}, or remove the key"),
+        ("account", ".account: has no value. Write branch, or remove the key"),
+        ("overlap", ".overlap: has no value. Write skip, queue or {at_most: 3, then: skip}, or remove the key"),
+        ("copies", ".copies: nothing stands where a list is expected. Write [...] or lines with - in front"),
+    ],
+)
+def test_a_key_that_was_never_filled_in_is_not_taken_for_its_default(key: str, says: str) -> None:
+    assert refusals(policy(**{key: ""})) == [f"protections[0]{says}"]
+
+
+def test_an_empty_number_of_days_is_not_for_ever() -> None:
+    assert refusals(policy(keep="{days: }")) == ["protections[0].keep.days: has no value. Write 30, or remove the key"]
+
+
 def other(**keys: str) -> str:
     lines = {"name": "other", "schedules": "[{name: a, hours: [2]}]", "keep": "{days: 1}", "rpo_target": "25h"} | keys
     return "- {" + ", ".join(f"{key}: {value}" for key, value in lines.items()) + "}"
