@@ -78,7 +78,7 @@ def _stretches(
 
     def row(one: tuple[datetime, str]) -> tuple[str, bool, datetime | None]:
         slot, because = one
-        return because, run is not None and slot > run, slot if now - slot <= each_within else None
+        return because, run is not None and slot > run, slot if now - slot < each_within else None
 
     for (because, _, _), members in groupby(left_out, key=row):
         slots = [slot for slot, _ in members]

@@ -1,13 +1,15 @@
 """The calendar over a year and both nights of daylight saving, and what becomes of slots that nobody acted on."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
 
+from shared.domain import schedule as schedule_module
 from shared.domain.catch_up import catch_up
 from shared.domain.policy import Schedule
-from shared.domain.schedule import due_slots, next_due
+from shared.domain.schedule import due_slots, is_ever_due, next_due
 
 EVERY_HOUR = tuple(range(24))
 EVERY_DAY = tuple(range(1, 8))
@@ -136,6 +138,69 @@ def test_a_wall_time_that_occurs_twice_runs_once_at_the_first(
     )
 
     assert slots == (utc(runs_at),)
+
+
+def every(minutes: int, zone: str = "UTC", *, hours: tuple[int, ...] = EVERY_HOUR, minute: int = 0) -> Schedule:
+    return replace(schedule(zone, hours=hours, minute=minute), every=timedelta(minutes=minutes))
+
+
+def test_an_interval_counts_from_midnight_and_keeps_to_its_hours() -> None:
+    slots = due_slots(every(45, hours=(9, 10, 11)), after=utc("2026-03-01"), until=utc("2026-03-02"))
+
+    assert [f"{slot:%H:%M}" for slot in slots] == ["09:00", "09:45", "10:30", "11:15"]
+
+
+def test_a_minute_moves_the_whole_day_of_an_interval() -> None:
+    slots = due_slots(every(360, minute=10), after=utc("2026-03-01"), until=utc("2026-03-02"))
+    wrapped = due_slots(every(5, minute=32, hours=(0,)), after=utc("2026-03-01"), until=utc("2026-03-02"))
+
+    assert [f"{slot:%H:%M}" for slot in slots] == ["00:10", "06:10", "12:10", "18:10"]
+    assert [slot.minute for slot in wrapped] == list(range(2, 60, 5))
+
+
+def test_an_interval_runs_at_both_occurrences_of_a_repeated_time() -> None:
+    slots = due_slots(every(30, "Europe/Berlin"), after=utc("2026-10-25 00:00"), until=utc("2026-10-25 02:00"))
+
+    assert [f"{slot:%H:%M}" for slot in slots] == ["00:30", "01:00", "01:30", "02:00"]
+
+
+def test_where_the_clocks_go_back_an_interval_of_hours_leaves_no_longer_hole() -> None:
+    # New York repeats 01:00 to 02:00, which lies between the slots of 00:00 and 02:00: three hours without one.
+    slots = due_slots(every(120, "America/New_York"), after=utc("2026-11-01 03:59"), until=utc("2026-11-01 08:00"))
+
+    assert [f"{slot:%H:%M}" for slot in slots] == ["04:00", "06:00", "07:00"]
+
+
+def test_an_interval_runs_at_the_end_of_a_gap_and_not_twice() -> None:
+    slots = due_slots(every(30, "Europe/Berlin"), after=utc("2026-03-29 00:00"), until=utc("2026-03-29 02:00"))
+
+    assert [f"{slot:%H:%M}" for slot in slots] == ["00:30", "01:00", "01:30", "02:00"]
+
+
+def test_a_schedule_whose_interval_never_falls_into_its_hours_says_so() -> None:
+    never = every(1440, hours=(2,))
+
+    assert not is_ever_due(never)
+    assert is_ever_due(every(1440, hours=(0,)))
+    with pytest.raises(ValueError, match="schedule s is never due"):
+        next_due(never, after=utc("2026-03-01"))
+
+
+def test_a_year_of_five_minutes_looks_at_the_zone_a_few_times_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work is counted, not timed: an offset is asked for per day, not per slot."""
+    asked: list[datetime] = []
+    real = schedule_module._offset
+
+    def counted(moment: datetime) -> timedelta:
+        asked.append(moment)
+        return real(moment)
+
+    monkeypatch.setattr(schedule_module, "_offset", counted)
+
+    slots = due_slots(every(5, "Europe/Berlin"), after=utc("2026-01-01"), until=utc("2027-01-01"))
+
+    assert len(slots) == 365 * 288
+    assert len(asked) < 366 * 4 + 200
 
 
 def test_nothing_due_means_nothing_to_do() -> None:
