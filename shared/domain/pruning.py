@@ -105,8 +105,8 @@ def _judged(place: Place, points: list[RestorePoint], rules: Rules, now: datetim
             keep += (Kept(point=point, because=(NO_RULE,)) for point in mine)
             continue
         plan = plan_prune(mine, rule.keep, zone=rule.zone, now=now)
-        keep += plan.keep
-        candidates += plan.expire
+        keep += (one for one in plan.keep if not one.held)
+        candidates += (*plan.expire, *(one.point for one in plan.keep if one.held))
     spared = tuple(one for point in candidates if (one := held_back(point, now)) is not None)
     back = {one.point.key for one in spared}
     return Judged(

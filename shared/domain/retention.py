@@ -3,6 +3,9 @@
 Decisions on what other tools disagree about, all in one place:
 
 - Keeps are a union; of several points in one bucket (hour, day, ISO week, month, year) the newest stays.
+- Buckets and counts hold for each disk: a point that has some of an instance's disks does not displace one that has
+  others, and a disk that was attached or detached has a history of its own. Where all points have the same disks, as
+  nearly always, that is the same as judging the instance.
 - Buckets are cut in the calendar of the given zone. An hour that occurs twice in the night of daylight saving is two.
 - Only buckets that have a point are counted, not calendar days back from today: a job that stopped a month ago keeps
   what it had.
@@ -13,7 +16,9 @@ Decisions on what other tools disagree about, all in one place:
 - A point dated after `now` (a clock that was wrong, or a forger's) is kept, does not count and displaces nothing.
 - Equal stamps are ordered by id, so that every run decides alike.
 - The newest usable and the newest complete point of every disk survive whatever the policy says, and so does a pinned
-  one.
+  one, one that waits for a copy of it, and one that the cloud keeps locked.
+- Each protection keeps by its own rules and has its own last points, also where two have the same disk: what another
+  protection keeps can go with that protection. It costs a point per disk and needs no order between plans.
 """
 
 from collections import defaultdict
@@ -22,7 +27,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -40,6 +45,8 @@ IN_PROGRESS = "in progress"
 UPLOADING = "not complete yet"
 FUTURE = "dated in the future"
 FOR_EVER = "for ever"
+WAITS = "waits for its copy in"
+LOCKED = "locked until"
 
 _BEGINNING: Final = datetime(1, 1, 3, tzinfo=UTC)  # local time of every zone exists from here on
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
@@ -108,6 +115,11 @@ class RestorePoint:
 class Kept:
     point: RestorePoint
     because: tuple[str, ...]
+
+    @property
+    def held(self) -> bool:
+        """Whether no rule keeps it: it goes as soon as its copy is complete, or its lock ends."""
+        return all(reason.startswith((WAITS, LOCKED)) for reason in self.because)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +226,19 @@ def _rules(keep: Retention) -> list[_Rule]:
 def _hour(local: datetime) -> datetime:
     # In real time and so with its own offset: in one night of the year the same hour comes twice.
     past = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
-    return (local.astimezone(UTC) - past).astimezone(local.tzinfo)
+    at = local.astimezone(UTC)
+    begin = (at - past).astimezone(local.tzinfo)
+    if begin.utcoffset() == local.utcoffset():
+        return begin
+    # The clocks were put back by half an hour (Lord Howe): it begins where they were.
+    before, after = at - past, at
+    while after - before > timedelta(seconds=1):
+        middle = (before + (after - before) / 2).replace(microsecond=0)
+        if middle.astimezone(local.tzinfo).utcoffset() == local.utcoffset():
+            after = middle
+        else:
+            before = middle
+    return after.astimezone(local.tzinfo)
 
 
 def _day(local: datetime) -> datetime:
@@ -247,73 +271,146 @@ def _judge(
     now: datetime,
 ) -> tuple[list[Kept], list[RestorePoint]]:
     """Share out the points of one instance; both lists come newest first."""
-    kept: list[Kept] = []
-    expire: list[RestorePoint] = []
     _newest_first(points)
-    rules = _rules(keep)
-    # A point that is not older than this opens no bucket of any rule.
-    settled = max((rule.since for rule in rules), default=_NEVER)
+    counting = [point for point in points if point.usable and not point.failed and point.disks and point.taken <= now]
     for_ever = keeps_all(keep)
+    last_ones, rules = _saved(counting, keep, zone)
     # Beyond the calendar nothing is old enough.
     young = _NEVER if keep.days is None else now - min(timedelta(days=keep.days), now - _BEGINNING)
-    last = 0
-    safe: set[DiskId] = set()  # disks whose newest usable point has been met
-    whole: set[DiskId] = set()  # and whose newest complete one
+    kept: list[Kept] = []
+    expire: list[RestorePoint] = []
     failed: list[RestorePoint] = []
     for point in points:
-        taken = point.taken
         because: tuple[str, ...] = ()
-        if for_ever or point.pinned or not point.usable or taken > now or point.failed or not point.disks:
+        key = id(point)
+        taken = point.taken
+        if (
+            for_ever
+            or not point.usable
+            or not point.complete
+            or point.pinned
+            or point.uncopied
+            or point.locked_until is not None
+            or point.failed
+            or taken > now
+            or not point.disks
+        ):
             because = _apart(point, now, for_ever=for_ever)
-        if point.failed or (point.usable and not point.disks):
-            if not because:
-                failed.append(point)
+            if point.failed or (point.usable and not point.disks):
+                if because:
+                    kept.append(Kept(point=point, because=because))
+                else:
+                    failed.append(point)
                 continue
-        elif point.usable and taken <= now:
-            for disk, _ in point.disks:
-                if disk not in safe:
-                    safe.add(disk)
-                    because = (*because, f"last usable point of disk {disk}")
-                elif point.complete and disk not in whole:
-                    because = (*because, f"last complete point of disk {disk}")
-                if point.complete:
-                    whole.add(disk)
-            if not point.complete:
-                because = (*because, UPLOADING)
-            if last < keep.last:
-                last += 1
-                because = (*because, f"last {last} of {keep.last}")
-            if young is not _NEVER and taken >= young:
-                because = (*because, f"within {keep.days} days")
-            if taken < settled:
-                local = taken.astimezone(zone)
-                because = (*because, *(reason for rule in rules if (reason := rule.saves(taken, local))))
-                # A rule that is satisfied asks no more, so a long history costs little.
-                rules = [rule for rule in rules if rule.left]
-                settled = max((rule.since for rule in rules), default=_NEVER)
+            if not point.usable or taken > now:
+                kept.append(Kept(point=point, because=because))
+                continue
+        if key in last_ones:
+            because += last_ones[key]
+        if young is not _NEVER and taken >= young:
+            because = (*because, f"within {keep.days} days")
+        if key in rules:
+            because += rules[key]
         if because:
             kept.append(Kept(point=point, because=because))
         else:
             expire.append(point)
-    for point in failed:
-        bare = [disk for disk, _ in point.disks if disk not in safe]
-        if bare:
-            kept.append(Kept(point=point, because=(f"disk {bare[0]} has no usable point yet",)))
-        else:
-            expire.append(point)
     if failed:
+        safe = {disk for point in counting for disk, _ in point.disks}
+        for point in failed:
+            bare = [disk for disk, _ in point.disks if disk not in safe]
+            if bare:
+                kept.append(Kept(point=point, because=(f"disk {bare[0]} has no usable point yet",)))
+            else:
+                expire.append(point)
         kept.sort(key=lambda one: _age_order(one.point), reverse=True)
         expire.sort(key=_age_order, reverse=True)
     return kept, expire
 
 
+_disk: Callable[[tuple[DiskId, SnapshotId]], DiskId] = itemgetter(0)
+_Reasons = dict[int, tuple[str, ...]]
+"""By the identity of the point: ids come from outside."""
+
+
+def _saved(counting: list[RestorePoint], keep: Retention, zone: ZoneInfo) -> tuple[_Reasons, _Reasons]:
+    """Of points newest first: which are the last ones of a disk, and which are saved by count or calendar."""
+    if not counting:
+        return {}, {}
+    if _alike(counting):
+        return _last_ones(tuple(map(_disk, counting[0].disks)), counting), _by_rules(counting, keep, zone)
+    by_disk: defaultdict[DiskId, list[RestorePoint]] = defaultdict(list)
+    for point in counting:
+        for disk in dict.fromkeys(map(_disk, point.disks)):
+            by_disk[disk].append(point)
+    last_ones: _Reasons = {}
+    rules: _Reasons = {}
+    for disk, own in by_disk.items():
+        for key, because in _last_ones((disk,), own).items():
+            last_ones[key] = last_ones.get(key, ()) + because
+        for key, because in _by_rules(own, keep, zone).items():
+            known = rules.get(key, ())
+            rules[key] = known + tuple(reason for reason in because if reason not in known)
+    return last_ones, rules
+
+
+def _alike(points: Sequence[RestorePoint]) -> bool:
+    """Whether all have the same disks."""
+    disks = list(map(_disk, points[0].disks))
+    if len(disks) > 1:
+        return all(list(map(_disk, point.disks)) == disks for point in points)
+    # The commonest case, without a call for each point.
+    (only,) = disks
+    for point in points:
+        own = point.disks
+        if own[0][0] != only or len(own) != 1:
+            return False
+    return True
+
+
+def _last_ones(disks: Sequence[DiskId], points: Sequence[RestorePoint]) -> _Reasons:
+    """Of points that have all of these disks, newest first."""
+    newest = points[0]
+    reasons = {id(newest): tuple(f"last usable point of disk {disk}" for disk in disks)}
+    whole = newest if newest.complete else next((point for point in points if point.complete), newest)
+    if whole is not newest:
+        reasons[id(whole)] = tuple(f"last complete point of disk {disk}" for disk in disks)
+    return reasons
+
+
+def _by_rules(points: Sequence[RestorePoint], keep: Retention, zone: ZoneInfo) -> _Reasons:
+    reasons: _Reasons = {id(point): (f"last {at} of {keep.last}",) for at, point in enumerate(points[: keep.last], 1)}
+    rules = _rules(keep)
+    # A point that is not older than this opens no bucket of any rule.
+    settled = max((rule.since for rule in rules), default=_NEVER)
+    for point in points:
+        if point.taken >= settled:
+            continue
+        if not rules:
+            break
+        local = point.taken.astimezone(zone)
+        because = tuple(reason for rule in rules if (reason := rule.saves(point.taken, local)))
+        reasons[id(point)] = reasons.get(id(point), ()) + because
+        # A rule that is satisfied asks no more, so a long history costs little.
+        rules = [rule for rule in rules if rule.left]
+        settled = max((rule.since for rule in rules), default=_NEVER)
+        if not rules:
+            break
+    return reasons
+
+
 def _apart(point: RestorePoint, now: datetime, *, for_ever: bool) -> tuple[str, ...]:
     """Why a point stays that no rule of the calendar needs to look at."""
     because = [PINNED] if point.pinned else []
+    because += (f"{WAITS} {region}" for region in point.uncopied)
+    if point.locked_until is not None and point.locked_until > now:
+        because.append(f"{LOCKED} {point.locked_until.astimezone(UTC):%Y-%m-%d %H:%MZ}")
     if for_ever:
         because.append(FOR_EVER)
     if point.taken > now:
         because.append(FUTURE)
     elif not point.usable and not point.failed:
         because.append(IN_PROGRESS)
+    elif not point.complete and not point.failed and point.disks:
+        because.append(UPLOADING)
     return tuple(because)

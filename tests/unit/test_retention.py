@@ -151,7 +151,7 @@ def test_the_newest_usable_point_of_every_disk_survives_the_policy() -> None:
 
     decided = plan([old, new, point("2019-01-01", disks=("d-1", "d-2"))], Retention(days=1, last=1))
 
-    assert reasons(decided, old) == ("last usable point of disk d-2",)
+    assert reasons(decided, old) == ("last usable point of disk d-2", "last 1 of 1")
     assert len(decided.expire) == 1
 
 
@@ -178,7 +178,7 @@ def test_a_usable_point_counts_before_it_is_complete() -> None:
     decided = plan([old, whole, uploading], Retention(last=1))
 
     assert decided.expire == (old,)
-    assert reasons(decided, uploading) == ("last usable point of disk d-1", "not complete yet", "last 1 of 1")
+    assert reasons(decided, uploading) == ("not complete yet", "last usable point of disk d-1", "last 1 of 1")
 
 
 def test_the_newest_complete_point_of_every_disk_stays_until_a_newer_one_is_complete() -> None:
@@ -227,6 +227,57 @@ def test_a_point_without_snapshots_is_worth_nothing() -> None:
     decided = plan([point("2026-03-14"), empty], Retention(last=1))
 
     assert decided.expire == (empty,)
+
+
+def test_a_point_of_one_disk_does_not_displace_one_of_them_all() -> None:
+    whole = point("2026-03-14 01:00", disks=("d-1", "d-2"))
+    adopted = point("2026-03-14 09:00", disks=("d-1",), adopted=True)
+
+    decided = plan([whole, adopted, point("2026-03-14 00:30", disks=("d-1", "d-2"))], Retention(daily=1, last=1))
+
+    assert survivors(decided) == ["03-14 01:00", "03-14 09:00"]
+    assert reasons(decided, whole) == ("last usable point of disk d-2", "last 1 of 1", "daily 2026-03-14")
+
+
+def test_a_detached_disk_keeps_the_history_that_it_had() -> None:
+    before = [point(f"2026-03-0{day}", disks=("d-1", "d-2")) for day in range(1, 6)]
+    after = [point(f"2026-03-1{day}", disks=("d-1",)) for day in range(5)]
+
+    assert survivors(plan([*before, *after], Retention(daily=2))) == [
+        "03-04 00:00",
+        "03-05 00:00",
+        "03-13 00:00",
+        "03-14 00:00",
+    ]
+
+
+def test_a_point_that_waits_for_a_copy_stays_until_there_is_one() -> None:
+    waits = point("2020-01-01", copy_to=("cn-shanghai",), uncopied=("cn-shanghai",))
+    newer = point("2026-03-14")
+
+    decided = plan([waits, newer], Retention(last=1))
+
+    assert reasons(decided, waits) == ("waits for its copy in cn-shanghai",)
+    assert plan([point("2020-01-01", copy_to=("cn-shanghai",)), newer], Retention(last=1)).keep != decided.keep
+
+
+def test_a_locked_point_does_not_count_as_let_go_until_its_lock_ends() -> None:
+    locked = point("2020-01-01", locked_until=NOW + timedelta(minutes=1))
+
+    decided = plan([locked, point("2026-03-14")], Retention(last=1))
+
+    assert decided.expire == ()
+    assert reasons(decided, locked) == ("locked until 2026-03-15 12:01Z",)
+    assert plan([locked, point("2026-03-14")], Retention(last=1), now=NOW + timedelta(minutes=1)).expire == (locked,)
+
+
+def test_a_day_of_daylight_saving_by_half_an_hour_has_its_hours_apart() -> None:
+    # Lord Howe puts its clocks back from 02:00 to 01:30: 14:50Z is 01:50 (+11:00), 15:10Z is 01:40 (+10:30).
+    points = [point("2026-04-04 14:50"), point("2026-04-04 15:10"), point("2026-04-04 15:25")]
+
+    decided = plan(points, Retention(hourly=9), zone="Australia/Lord_Howe", now=utc("2026-04-05"))
+
+    assert survivors(decided) == ["04-04 14:50", "04-04 15:25"]
 
 
 def test_each_instance_is_judged_by_itself() -> None:
