@@ -52,16 +52,19 @@ class BackUp:
         functions: Functions,
         clock: Clock,
         function: str = "backup",
+        shard_disks: int = DISKS_AT_MOST,
         run: str = "",
     ) -> None:
-        """`function`: the one that executes these operations."""
+        """`function`: the one that executes these operations. `shard_disks`: of one operation at most."""
         self._clouds = clouds
         self._store = store
         self._policies = policies
         self._functions = functions
         self._function = function
         self._clock = clock
-        self._shards = Shards(store=store, functions=functions, function=function, clock=clock)
+        self._shards = Shards(
+            store=store, functions=functions, function=function, clock=clock, disks_at_most=shard_disks
+        )
         self._rows = SlotRows(store, run=run)
 
     def advance(self, work: Work) -> Outcome:
@@ -128,17 +131,14 @@ class BackUp:
         roll = selecting.call_the_roll(cloud.inventory, protection.select)
         now = self._clock.now()
         self._rows.write(origin, [slot_ends.skipped(request, one, now, because) for one, because in roll.absent])
-        if is_coordinator(work.operation) is None and not roll.members:
-            return self._refused(origin, _nothing_selected(protection))
-        if (
-            is_coordinator(work.operation) is None
-            and sum(max(1, len(one.disks)) for one in roll.members) > DISKS_AT_MOST
-        ):
+        if is_coordinator(work.operation) is None:
+            if not roll.members:
+                return self._refused(origin, _nothing_selected(protection))
+            if not self._shards.needed(roll.members):
+                self._intend(work, protection, cloud, roll.members, disks_seen=roll.disks_seen)
+                return None
             self._shards.begin(work)
-        if is_coordinator(work.operation) is not None:
-            self._shards.open(work, request, roll.members)
-            return None
-        self._intend(work, protection, cloud, roll.members, disks_seen=roll.disks_seen)
+        self._shards.open(work, request, roll.members)
         return None
 
     def _intend(

@@ -46,11 +46,17 @@ WAITS, WORKS, STARTED, ENDED = "w", "t", "s", "e"
 
 
 class Shards:
-    def __init__(self, *, store: Store, functions: Functions, function: str, clock: Clock) -> None:
+    def __init__(
+        self, *, store: Store, functions: Functions, function: str, clock: Clock, disks_at_most: int = DISKS_AT_MOST
+    ) -> None:
+        self._disks_at_most = disks_at_most
         self._journal = Journal(store, clock)
         self._functions = functions
         self._function = function
         self._clock = clock
+
+    def needed(self, members: Sequence[Member]) -> bool:
+        return sum(max(1, len(one.disks)) for one in members) > self._disks_at_most
 
     def begin(self, work: Work) -> None:
         """Before anything is opened: from here on this operation is a coordinator, whatever the next listing says."""
@@ -63,7 +69,7 @@ class Shards:
         while (stands := self._journal.find(request.child(number, ()).id)) is not None:
             placed.update(member.instance for member in BackUpRequest.of(stands).members)
             number += 1
-        for shard in shards([one for one in members if one.instance not in placed], disks=DISKS_AT_MOST):
+        for shard in shards([one for one in members if one.instance not in placed], disks=self._disks_at_most):
             work.may_act()
             self._journal.open(self._child(work.operation, request.child(number, shard)))
             number += 1

@@ -26,6 +26,7 @@ from shared.domain.errors import (
     Permanent,
     QuotaReached,
     Retryable,
+    Throttled,
 )
 from shared.domain.ids import DiskId, InstanceId, SnapshotGroupId
 from shared.domain.operation import Step, StepState
@@ -315,7 +316,7 @@ class Take:
         """Throttled, busy, no answer, or not permitted (which a role can be mended from within the hour): the others
         may still go, these are tried again."""
         patience = trouble.retry_after if isinstance(trouble, Retryable) else None
-        self._stopped = self._stopped or patience is not None
+        self._stopped = self._stopped or patience is not None or isinstance(trouble, Throttled)
         after = patience or (FIRST_LOOK if self._protection.freeze is None else FREEZE_AGAIN)
         if self._waiting is None or after > self._waiting.after:
             self._waiting = Resume(after=after, because=str(trouble))

@@ -62,6 +62,32 @@ instances:
      tags: {role: master}, system_disk: {id: d-m-sys, size_gib: 20, category: cloud_efficiency}, state: Running}
 """
 
+
+def a_fleet(instances: int, *, data_disks: int = 1, category: str = "cloud_essd", zones: int = 1) -> str:
+    """A seed of application servers `i-0001`..., each with its system disk `d-0001-sys` and `d-0001-1`..."""
+    names = [f"cn-hangzhou-{letter}" for letter in "hijk"[:zones]]
+    lines = [
+        f"zones: [{', '.join(names)}]",
+        "vpc: {id: vpc-test, cidr: 10.0.0.0/8}",
+        "vswitches:",
+        *(f"  - {{id: vsw-{at}, zone: {zone}, cidr: 10.{at}.0.0/16}}" for at, zone in enumerate(names)),
+        "security_groups: [{id: sg-test, vpc: vpc-test}]",
+        "images: [{id: m-base, name: base, family: app, system_disk_gib: 20}]",
+        "instances:",
+    ]
+    for one in range(1, instances + 1):
+        at = one % zones
+        data = ", ".join(
+            f"{{id: d-{one:04d}-{disk}, size_gib: 20, category: {category}}}" for disk in range(1, data_disks + 1)
+        )
+        lines.append(
+            f"  - {{id: i-{one:04d}, name: app-{one}, image: m-base, vswitch: vsw-{at}, type: ecs.g7.large, "
+            f"address: 10.{at}.{one // 250}.{one % 250 + 1}, tags: {{role: app}}, state: Running, "
+            f"system_disk: {{id: d-{one:04d}-sys, size_gib: 20, category: {category}}}, data_disks: [{data}]}}"
+        )
+    return "\n".join(lines)
+
+
 EVERY_HOUR = Schedule(name="hourly", hours=tuple(range(24)), weekdays=(1, 2, 3, 4, 5, 6, 7), zone="UTC")
 APPLICATIONS = Protection(
     name="applications",
@@ -155,6 +181,7 @@ class EmulatedClock:
 
     def __init__(self, calendar: Calendar) -> None:
         self._calendar = calendar
+        self.may_sleep = False  # only for a freeze, and for a listing that waits for its budget
 
     def now(self) -> datetime:
         return self._calendar.now()
@@ -163,11 +190,14 @@ class EmulatedClock:
         return (self._calendar.now() - START).total_seconds()
 
     def sleep(self, duration: timedelta) -> None:
-        raise AssertionError("a handler must not sleep")
+        if not self.may_sleep:
+            raise AssertionError("a handler must not sleep")
+        self._calendar.advance(duration)
 
 
 class World:
-    def __init__(self, policy: Policy | None = None, *, stands: str = SEED) -> None:
+    def __init__(self, policy: Policy | None = None, *, stands: str = SEED, shard_disks: int = 200) -> None:
+        self.shard_disks = shard_disks
         self.cloud = Cloud(start=START)
         seed.load_text(stands, self.cloud, where="test", settings={})
         create_tables(self.cloud, "understudy")
@@ -219,6 +249,7 @@ class World:
                     policies=Policies(self.store),
                     functions=self.functions,
                     clock=self.clock,
+                    shard_disks=self.shard_disks,
                 ),
                 TakeImage(
                     clouds=self.clouds,
