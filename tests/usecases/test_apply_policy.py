@@ -1,29 +1,18 @@
 """Policy versions are numbered, immutable, and active one at a time."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from shared.domain.errors import BadInput, Conflict
-from shared.domain.policy import Policy, Retention
+from shared.domain.policy import Blackout, Retention
 from shared.ports.store import Anything
 from shared.state.controls import Controls
-from shared.state.decisions import Decisions
 from shared.state.policies import Policies
-from shared.state.slots import Slots
-from shared.usecases.apply_policy import Applied, ApplyPolicy
+from shared.usecases.apply_policy import Applied
+from tests.usecases.accounts import Books, apply
 from tests.usecases.backup_world import APPLICATIONS, EVERY_HOUR, MASTERS, A, B, Died, World, a_policy
-
-
-def apply(world: World, policy: Policy) -> Applied:
-    return ApplyPolicy(
-        policies=Policies(world.store),
-        controls=Controls(world.store),
-        slots=Slots(world.store),
-        decisions=Decisions(world.store),
-        clock=world.clock,
-    ).run(policy, by="test")
-
 
 OTHER = a_policy(replace(APPLICATIONS, keep=Retention(last=9)))
 
@@ -144,3 +133,83 @@ def test_a_head_that_names_no_version_is_refused() -> None:
 
     with pytest.raises(BadInput, match="policy version 1 is not in the state store"):
         Policies(world.store).active()
+
+
+def test_a_policy_applied_twice_moves_no_cursor_and_owes_nothing() -> None:
+    world = World()
+    world.advance(hours=1, minutes=1)
+    before = Controls(world.store).read().cursors
+
+    apply(world, a_policy())
+
+    assert Controls(world.store).read().cursors == before
+    world.schedule()
+    world.advance(minutes=5)
+    assert {slot.state.value for slot in world.slots()} == {"taken"}
+
+
+def test_a_renamed_protection_counts_from_now_and_the_old_name_keeps_its_history() -> None:
+    world = World(a_policy(APPLICATIONS))
+    books = Books(world, a_policy(APPLICATIONS))
+    world.run_for(hours=1, minutes=10, prune=False)
+    world.advance(hours=2)  # no tick for 02:00 and 03:00
+
+    books.apply(a_policy(replace(APPLICATIONS, name="servers")))
+    world.run_for(hours=1, prune=False)
+
+    ends = [(slot.protection, slot.due.hour, slot.state.value) for slot in world.slots()]
+    assert sorted(set(ends)) == [
+        ("applications", 1, "taken"),
+        ("applications", 2, "skipped"),
+        ("applications", 3, "skipped"),
+        ("servers", 4, "taken"),
+    ]
+    assert books.balance().balanced
+
+
+def test_what_a_removed_schedule_owed_for_a_year_is_one_row() -> None:
+    often = replace(EVERY_HOUR, every=timedelta(minutes=5))
+    world = World(a_policy(replace(APPLICATIONS, schedules=(often,)), MASTERS))
+    world.advance(days=365)
+    before = len(world.wire.labels)
+
+    apply(world, a_policy(MASTERS))
+
+    rows = [slot for slot in world.slots() if slot.protection == "applications"]
+    assert sum(slot.count for slot in rows) == 365 * 288
+    assert len(rows) == 3 * 288 + 1
+    assert {slot.because for slot in rows} == {"the schedule was removed, or its times changed, before a tick took it"}
+    assert len(world.wire.labels) - before < 20
+
+
+def test_an_added_blackout_holds_from_the_next_tick_on_and_moves_no_cursor() -> None:
+    night = Blackout(name="night", zone="UTC", weekdays=(1, 2, 3, 4, 5, 6, 7), begins=60, ends=150)
+    world = World(a_policy(APPLICATIONS))
+    books = Books(world, a_policy(APPLICATIONS))
+    world.run_for(hours=1, minutes=10, prune=False)
+
+    books.apply(a_policy(replace(APPLICATIONS, blackouts=(night,))))
+    world.run_for(hours=2, prune=False)
+
+    ends = [(slot.due.hour, slot.state.value) for slot in world.slots() if slot.subject in (A, "applications")]
+    assert sorted(ends) == [(1, "taken"), (2, "skipped"), (3, "taken")]
+    assert not books.balance().missing
+
+
+def test_an_apply_does_not_lose_the_slot_that_a_dying_tick_had_decided_to_take() -> None:
+    world = World(a_policy(APPLICATIONS))
+    books = Books(world, a_policy(APPLICATIONS))
+    world.advance(hours=1, minutes=1)
+
+    def dies_behind_its_cursor(number: int, label: str, after: bool) -> None:
+        if label == "store.put" and after:
+            raise Died
+
+    world.wire.trouble = dies_behind_its_cursor
+    world.invoke(world.schedule)
+    world.wire.trouble = lambda number, label, after: None
+    books.apply(a_policy(replace(APPLICATIONS, schedules=(replace(EVERY_HOUR, minute=30),))))
+    world.run_for(minutes=15, prune=False)
+
+    assert [(slot.due.hour, slot.state.value) for slot in world.slots() if slot.subject == A] == [(1, "taken")]
+    assert books.balance().balanced
