@@ -14,7 +14,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any, Final
 
-_LAZY: Final = re.compile(r"alibabacloud_\w+\.models")
+_LAZY: Final = re.compile(r"alibabacloud_[a-z_]+\d{8}\.models")  # a product and the date of its API
 _LINE: Final = re.compile(r"^from \.(\w+) import (\w+)$", re.MULTILINE)
 
 
