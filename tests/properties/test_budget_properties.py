@@ -61,7 +61,7 @@ strokes = st.dictionaries(
     max_size=40,
 )
 limits = st.builds(
-    lambda whole, reserve: ApiLimits(default=whole, reserve_percent=reserve), st.integers(2, 60), st.integers(0, 90)
+    lambda whole, reserve: ApiLimits(default=whole, reserve_percent=reserve), st.integers(2, 30), st.integers(0, 90)
 )
 turns = st.lists(st.one_of(st.integers(0, 5), st.just("next minute")), max_size=150)
 
@@ -83,6 +83,26 @@ def test_together_they_keep_to_the_limit_and_ordinary_callers_to_their_share(
         made = {kind: competition.made[minute, kind] for kind in Caller}
         assert made[Caller.ORDINARY] <= ordinary
         assert sum(made.values()) <= limits.default
+
+
+def test_wherever_one_is_interrupted_by_another_that_spends_all_it_can_get() -> None:
+    limits = ApiLimits(default=10, reserve_percent=30)
+    for number in range(24):
+        competition = Competition([False, False], limits, {})
+        stage = competition.stage
+
+        def spend(
+            at: int, _label: str, after: bool, competition: Competition = competition, number: int = number
+        ) -> None:
+            if at == number // 2 and after is bool(number % 2):
+                for _ in range(20):
+                    competition.turn(1)
+
+        stage.wire.trouble = spend
+        for _ in range(20):
+            competition.turn(0)
+
+        assert sum(competition.made.values()) == 7, f"interrupted at {number}"
 
 
 def _settled(key: int, strokes: dict[int, tuple[int, int]]) -> bool:
