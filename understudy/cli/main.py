@@ -108,7 +108,7 @@ def prune(
     all: Annotated[bool, typer.Option("--all", help="Also list the points that stay, with their rules.")] = False,
     protection: Annotated[str, typer.Option("--protection", "-p", help="Only the points of this one.")] = "",
     allow: Annotated[str, typer.Option("--allow", help="The permit that a refused prune told: this plan, once.")] = "",
-    json: Annotated[bool, typer.Option("--json", help="The plan for machines; see docs/policy.md.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="The plan for machines; see docs/prune.md.")] = False,
 ) -> None:
     """Show which points would go, each with its rule; let them go with --apply."""
     from understudy.cli import pruning
