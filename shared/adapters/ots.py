@@ -36,7 +36,7 @@ from shared.adapters.store_rows import (  # noqa: E402
 )
 from shared.domain.errors import BadInput  # noqa: E402
 from shared.ports.store import Absent, Anything, Condition, Key, Row, Write  # noqa: E402
-from shared.state.schema import TABLES  # noqa: E402
+from shared.state.schema import KEPT_FOR, TABLES  # noqa: E402
 
 if TYPE_CHECKING:
     from shared.adapters.credentials import Credentials
@@ -52,7 +52,7 @@ RAM_ACTIONS: Final = (
     "ots:DeleteRow",
     "ots:BatchWriteRow",
 )
-SET_UP_RAM_ACTIONS: Final = ("ots:ListTable", "ots:CreateTable", "ots:DescribeTable")
+SET_UP_RAM_ACTIONS: Final = ("ots:ListTable", "ots:CreateTable", "ots:DescribeTable", "ots:UpdateTable")
 
 ATTEMPTS: Final = 4
 FIRST_PAUSE_SECONDS: Final = 0.05  # then doubled: 0.35 s in all, far below a lease
@@ -299,7 +299,7 @@ class OtsStore:
 
 
 class OtsTables:
-    """Set-up of the state store: makes the tables that are missing. Not for handlers."""
+    """Set-up of the state store: makes the tables that are missing, and has history forgotten. Not for handlers."""
 
     def __init__(
         self,
@@ -319,21 +319,22 @@ class OtsTables:
             attempts=TABLE_ATTEMPTS,
         )
 
-    def create_tables(self, schema: Schema = TABLES) -> tuple[str, ...]:
+    def create_tables(self, schema: Schema = TABLES, kept_for: Mapping[str, timedelta] = KEPT_FOR) -> tuple[str, ...]:
         """The names of the tables that were made; none on the second call. A new table may need up to a minute before
         it can be used (the service's own words); until then its calls raise Retryable.
 
-        Raises Permanent when a table of that name has other key columns.
+        A table that stands already is given its row life of `kept_for` when it has another. Raises BadInput when a
+        table of that name has other key columns.
         """
         existing = set(self._connection.call("ListTable", "", lambda c: c.list_table(), writes=False))
         for name in existing & set(schema):
-            self._check(name, schema[name])
+            self._check(name, schema[name], _ttl(kept_for, name))
         missing = [name for name in schema if name not in existing]
         for name in missing:
-            self._create(name, schema[name])
+            self._create(name, schema[name], _ttl(kept_for, name))
         return tuple(missing)
 
-    def _check(self, name: str, key: tuple[str, ...]) -> None:
+    def _check(self, name: str, key: tuple[str, ...], ttl_seconds: int) -> None:
         found = self._connection.call("DescribeTable", name, lambda c: c.describe_table(name), writes=False)
         columns = tuple((column[0], column[1]) for column in found.table_meta.schema_of_primary_key)
         if columns != tuple((column, "STRING") for column in key):
@@ -341,14 +342,17 @@ class OtsTables:
                 f"Tablestore table {name} ({self._connection.where}) exists with key columns {columns}, not {key};"
                 " use an instance of its own for Understudy, or delete that table"
             )
+        if found.table_options.time_to_live != ttl_seconds:
+            options = sdk.TableOptions(time_to_live=ttl_seconds)
+            self._connection.call("UpdateTable", name, lambda c: c.update_table(name, options), writes=True)
 
-    def _create(self, name: str, key: tuple[str, ...]) -> None:
+    def _create(self, name: str, key: tuple[str, ...], ttl_seconds: int) -> None:
         meta = sdk.TableMeta(name, [(column, "STRING") for column in key])
         throughput = sdk.ReservedThroughput(sdk.CapacityUnit(0, 0))
 
         def send(client: Any) -> None:
             try:
-                client.create_table(meta, sdk.TableOptions(), throughput)
+                client.create_table(meta, sdk.TableOptions(time_to_live=ttl_seconds), throughput)
             except sdk.OTSServiceError as error:
                 if error.code != "OTSObjectAlreadyExist":  # somebody else was setting up at the same time
                     raise
@@ -357,6 +361,11 @@ class OtsTables:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _ttl(kept_for: Mapping[str, timedelta], table: str) -> int:
+    """Of the service: seconds, -1 for ever. Source: Tablestore, TableOptions, read 2025."""
+    return int(kept_for[table].total_seconds()) if table in kept_for else -1
 
 
 def _row(row: Any) -> Row:

@@ -1,5 +1,6 @@
 """Tables of the state store and their primary keys. All key columns are STRING, in this order."""
 
+from datetime import timedelta
 from typing import Final
 
 TABLES: Final[dict[str, tuple[str, ...]]] = {
@@ -20,3 +21,11 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
     "budgets": ("place", "action"),  # API calls spent in this minute, per account, region and action
     "controls": ("name",),  # what every tick must know in one range read: active policy, pauses, cursors
 }
+
+KEPT_FOR: Final[dict[str, timedelta]] = {
+    "slots": timedelta(days=400),  # a year can be asked about, and compared with the one before
+    "decisions": timedelta(days=400),
+    "deliveries": timedelta(days=7),  # a bus repeats an event for a day
+}
+"""History that the store itself forgets, counted from when a row was last written (its TTL, at least a day). Only
+tables whose rows are written as a whole; what is not named here is kept."""

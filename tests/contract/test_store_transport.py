@@ -243,6 +243,25 @@ def test_tables_are_made_once_and_a_foreign_one_is_refused(local: Local) -> None
     tables.close()
 
 
+def test_history_is_forgotten_and_what_decides_is_kept(local: Local) -> None:
+    local.run(lambda: local.cloud.ots_instances.add("forgets"))
+    tables = OtsTables(**where(local, instance="forgets"))
+    tables.create_tables({"slots": SCHEMA["slots"]}, kept_for={})  # as an older version made it
+    tables.create_tables(SCHEMA)
+    store = OtsStore(**where(local, instance="forgets"), schema=SCHEMA)
+    store.put("slots", Row(key=("i-a", "2026"), columns={"body": "taken"}), condition=Anything())
+    store.put("leases", Row(key=("region",), columns={"epoch": 1}), condition=Anything())
+
+    local.advance(timedelta(days=399).total_seconds())
+    assert store.get("slots", ("i-a", "2026")) is not None
+    local.advance(timedelta(days=2).total_seconds())
+
+    assert store.get("slots", ("i-a", "2026")) is None
+    assert store.get("leases", ("region",)) is not None
+    tables.close()
+    store.close()
+
+
 def test_set_up_says_when_the_instance_can_hold_no_more_tables(local: Local) -> None:
     local.run(lambda: local.cloud.ots_instances.add("full"))
     tables = OtsTables(**where(local, instance="full"))

@@ -14,6 +14,7 @@ from emulator.tablestore.conditions import Comparison, Composite, Filter
 from emulator.tablestore.errors import Dropped, OtsError
 from emulator.tablestore.model import KeyPairs
 from emulator.tablestore.rows import Change
+from emulator.tablestore.schema import Options
 from emulator.tablestore.table import Existence, Found, Kind
 from emulator.tablestore.table import Write as ModelWrite
 from emulator.tablestore.values import INF_MAX, INF_MIN, Bound
@@ -21,7 +22,7 @@ from shared.adapters.ots_codes import service_error
 from shared.adapters.store_rows import MAX_BATCH_ROWS, check_conditions, checked, chunks, key_names, scan_start, shown
 from shared.domain.errors import OutcomeUnknown, Retryable
 from shared.ports.store import Absent, Anything, Condition, Key, Row, Write
-from shared.state.schema import TABLES
+from shared.state.schema import KEPT_FOR, TABLES
 from understudy.simulation.call import asked
 
 Schema = Mapping[str, tuple[str, ...]]
@@ -31,7 +32,8 @@ def create_tables(cloud: Cloud, instance: str, schema: Schema = TABLES) -> None:
     """The tables of the state store, as `OtsTables.create_tables` makes them. Existing ones are left as they are."""
     for name, key in schema.items():
         if name not in cloud.tablestore.tables(instance):
-            cloud.tablestore.create_table(instance, name, [(column, "STRING") for column in key])
+            options = Options(ttl_seconds=int(KEPT_FOR[name].total_seconds())) if name in KEPT_FOR else None
+            cloud.tablestore.create_table(instance, name, [(column, "STRING") for column in key], options=options)
 
 
 class InProcessStore:
