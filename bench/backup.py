@@ -40,7 +40,7 @@ protections:
     keep: {last: 1}
     rpo_target: 75m
 prune: {max_items: 100000, max_percent: 100}
-limits: {default: 1000000, fan_out: 10}
+limits: {default: 100000, fan_out: 10}
 """
 
 

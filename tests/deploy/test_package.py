@@ -2,6 +2,7 @@
 
 import marshal
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from deploy.package import (
     prove_that_it_loads,
     refuse_other_pythons,
     report,
+    stand_in,
 )
 from deploy.s_yaml_check import stale
 
@@ -172,3 +174,34 @@ def test_a_package_of_these_sources_is_not_stale_and_any_difference_makes_it_so(
 
 def test_dropping_what_is_not_there_is_no_error(tmp_path: Path) -> None:
     drop_unneeded(tmp_path)
+
+
+def test_what_is_stood_in_for_loads_like_the_real_one_and_says_so_when_it_is_used(tmp_path: Path) -> None:
+    (tmp_path / "aiohttp").mkdir()
+    (tmp_path / "aiohttp" / "real.py").write_text("")
+    (tmp_path / "yarl").mkdir()
+    stand_in(tmp_path)
+    program = """
+import aiohttp, sys
+from aiohttp import ClientTimeout
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+try:
+    raise OSError
+except aiohttp.ClientError:
+    raise AssertionError
+except OSError:
+    pass
+for use in (ClientTimeout, aiohttp.TCPConnector, padding.PKCS1v15, hashes.SHA256, load_pem_private_key):
+    try:
+        use(1)
+    except Exception as error:
+        assert "left out of this package" in str(error), error
+    else:
+        raise AssertionError(use)
+"""
+    done = subprocess.run([sys.executable, "-S", "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "yarl").exists()
+    assert not (tmp_path / "aiohttp" / "real.py").exists()

@@ -1,0 +1,1 @@
+"""See cryptography.hazmat.primitives of this stand-in."""
