@@ -15,7 +15,9 @@ from tests.config.trees import TREES, as_yaml, policies, slips
 
 EDITOR = jsonschema.Draft202012Validator(policy_schema.schema())
 
-several = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+several = settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 
 
 @several
