@@ -160,6 +160,7 @@ def drop_unneeded(python: Path) -> None:
 
 def stand_in(python: Path) -> None:
     """Put the stand-ins in place, and take away what only the real ones needed."""
+    wanted = [name for name in STAND_INS if (python / name).is_dir()]
     gone = (*STAND_INS, *ONLY_FOR_THEM)
     for name in gone:
         shutil.rmtree(python / name, ignore_errors=True)
@@ -167,7 +168,7 @@ def stand_in(python: Path) -> None:
             shutil.rmtree(info)
     for library in python.glob("_cffi_backend*"):
         library.unlink()
-    for name in STAND_INS:
+    for name in wanted:
         shutil.copytree(
             ROOT / "deploy" / "stand_ins" / name, python / name, ignore=shutil.ignore_patterns("__pycache__")
         )

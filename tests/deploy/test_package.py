@@ -178,6 +178,7 @@ def test_dropping_what_is_not_there_is_no_error(tmp_path: Path) -> None:
 
 def test_what_is_stood_in_for_loads_like_the_real_one_and_says_so_when_it_is_used(tmp_path: Path) -> None:
     (tmp_path / "aiohttp").mkdir()
+    (tmp_path / "cryptography").mkdir()
     (tmp_path / "aiohttp" / "real.py").write_text("")
     (tmp_path / "yarl").mkdir()
     stand_in(tmp_path)

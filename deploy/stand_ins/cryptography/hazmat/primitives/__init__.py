@@ -3,7 +3,14 @@ sign with RSA keys; functions sign by HMAC, with the keys of their role. What is
 """
 
 
-class LeftOut:
+class _Deeper(type):
+    def __getattr__(cls, name: str) -> "type[LeftOut]":
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return LeftOut
+
+
+class LeftOut(metaclass=_Deeper):
     def __init__(self, *_: object, **__: object) -> None:
         raise RuntimeError("cryptography is left out of this package (deploy/stand_ins): sign with an access key")
 
