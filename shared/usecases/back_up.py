@@ -89,6 +89,8 @@ class BackUp:
         waiting = take.run()
         if take.started:
             return waiting or Resume(after=FIRST_LOOK, because="snapshots were started")
+        if waiting is not None and not any(one.state is not StepState.INTENDED for one in steps.points(work.operation)):
+            return waiting  # there is nothing to look at yet
         seen = PointsSeen(
             work,
             origin,
