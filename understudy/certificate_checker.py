@@ -339,11 +339,14 @@ def _saved_by(
             yield point["id"], "it failed, but a disk of it has no usable point"
         elif _counts(point, as_of) and not point["complete"]:
             yield point["id"], "it still uploads"
-    yield from _last_of_each_disk(counting)
-    yield from _by_age_and_number(counting, rule, as_of)
     zone = ZoneInfo(rule["zone"])
-    for kind, bucket in BUCKETS.items():
-        yield from _newest_of_buckets(counting, rule[kind], lambda at: bucket(at.astimezone(zone)), kind)  # noqa: B023
+    for disk in sorted(covered):
+        # Each disk has a history of its own: a point without it displaces none that has it.
+        mine = [point for point in counting if any(disk == one for one, _ in point["disks"])]
+        yield from _last_of(disk, mine)
+        yield from _by_age_and_number(mine, rule, as_of)
+        for kind, bucket in BUCKETS.items():
+            yield from _newest_of_buckets(mine, rule[kind], lambda at: bucket(at.astimezone(zone)), kind)  # noqa: B023
 
 
 def _counts(point: Mapping[str, Any], as_of: datetime) -> bool:
@@ -354,18 +357,12 @@ def _keeps_all(rule: Mapping[str, Any]) -> bool:
     return bool(rule["forever"]) or (rule["days"] is None and not any(rule[kind] for kind in ("last", *BUCKETS)))
 
 
-def _last_of_each_disk(counting: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    usable: set[str] = set()
-    complete: set[str] = set()
-    for point in counting:
-        for disk, _ in point["disks"]:
-            if disk not in usable:
-                yield point["id"], f"it is the last usable one of {disk}"
-            if point["complete"] and disk not in complete:
-                yield point["id"], f"it is the last complete one of {disk}"
-        disks = {disk for disk, _ in point["disks"]}
-        usable |= disks
-        complete |= disks if point["complete"] else set()
+def _last_of(disk: str, counting: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    if counting:
+        yield counting[0]["id"], f"it is the last usable one of {disk}"
+    complete = next((point for point in counting if point["complete"]), None)
+    if complete is not None:
+        yield complete["id"], f"it is the last complete one of {disk}"
 
 
 def _by_age_and_number(
