@@ -119,7 +119,10 @@ class AssumedRole:
         """RAM answers both alike; where it says which policy refused, the remedy is one."""
         kind = _policy_type(error)
         trust = f"role {role} does not trust us: name our roles in its trust policy, see docs/accounts.md"
-        own = f"our role may not call sts:AssumeRole on {role}: see deploy/ram, and run deploy/bootstrap.py again"
+        own = (
+            f"our role may not call sts:AssumeRole on {role}: deploy/ram permits names that begin with understudy; run "
+            "deploy/bootstrap.py again"
+        )
         if kind == "AssumeRolePolicy":
             return trust
         return own if kind else f"{trust}; or {own}"

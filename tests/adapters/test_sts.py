@@ -106,7 +106,9 @@ def test_a_role_that_does_not_trust_us_is_named_with_the_remedy(stage: Stage) ->
 
 
 def test_a_permission_that_we_lack_is_named_with_the_remedy(stage: Stage) -> None:
-    with pytest.raises(Forbidden, match=r"our role may not call sts:AssumeRole on .*: see deploy/ram") as told:
+    with pytest.raises(
+        Forbidden, match=r"our role may not call sts:AssumeRole on .*: deploy/ram permits names"
+    ) as told:
         stage.entered("WITHOUT")()
     assert "does not trust us" not in str(told.value)
 
