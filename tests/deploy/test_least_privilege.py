@@ -23,6 +23,7 @@ Permission = tuple[str, str, str]  # entry, action, what of (kind or table, func
 CREATED_WITH_TAGS = "creating with tags may be judged as tagging as well (not verified, not modelled)"
 ALREADY_OPEN = "opening an operation that exists: two triggers at once, or a crash between its two writes"
 NO_POLICY = "while no policy is active, to say so"
+NO_FREEZE = "no protection of these runs freezes its guests (tests/functions/test_freezing_over_the_wire.py does)"
 LEFT_OVER = "sweeps up the pointer that a crash left behind"
 NEVER_ASKED: dict[Permission, str] = {
     ("alarm", "ots:DeleteRow", "open_operations"): LEFT_OVER,
@@ -37,7 +38,9 @@ NEVER_ASKED: dict[Permission, str] = {
     ("backup", "ecs:TagResources", "snapshotgroup"): CREATED_WITH_TAGS,
     ("backup", "ots:GetRow", "controls"): "the cursor of the sweep for copies, whose write got no answer, is read back",
     ("backup", "ots:GetRow", "slots"): "a write of slots whose answer was lost is read back",
-    ("backup", "ots:GetRange", "slots"): "a write of slots whose answer was lost is read back",
+    ("backup", "ecs:RunCommand", "command"): NO_FREEZE,
+    ("backup", "ecs:RunCommand", "instance"): NO_FREEZE,
+    ("backup", "ecs:DescribeInvocationResults", "instance"): NO_FREEZE,
     ("prune", "ecs:DescribeLockedSnapshots", "snapshot"): "where the policy locks; that of the day does not",
     ("prune", "ots:PutRow", "points"): "a lock that somebody made by hand is written down",
     ("prune", "ots:DeleteRow", "points"): "a point that was missed is shown again",
