@@ -21,13 +21,16 @@ Decisions on what other tools disagree about, all in one place:
   protection keeps can go with that protection. It costs a point per disk and needs no order between plans.
 """
 
+from bisect import bisect_right, insort
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from itertools import pairwise
 from operator import attrgetter, itemgetter
+from threading import Lock
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -190,37 +193,86 @@ def keeps_all(keep: Retention) -> bool:
     return keep.forever or (keep.days is None and not any(rules))
 
 
+_REMEMBERED: Final = 4_096
+"""Buckets of one kind in one zone: half a year of hours."""
+
+
+class _Buckets:
+    """The calendar of one zone, cut in one way. Remembers what it worked out: a fleet's points fall into the same few
+    buckets, and a conversion to local time costs more than the rest of a decision."""
+
+    __slots__ = ("_begin", "_begins", "_kind", "_known", "_lock", "_shown", "_zone")
+
+    def __init__(self, kind: str, begin: Callable[[datetime], datetime], shown: str, zone: ZoneInfo) -> None:
+        self._kind, self._begin, self._shown, self._zone = kind, begin, shown, zone
+        self._begins: list[datetime] = []  # ascending, in UTC
+        self._known: dict[datetime, tuple[datetime, str]] = {}  # by begin: up to when it surely goes, and its name
+        self._lock = Lock()
+
+    def of(self, taken: datetime) -> tuple[datetime, str]:
+        """The UTC instant at which the bucket of `taken` begins, and its name."""
+        at = bisect_right(self._begins, taken)
+        if at:
+            begin = self._begins[at - 1]
+            surely, name = self._known[begin]
+            if taken <= surely:
+                return begin, name
+        local = self._begin(taken.astimezone(self._zone))
+        begin = local.astimezone(UTC)
+        name = f"{self._kind} {local.strftime(self._shown)}"
+        with self._lock:
+            new = begin not in self._known
+            if not new or len(self._begins) < _REMEMBERED:
+                self._known[begin] = (taken, name)
+            if new and len(self._begins) < _REMEMBERED:
+                insort(self._begins, begin)
+        return begin, name
+
+
 class _Rule:
     """Saves the newest point of each of the last `left` calendar buckets that have one. Fed from the newest backwards.
 
-    `since` is the UTC instant at which the newest bucket met so far begins: an older point opens another bucket. So
-    only the few points that open one are converted to local time.
+    `since` is the UTC instant at which the newest bucket met so far begins: an older point opens another bucket.
     """
 
-    __slots__ = ("_begins", "_kind", "_shown", "left", "since")
+    __slots__ = ("_buckets", "left", "since")
 
-    def __init__(self, kind: str, left: int, begins: Callable[[datetime], datetime], shown: str) -> None:
-        self._kind, self.left, self._begins, self._shown = kind, left, begins, shown
+    def __init__(self, left: int, buckets: _Buckets) -> None:
+        self._buckets, self.left = buckets, left
         self.since = datetime.max.replace(tzinfo=UTC)
 
-    def saves(self, taken: datetime, local: datetime) -> str:
+    def saves(self, taken: datetime) -> str:
         if taken >= self.since:
             return ""
-        begin = self._begins(local)
-        self.since = begin.astimezone(UTC)
+        self.since, name = self._buckets.of(taken)
         self.left -= 1
-        return f"{self._kind} {begin.strftime(self._shown)}"
+        return name
 
 
-def _rules(keep: Retention) -> list[_Rule]:
-    rules = (
-        _Rule("hourly", keep.hourly, _hour, "%Y-%m-%d %H:00%z"),
-        _Rule("daily", keep.daily, _day, "%Y-%m-%d"),
-        _Rule("weekly", keep.weekly, _week, "%G-W%V"),
-        _Rule("monthly", keep.monthly, _month, "%Y-%m"),
-        _Rule("yearly", keep.yearly, _year, "%Y"),
+@cache
+def _calendar(zone: ZoneInfo) -> Mapping[str, _Buckets]:
+    return {
+        kind: _Buckets(kind, begin, shown, zone)
+        for kind, begin, shown in (
+            ("hourly", _hour, "%Y-%m-%d %H:00%z"),
+            ("daily", _day, "%Y-%m-%d"),
+            ("weekly", _week, "%G-W%V"),
+            ("monthly", _month, "%Y-%m"),
+            ("yearly", _year, "%Y"),
+        )
+    }
+
+
+def _rules(keep: Retention, zone: ZoneInfo) -> list[_Rule]:
+    counts = (
+        ("hourly", keep.hourly),
+        ("daily", keep.daily),
+        ("weekly", keep.weekly),
+        ("monthly", keep.monthly),
+        ("yearly", keep.yearly),
     )
-    return [rule for rule in rules if rule.left]
+    calendar = _calendar(zone)
+    return [_Rule(count, calendar[kind]) for kind, count in counts if count]
 
 
 def _hour(local: datetime) -> datetime:
@@ -380,7 +432,7 @@ def _last_ones(disks: Sequence[DiskId], points: Sequence[RestorePoint]) -> _Reas
 
 def _by_rules(points: Sequence[RestorePoint], keep: Retention, zone: ZoneInfo) -> _Reasons:
     reasons: _Reasons = {id(point): (f"last {at} of {keep.last}",) for at, point in enumerate(points[: keep.last], 1)}
-    rules = _rules(keep)
+    rules = _rules(keep, zone)
     # A point that is not older than this opens no bucket of any rule.
     settled = max((rule.since for rule in rules), default=_NEVER)
     for point in points:
@@ -388,8 +440,7 @@ def _by_rules(points: Sequence[RestorePoint], keep: Retention, zone: ZoneInfo) -
             continue
         if not rules:
             break
-        local = point.taken.astimezone(zone)
-        because = tuple(reason for rule in rules if (reason := rule.saves(point.taken, local)))
+        because = tuple(reason for rule in rules if (reason := rule.saves(point.taken)))
         reasons[id(point)] = reasons.get(id(point), ()) + because
         # A rule that is satisfied asks no more, so a long history costs little.
         rules = [rule for rule in rules if rule.left]
