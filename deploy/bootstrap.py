@@ -2,12 +2,14 @@
 
 `python deploy/bootstrap.py --print` writes them to stdout and changes nothing; read them, then pipe them into bash.
 Each command may run again: what exists already is reported by the cloud and passed over. `--policy backup` prints one
-role's policy. What is not covered is listed in bootstrap.md.
+role's policy. `--account UID` writes the commands for another account that is to be protected from here; they run with
+a profile of that account. What is not covered is listed in bootstrap.md.
 """
 
 import argparse
 import json
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
@@ -22,6 +24,9 @@ if str(ROOT) not in sys.path:  # run as a script
 from deploy.s_yaml_check import dotenv  # noqa: E402 (after the path is set: these are run as scripts)
 
 POLICIES: Final = ROOT / "deploy" / "ram"
+ELSEWHERE: Final = POLICIES / "elsewhere" / "account.json"
+ENTERING: Final = ("backup", "prune")
+"""Functions that assume a role in other accounts."""
 TRUSTED: Final = {"agent": "ecs.aliyuncs.com"}
 """Who may take on a role, where it is not Function Compute: the agent's is an instance RAM role, for the masters."""
 REQUIRED: Final = {
@@ -85,13 +90,7 @@ def policy(entry: str, account: Account) -> str:
 
 def commands(account: Account) -> Iterator[str]:
     """Bash. `try` runs a command that may find its result there already."""
-    yield "#!/usr/bin/env bash"
-    yield "set -euo pipefail"
-    yield (
-        'try() { local out; if out="$("$@" 2>&1)"; then echo "done: $*" | cut -c1-100; '
-        "elif grep -qE 'EntityAlreadyExists|AlreadyExist|Attached|AlreadyOpened|ORDER.OPEND' <<<\"$out\"; "
-        'then echo "was there: $*" | cut -c1-100; else echo "$out" >&2; return 1; fi; }'
-    )
+    yield from _preamble()
     yield ""
     yield "# 1. Service-linked roles: for the network interfaces in the VPC, and for event rules that call functions."
     for service in ("fc.aliyuncs.com", "sendevent-fc.eventbridge.aliyuncs.com"):
@@ -99,29 +98,59 @@ def commands(account: Account) -> Iterator[str]:
     yield ""
     yield "# 2. One role and one policy for each function, and one for the agents on the masters."
     for entry in entries():
-        name = f"understudy-{entry}"
-        document = policy(entry, account)
-        yield _command("ram", "CreateRole", "--RoleName", name, "--AssumeRolePolicyDocument", trust(entry))
-        yield _command("ram", "CreatePolicy", "--PolicyName", name, "--PolicyDocument", document)
-        # A policy that exists is brought up to date; RAM keeps five versions and drops the oldest when asked to.
-        yield _command(
-            "ram",
-            "CreatePolicyVersion",
-            "--PolicyName",
-            name,
-            "--PolicyDocument",
-            document,
-            "--SetAsDefault",
-            "true",
-            "--RotateStrategy",
-            "DeleteOldestNonDefaultVersionWhenLimitExceeded",
-        )
-        attach = ("--PolicyType", "Custom", "--PolicyName", name, "--RoleName", name)
-        yield _command("ram", "AttachPolicyToRole", *attach)
+        yield from _role(f"understudy-{entry}", trust(entry), policy(entry, account))
     yield ""
     yield "# 3. The Tablestore instance (VPC access is on by default). Tables: understudy apply makes them."
     body = json.dumps({"InstanceName": account.ots_instance, "ClusterType": "SSD"}, separators=(",", ":"))
     yield _command("tablestore", "CreateInstance", "--region", account.region, "--body", body)
+
+
+def commands_elsewhere(home: Account, other: str) -> Iterator[str]:
+    """Bash, for the other account: the role `understudy` that our functions assume there."""
+    yield from _preamble()
+    yield ""
+    yield f"# In account {other}: the role that account {home.id} backs it up with. See docs/accounts.md."
+    document = ELSEWHERE.read_text(encoding="utf-8").replace("@account@", other)
+    document = json.dumps(json.loads(document), separators=(",", ":"))
+    yield from _role("understudy", trust_elsewhere(home), document)
+
+
+def trust_elsewhere(home: Account) -> str:
+    """Of that role: our functions, and nobody else of the home account."""
+    principals = {"RAM": [f"acs:ram::{home.id}:role/understudy-{entry}" for entry in ENTERING]}
+    statement = {"Action": "sts:AssumeRole", "Effect": "Allow", "Principal": principals}
+    return json.dumps({"Version": "1", "Statement": [statement]}, separators=(",", ":"))
+
+
+def _preamble() -> Iterator[str]:
+    yield "#!/usr/bin/env bash"
+    yield "set -euo pipefail"
+    yield (
+        'try() { local out; if out="$("$@" 2>&1)"; then echo "done: $*" | cut -c1-100; '
+        "elif grep -qE 'EntityAlreadyExists|AlreadyExist|Attached|AlreadyOpened|ORDER.OPEND' <<<\"$out\"; "
+        'then echo "was there: $*" | cut -c1-100; else echo "$out" >&2; return 1; fi; }'
+    )
+
+
+def _role(name: str, trusted: str, document: str) -> Iterator[str]:
+    """A role and its policy, made or brought up to date."""
+    yield _command("ram", "CreateRole", "--RoleName", name, "--AssumeRolePolicyDocument", trusted)
+    yield _command("ram", "CreatePolicy", "--PolicyName", name, "--PolicyDocument", document)
+    # A policy that exists is brought up to date; RAM keeps five versions and drops the oldest when asked to.
+    yield _command(
+        "ram",
+        "CreatePolicyVersion",
+        "--PolicyName",
+        name,
+        "--PolicyDocument",
+        document,
+        "--SetAsDefault",
+        "true",
+        "--RotateStrategy",
+        "DeleteOldestNonDefaultVersionWhenLimitExceeded",
+    )
+    attach = ("--PolicyType", "Custom", "--PolicyName", name, "--RoleName", name)
+    yield _command("ram", "AttachPolicyToRole", *attach)
 
 
 def _command(*words: str) -> str:
@@ -132,6 +161,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="deploy/bootstrap.py", description=__doc__)
     chosen = parser.add_mutually_exclusive_group(required=True)
     chosen.add_argument("--print", action="store_true", dest="show", help="all commands, as a bash script")
+    chosen.add_argument("--account", metavar="UID", help="commands for another account that is to be protected")
     chosen.add_argument("--policy", choices=entries(), help="one role's policy")
     asked = parser.parse_args(arguments)
     try:
@@ -139,7 +169,13 @@ def main(arguments: list[str] | None = None) -> int:
     except BootstrapError as error:
         sys.stderr.write(f"bootstrap: {error}\n")
         return 2
-    lines = commands(account) if asked.show else iter((policy(asked.policy, account),))
+    if asked.account is not None:
+        if not re.fullmatch(r"[0-9]{6,20}", asked.account) or asked.account == account.id:
+            sys.stderr.write(f"bootstrap: --account {asked.account}: give the number of another account than ours\n")
+            return 2
+        lines = commands_elsewhere(account, asked.account)
+    else:
+        lines = commands(account) if asked.show else iter((policy(asked.policy, account),))
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
 

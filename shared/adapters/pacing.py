@@ -1,7 +1,7 @@
 """Keep to the budget of API calls that all our functions share.
 
 Calls are taken from the store in batches, and spent from memory. Listings wait for the next minute within what an
-invocation may wait; changes come back as Retryable, and their operation resumes then. ADR 0011 says why listings are an
+invocation may wait; changes come back as Retryable, and their operation resumes then. ADR 0013 says why listings are an
 exception from never waiting.
 
 Recovery is paced too, so that all together keep to the limit, and its reserve is never given to anybody else. But it

@@ -25,7 +25,10 @@ ALREADY_OPEN = "opening an operation that exists: two triggers at once, or a cra
 NO_POLICY = "while no policy is active, to say so"
 NO_FREEZE = "no protection of these runs freezes its guests (tests/functions/test_freezing_over_the_wire.py does)"
 LEFT_OVER = "sweeps up the pointer that a crash left behind"
+ANOTHER_ACCOUNT = "no other account here: tests/functions/test_accounts_over_the_wire.py enters one"
 NEVER_ASKED: dict[Permission, str] = {
+    ("backup", "sts:AssumeRole", "role"): ANOTHER_ACCOUNT,
+    ("prune", "sts:AssumeRole", "role"): ANOTHER_ACCOUNT,
     ("alarm", "ots:DeleteRow", "open_operations"): LEFT_OVER,
     ("command", "ots:DeleteRow", "open_operations"): LEFT_OVER,
     ("schedule", "ots:DeleteRow", "open_operations"): LEFT_OVER,

@@ -11,7 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from deploy.bootstrap import REQUIRED, Account, BootstrapError, commands, entries, policy, trust
+from deploy.bootstrap import (
+    ENTERING,
+    REQUIRED,
+    Account,
+    BootstrapError,
+    commands,
+    commands_elsewhere,
+    entries,
+    main,
+    policy,
+    trust,
+    trust_elsewhere,
+)
 from emulator.fc.project import load
 from shared.adapters.ots import RAM_ACTIONS
 from shared.state.schema import TABLES
@@ -260,3 +272,34 @@ def test_the_commands_make_a_role_and_a_policy_for_each_function() -> None:
             assert f"understudy-{entry}" in script
     assert "dr-state" in script
     assert "zone/zone-1" in script
+
+
+# Other accounts -----------------------------------------------------------------------------------------------------
+
+
+def test_another_account_lets_in_the_functions_that_assume_its_role_and_nobody_else() -> None:
+    [statement] = json.loads(trust_elsewhere(ACCOUNT))["Statement"]
+
+    assert set(ENTERING) == {entry for entry in functions() if "sts:AssumeRole" in actions(entry)}
+    assert statement["Principal"] == {
+        "RAM": [f"acs:ram::{ACCOUNT.id}:role/understudy-{entry}" for entry in ("backup", "prune")]
+    }
+
+
+def test_the_commands_for_another_account_speak_of_that_account_only() -> None:
+    script = "\n".join(commands_elsewhere(ACCOUNT, "2000000000000002"))
+
+    assert "CreateRole --RoleName understudy " in script
+    assert "acs:ecs:*:2000000000000002:disk/*" in script
+    assert f"acs:ecs:*:{ACCOUNT.id}" not in script
+
+
+@pytest.mark.parametrize("number", ["branch", ACCOUNT.id])
+def test_what_is_no_other_account_is_refused(
+    number: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {**dict.fromkeys(REQUIRED, "x"), "ALIBABA_CLOUD_ACCOUNT_ID": ACCOUNT.id}.items():
+        monkeypatch.setenv(name, value)
+
+    assert main(["--account", number]) == 2
+    assert "give the number of another account than ours" in capsys.readouterr().err

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from deploy.bootstrap import ELSEWHERE, Account, trust_elsewhere
 from emulator.realm import Realm
 from emulator.testing import mock_aliyun
 from shared.adapters.ots import OtsTables
 from shared.domain.ids import AccountName, InstanceId
 from shared.domain.place import Place
-from shared.domain.policy import Account, CopyRule, Policy, Protection, Retention, Selection
+from shared.domain.policy import Account as OtherAccount
+from shared.domain.policy import CopyRule, Policy, Protection, Retention, Selection
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
 from shared.state.points import Points
@@ -45,9 +47,8 @@ elsewhere:
     ram:
       roles:
         - name: understudy
-          policies: [{{file: {ROOT / "deploy" / "ram" / "elsewhere" / "account.json"}}}]
-          trust: {{Version: "1", Statement: [{{Effect: Allow, Action: "sts:AssumeRole", Principal: {{RAM: [
-            "acs:ram::{HOME}:role/understudy-backup", "acs:ram::{HOME}:role/understudy-prune"]}}}}]}}
+          policies: [{{file: {ELSEWHERE}}}]
+          trust: {trust_elsewhere(Account(id=HOME, region="", ots_instance=""))}
 """
 
 
@@ -64,7 +65,7 @@ def a_neighbour() -> Protection:
 
 
 def policy(role: str = f"acs:ram::{OTHER}:role/understudy") -> Policy:
-    return replace(a_policy(APPLICATIONS, a_neighbour()), accounts=(Account(name=BRANCH, role=role),))
+    return replace(a_policy(APPLICATIONS, a_neighbour()), accounts=(OtherAccount(name=BRANCH, role=role),))
 
 
 class Accounts(Day):
