@@ -92,6 +92,14 @@ def status(
 
 
 @app.command(rich_help_panel=LOOK)
+def coverage(json: Annotated[bool, typer.Option("--json", help="For machines.")] = False) -> None:
+    """Show what no protection covers, and who else takes snapshots of the disks."""
+    from understudy.cli import coverage
+
+    coverage.coverage(as_json=json)
+
+
+@app.command(rich_help_panel=LOOK)
 def explain(
     scope: Annotated[str, typer.Argument(help="A protection, instance, pair or operation; `policy` or `prune`.")] = "",
     last: Annotated[int, typer.Option("--last", "-n", min=1, max=1000, help="How many decisions.")] = 20,

@@ -30,6 +30,8 @@ def check(file: Path, *, cloud: bool, accept_doubts: bool, prices: Path | None =
     _show(policy, found)
     _doubt(found.study, file, accept=accept_doubts)
     _costs(found)
+    if cloud:
+        _findings(policy)
     seen = "and every selection matches instances" if cloud else "(offline; --cloud compares it with the instances)"
     doubted = " but for what you accepted" if found.study.refused else ""
     console().print(f"[green]{escape(file.name)} is sound[/green]{doubted} {seen}")
@@ -131,6 +133,15 @@ def _doubt(found: Study, file: Path, *, accept: bool) -> None:
     for one in found.refused:
         console().print(f"[yellow]accepted, though doubtful:[/yellow] {escape(one)}", soft_wrap=True)
     for one in found.notes:
+        console().print(f"note: {escape(one)}", soft_wrap=True)
+
+
+def _findings(policy: Policy) -> None:
+    """What stands in the cloud and the policy does not cover, or shares with others."""
+    from shared.usecases.coverage import findings
+    from shared.wiring import foundation
+
+    for one in findings(policy, foundation.clouds_of_operator()):
         console().print(f"note: {escape(one)}", soft_wrap=True)
 
 
