@@ -13,7 +13,7 @@ from alibabacloud_ecs20140526.client import Client
 from alibabacloud_tea_openapi.models import Config
 
 from bench.measure import Measure, side_by_side
-from bench.store import server
+from bench.processes import server
 from emulator.cloud import Cloud
 from emulator.persistence.world import Origin, open_world
 from emulator.wire.call import Call, Caller

@@ -267,6 +267,10 @@ class ProcessStore:
         for write in writes:
             self.put(write.table, write.row, condition=Anything())
 
+    def delete_many(self, table: str, keys: Sequence[Key]) -> None:
+        for key in keys:
+            self.delete(table, key, condition=Anything())
+
     def scan(
         self, table: str, prefix: Key, *, after: Key | None = None, backward: bool = False, limit: int | None = None
     ) -> Iterator[Row]:
