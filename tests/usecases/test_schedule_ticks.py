@@ -1,5 +1,6 @@
 """Ticks of the scheduler as stories: lost, doubled, slow and dying ones, pauses, blackouts and long absences."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -162,6 +163,18 @@ def test_two_decisions_that_nobody_carried_out_are_both_carried_out() -> None:
 
     assert [slot.due.hour for slot in skipped(world) if slot.subject == "applications"] == [1, 2, 4, 5]
     assert taken(world) == [(3, "late")]
+
+
+def test_a_cursor_that_a_wrong_clock_moved_ahead_is_told_at_every_tick(caplog: pytest.LogCaptureFixture) -> None:
+    world = World(a_policy(APPLICATIONS))
+    world.advance(hours=1)
+    Controls(world.store).advance("applications/hourly", seen=START, to=START + timedelta(days=3))
+
+    with caplog.at_level(logging.INFO, logger="understudy"):
+        ticked = world.schedule()
+
+    assert ticked.opened == ()
+    assert [record.message for record in caplog.records] == ["cursor.ahead"]
 
 
 # -- pauses ----------------------------------------------------------------------------------------------------------
