@@ -1,24 +1,39 @@
 """Guests of an emulated cloud run the freezing scripts in real shells, asked by the official SDK's adapter."""
 
+import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+import functions.backup as backup
+import functions.command as command
 from emulator.cloud import Cloud
 from emulator.testing import Local, mock_aliyun
 from shared.adapters.credentials import Credentials
 from shared.adapters.ecs_guests import EcsGuests
+from shared.adapters.ots import OtsTables
 from shared.adapters.sdk import Endpoint
 from shared.domain.ids import InstanceId
-from shared.domain.policy import Freeze
+from shared.domain.policy import Freeze, Selection
+from shared.domain.retention import Level, RestorePoint
+from shared.state.controls import Controls
+from shared.state.decisions import Decisions
 from shared.state.journal import Journal
+from shared.state.points import Points
+from shared.state.policies import Policies
+from shared.state.slots import Slots
+from shared.usecases.apply_policy import ApplyPolicy
 from shared.usecases.freezing import Freezer, Thawed, left_over
 from shared.usecases.operations import CLAIM_FOR, Work
+from shared.wiring import foundation
 from tests.contract.conftest import PROXIES
 from tests.emulator.networks import free_network
+from tests.functions.wired import CONTEXT, environment_of, forget, use
 from tests.guest_shell import GuestShell
+from tests.usecases.backup_world import APPLICATIONS, a_policy
 from tests.usecases.test_freezing import OPERATION, START, an_operation
 from understudy.simulation.store import InProcessStore, create_tables
 
@@ -98,6 +113,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     seed.write_text(SEED)
     with mock_aliyun(seed=seed, settings=settings) as local:
         yield Stage(local, shells)
+    forget()
     for shell in shells.values():
         shell.close()
 
@@ -124,3 +140,61 @@ def test_a_thaw_after_a_crash_finds_what_the_journal_says(stage: Stage) -> None:
     assert stage.freezer.thaw(stage.work, stage.guests, left, HOW)[A].held
     assert stage.shells[A].log == ONCE
     assert left_over(stage.work) == ()
+
+
+# The deployed function ----------------------------------------------------------------------------------------------
+
+
+def deployed(monkeypatch: pytest.MonkeyPatch, local: Local, freeze: Freeze) -> str:
+    """The wired function on this cloud, with time flowing, and an operation that is due."""
+    use(monkeypatch, environment_of(local))
+    configured = foundation.configuration()
+    OtsTables(
+        endpoint=configured.ots_endpoint, instance=configured.ots_instance, credentials=foundation.credentials
+    ).create_tables()
+    local.advance(3600)
+    local.run(lambda: local.cloud.clock.set_rate(1))
+    store = foundation.store()
+    foundation.clock().sync()
+    frozen = replace(APPLICATIONS, select=Selection(ids=(A, B)), freeze=freeze)
+    ApplyPolicy(
+        policies=Policies(store),
+        controls=Controls(store),
+        slots=Slots(store),
+        decisions=Decisions(store),
+        clock=foundation.clock(),
+    ).run(a_policy(frozen), by="test")
+    order = json.dumps({"command": "back_up", "protection": "applications"})
+    asked = json.loads(command.handler(order.encode(), CONTEXT))
+    assert isinstance(asked, dict)
+    return str(asked["operation"])
+
+
+def points_after(local: Local, operation: str) -> dict[str, RestorePoint]:
+    for _ in range(2):
+        backup.handler(json.dumps({"operation": operation}).encode(), CONTEXT)
+        local.run(lambda: local.cloud.clock.set_rate(0))
+        local.advance(300)
+    return {point.subject: point for point in Points(foundation.store()).all()}
+
+
+def test_the_deployed_function_takes_application_consistent_points(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation = deployed(monkeypatch, stage.local, HOW)
+
+    points = points_after(stage.local, operation)
+
+    assert {point.level for point in points.values()} == {Level.APPLICATION}
+    assert stage.shells[A].log == stage.shells[B].log == ONCE
+
+
+def test_a_guest_that_refuses_gets_a_point_that_says_what_it_is(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    how = replace(HOW, before='[ -e "$HOME/refuse" ] && exit 1; ' + HOW.before)
+    (stage.shells[B].home / "refuse").touch()
+    operation = deployed(monkeypatch, stage.local, how)
+
+    points = points_after(stage.local, operation)
+
+    assert points[A].level is Level.APPLICATION
+    assert points[B].level is Level.CRASH
