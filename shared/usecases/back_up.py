@@ -30,9 +30,9 @@ from shared.usecases.overlapping import busy
 from shared.usecases.points_seen import PointsSeen
 from shared.usecases.requests import BackUpRequest
 from shared.usecases.shards import DISKS_AT_MOST, Shards, is_coordinator
-from shared.usecases.slot_ends import Origin, Reason
+from shared.usecases.slot_ends import CREATE_WITHIN, Origin, Reason
 from shared.usecases.slot_rows import SlotRows
-from shared.usecases.take import CREATE_WITHIN, FIRST_LOOK, Take
+from shared.usecases.take import FIRST_LOOK, Take
 
 WOKEN_AT_ONCE: Final = 5
 """Copies that one look wakes; they wake the others as they go, and the timer finds those that nobody woke."""

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -21,6 +21,8 @@ from shared.usecases.operations import done
 from shared.usecases.requests import BackUpRequest
 from shared.usecases.schedule_backups import PUNCTUAL
 
+CREATE_WITHIN: Final = timedelta(hours=1)
+"""After this, a snapshot that could not be started is given up: the next slot is a better point than a late one."""
 USABLE: Final = "usable"
 COMPLETE: Final = "complete"
 FAILED: Final = "failed"

@@ -13,7 +13,6 @@ from datetime import timedelta
 from typing import Final
 
 from shared.domain import provenance
-from shared.domain.blackout import covering, windows
 from shared.domain.bundles import halves
 from shared.domain.errors import (
     Busy,
@@ -36,20 +35,16 @@ from shared.ports.clock import Clock
 from shared.ports.compute import Compute
 from shared.ports.store import Store
 from shared.state import codec
-from shared.state.controls import Controls
-from shared.state.journal import Journal
 from shared.usecases import take_steps as steps
 from shared.usecases.freezing import Freezer
 from shared.usecases.frozen_shot import Shot, shoot
+from shared.usecases.obstacles import obstacle, refused
 from shared.usecases.operations import ClaimLost, Resume, Work, done
-from shared.usecases.overlapping import busy, overtaken_by
-from shared.usecases.requests import ON_DEMAND
-from shared.usecases.schedule_backups import SCOPE
+from shared.usecases.overlapping import busy
+from shared.usecases.sent_before import groups_made, singles_made
 from shared.usecases.slot_ends import Origin, Reason, tags
 
 FIRST_LOOK: Final = timedelta(seconds=15)
-CREATE_WITHIN: Final = timedelta(hours=1)
-"""After this, a snapshot that could not be started is given up: the next slot is a better point than a late one."""
 SHOWN_WITHIN: Final = timedelta(minutes=10)
 """What was asked for and is not listed after so long was not made."""
 FREEZE_AGAIN: Final = timedelta(minutes=5)
@@ -93,10 +88,12 @@ class Take:
     # -- what is not to be started ---------------------------------------------------------------------------------
 
     def _give_up(self) -> None:
-        obstacle = self._obstacle()
-        if obstacle is None:
+        found = obstacle(
+            self._work.operation, self._origin.request, self._protection, store=self._store, clock=self._clock
+        )
+        if found is None:
             return
-        reason, because = obstacle
+        reason, because = found
         for step in self._open():
             if reason is Reason.OVERTAKEN and steps.snapshots(step):
                 continue  # some of its disks are taken already: the others make a point of them
@@ -105,24 +102,6 @@ class Take:
                 trouble = trouble or "nobody tried"
             told = trouble and reason in (Reason.NOT_STARTED, Reason.OVERTAKEN)
             self._fail(step, reason, f"{because}: {trouble}" if told else because)
-
-    def _obstacle(self) -> tuple[Reason, str] | None:
-        """Why none of what is open may begin any more."""
-        request, now = self._origin.request, self._clock.now()
-        pause = Controls(self._store).read().paused(SCOPE)
-        if pause is not None:
-            return Reason.PAUSED, f"paused from {codec.second(pause.since)}: {pause.because}"
-        if now - self._work.operation.created > CREATE_WITHIN:
-            return Reason.NOT_STARTED, f"could not be started within {CREATE_WITHIN}"
-        if request.schedule == ON_DEMAND:
-            return None
-        closed = covering(windows(self._protection.blackouts, after=now, until=now), now)
-        if closed is not None:
-            return Reason.BLACKOUT, f"not started before {closed.because}"
-        overtaker = overtaken_by(Journal(self._store, self._clock), self._protection, request, now)
-        if overtaker is not None:
-            return Reason.OVERTAKEN, f"overtaken by the slot of {codec.second(overtaker)}"
-        return None
 
     def _fail(self, step: Step, reason: Reason, because: str) -> None:
         self._work.learn(steps.given_up(step, self._clock.now(), reason.value, because))
@@ -209,7 +188,7 @@ class Take:
         return self._rebundle(bundle, [rest] if rest else [], "some of its guests could not be frozen")
 
     def _ask_for_group(self, bundle: Step) -> SnapshotGroupId:
-        disks = [DiskId(one) for one in json.loads(bundle.data[steps.DISKS])]
+        disks = steps.disks(bundle)
         instances: list[str] = json.loads(bundle.data[steps.OF])
         only = InstanceId(instances[0]) if len(instances) == 1 else None
         self._work.may_act()
@@ -322,23 +301,10 @@ class Take:
             self._waiting = Resume(after=after, because=str(trouble))
         self._work.learn(*(steps.troubled(step, str(trouble)) for step in waiting))
 
-    def _refuse(self, refusal: DrError, *refused: Step) -> None:
-        for step in refused:
-            match refusal:
-                case NotFound():
-                    because = f"a disk is gone since it was listed, the next slot goes without it: {refusal}"
-                    self._fail(step, Reason.GONE, because)
-                case QuotaReached():
-                    self._fail(step, Reason.QUOTA, f"quota reached: {refusal}. {self._relief()}")
-                case _:
-                    self._fail(step, Reason.REFUSED, str(refusal))
-
-    def _relief(self) -> str:
-        return (
-            f"What helps: a shorter keep or fewer schedules in protection {self._protection.name}, deleting snapshots "
-            "of these disks that are not Understudy's, or a higher quota (Quota Center; ECS allows 256 manual ones per "
-            "disk)"
-        )
+    def _refuse(self, refusal: DrError, *steps_of: Step) -> None:
+        reason, because = refused(refusal, self._protection)
+        for step in steps_of:
+            self._fail(step, reason, because)
 
     def _time_for_a_freeze(self) -> None:
         if self._clock.monotonic() - self._began > NO_MORE_FREEZES.total_seconds():
@@ -347,15 +313,13 @@ class Take:
     # -- what an earlier run sent ----------------------------------------------------------------------------------
 
     def _find_sent(self) -> None:
-        """A crash, or a lost answer: what carries this operation's tag was made by it. A disk tells its bundle: it is
-        in no other that could have been accepted."""
-        work, now = self._work, self._clock.now()
-        tag = {provenance.OPERATION: provenance.operation_tag(work.operation.id)}
+        """A crash, or a lost answer."""
+        work, now, snapshots = self._work, self._clock.now(), self._cloud.snapshots
         open_bundles = steps.groups(work.operation, StepState.INTENDED)
         if open_bundles:
-            group_of = {disk: one.id for one in self._cloud.snapshots.groups(tags=tag) for disk in one.disks}
+            groups = groups_made(snapshots, work.operation.id)
             for bundle in open_bundles:
-                sent = next((group_of[one] for one in json.loads(bundle.data[steps.DISKS]) if one in group_of), None)
+                sent = next((groups[one] for one in steps.disks(bundle) if one in groups), None)
                 if sent is not None:
                     instances = [steps.instance(one) for one in steps.members(work.operation, bundle)]
                     unknown = dict.fromkeys(instances, "the run that froze it died") if self._protection.freeze else {}
@@ -363,7 +327,7 @@ class Take:
         alone = [step for step in self._open() if steps.IN not in step.data]
         if not alone:
             return
-        made = {one.disk: one.id for one in self._cloud.snapshots.list(tags=tag)}
+        made = singles_made(snapshots, work.operation.id)
         for step in alone:
             found = {disk: made[disk] for disk in steps.disks(step) if disk in made}
             if not found:

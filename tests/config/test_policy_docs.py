@@ -12,7 +12,7 @@ from shared.config.policy_protection import RESERVED, ProtectionSection
 from shared.config.policy_section import keys_of
 from shared.domain.feasibility import QUOTA, doubts
 from shared.domain.policy import Policy
-from shared.usecases import points_seen, schedule_backups, take
+from shared.usecases import points_seen, schedule_backups, slot_ends
 from tests.config.policies import parsed, policy, sections
 
 PAGE = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
@@ -61,6 +61,6 @@ def test_the_figures_of_the_page_are_those_of_the_code() -> None:
     assert schedule_backups.EACH_WITHIN.days == 3
     assert "Slots of the last three days" in PAGE
     assert points_seen.COMPLETE_WITHIN < schedule_backups.EACH_WITHIN
-    assert take.CREATE_WITHIN.total_seconds() == 3_600
+    assert slot_ends.CREATE_WITHIN.total_seconds() == 3_600
     assert "waits for up to one hour" in PAGE
     assert all(f"`{name}`" in PAGE for name in RESERVED)
