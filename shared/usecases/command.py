@@ -10,7 +10,7 @@ from typing import Final
 
 from shared.domain.decision import Decision
 from shared.domain.errors import BadInput, DrError
-from shared.domain.ids import InstanceId, OperationId
+from shared.domain.ids import InstanceId, OperationId, SnapshotId
 from shared.domain.retention import Pin
 from shared.observability import log
 from shared.ports.clock import Clock
@@ -22,6 +22,7 @@ from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.state.subjects import Subjects
+from shared.usecases.adopting import MOST, AdoptRequest
 from shared.usecases.requests import ON_DEMAND, BackUpRequest, ImageRequest
 from shared.usecases.schedule_backups import SCOPE
 
@@ -59,6 +60,7 @@ class Command:
         self._commands: Mapping[str, Callable[[Arguments, str], Result]] = {
             "back_up": self._back_up,
             "image": self._image,
+            "adopt": self._adopt,
             "pause": self._pause,
             "resume": self._resume,
             "acknowledge": self._acknowledge,
@@ -114,6 +116,28 @@ class Command:
         self._tell("image.requested", request.instance, (because,), run, operation=request.id)
         self._wake("backup", {"operation": request.id})
         return {"operation": request.id}
+
+    def _adopt(self, arguments: Arguments, run: str) -> Result:
+        """Take named foreign snapshots over as restore points of a protection."""
+        version, policy = self._policies.active()
+        protection = _text(arguments, "protection", f"one of: {', '.join(one.name for one in policy.protections)}")
+        if policy.protection(protection) is None:
+            known = ", ".join(one.name for one in policy.protections) or "none"
+            raise BadInput(f"protection {protection!r} is not in policy {version}; it has: {known}")
+        instance = arguments.get("instance")
+        request = AdoptRequest(
+            protection=protection,
+            snapshots=_snapshots(arguments),
+            asked=self._moment(arguments),
+            by=_by(arguments),
+            instance=InstanceId(_text(arguments, "instance", "an instance id, e.g. i-bp1...")) if instance else None,
+            automatic=arguments.get("automatic") is True,
+        )
+        because = f"asked for by {_by(arguments)}"
+        self._journal.open(request.operation(policy=version, now=self._clock.now(), because=because))
+        self._tell("adoption.requested", protection, (because,), run, operation=request.id)
+        self._wake("backup", {"operation": request.id})
+        return {"operation": request.id, "snapshots": len(request.snapshots)}
 
     def _pause(self, arguments: Arguments, run: str) -> Result:
         scope = _scope(arguments)
@@ -237,6 +261,16 @@ def _key(arguments: Arguments) -> str:
     if not isinstance(key, str):
         raise BadInput(f"argument kms_key is {key!r}; it must be the id of a key of the region in copy_to")
     return key.strip()
+
+
+def _snapshots(arguments: Arguments) -> tuple[SnapshotId, ...]:
+    given = arguments.get("snapshots")
+    if not isinstance(given, list) or not given or not all(isinstance(one, str) and one.strip() for one in given):
+        raise BadInput(f"argument snapshots is {given!r}; it must be a list of snapshot ids, e.g. [s-bp1...]")
+    named = tuple(dict.fromkeys(SnapshotId(one.strip()) for one in given))
+    if len(named) > MOST:
+        raise BadInput(f"argument snapshots names {len(named)}; name at most {MOST} at once")
+    return named
 
 
 def _scope(arguments: Arguments) -> str:

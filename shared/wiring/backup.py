@@ -6,6 +6,7 @@ from shared.domain.place import Place
 from shared.state.decisions import Decisions
 from shared.state.journal import Journal
 from shared.state.policies import Policies
+from shared.usecases.adopt import Adopt
 from shared.usecases.back_up import BackUp
 from shared.usecases.carry_on import CarryOn
 from shared.usecases.copy_image import CopyImage
@@ -43,6 +44,7 @@ def backup() -> CarryOn:
                 function="backup",
                 clock=clock(),
             ),
+            Adopt(clouds=clouds(), store=store(), policies=Policies(store()), clock=clock()),
             CopyImage(clouds=clouds(), store=store(), functions=functions(), function="backup", clock=clock()),
         ),
         decisions=Decisions(store()),

@@ -29,6 +29,7 @@ from shared.state.policies import Policies
 from shared.state.slots import Slot, Slots
 from shared.state.subjects import Subjects
 from shared.triggers.parse import parse
+from shared.usecases.adopt import Adopt
 from shared.usecases.apply_policy import ApplyPolicy
 from shared.usecases.back_up import BackUp
 from shared.usecases.carry_on import CarryOn
@@ -259,6 +260,7 @@ class World:
                     function="backup",
                     clock=self.clock,
                 ),
+                Adopt(clouds=self.clouds, store=self.store, policies=Policies(self.store), clock=self.clock),
             ),
             decisions=Decisions(self.store),
             functions=self.functions,

@@ -180,6 +180,21 @@ def image(
 
 
 @app.command(rich_help_panel=CHANGE)
+def adopt(
+    snapshots: Annotated[list[str], typer.Argument(help="Snapshots that Understudy did not make.")],
+    protection: Annotated[str, typer.Option("--protection", "-p", help="Whose retention judges them from now on.")],
+    instance: Annotated[str, typer.Option("--instance", help="Whose history they belong to, if a disk is gone.")] = "",
+    automatic: Annotated[
+        bool, typer.Option("--automatic", help="Also those of native policies, which may delete them.")
+    ] = False,
+) -> None:
+    """Take named foreign snapshots over: they become restore points, and prune lets them go in their turn."""
+    from understudy.cli import adopting
+
+    adopting.adopt(snapshots, protection=protection, instance=instance, automatic=automatic)
+
+
+@app.command(rich_help_panel=CHANGE)
 def pin(
     instance: Annotated[str, typer.Argument(help="The instance.")],
     point: Annotated[str, typer.Argument(help="The restore point's id.")],
