@@ -134,7 +134,7 @@ class Year:
         self._foreign_snapshots(5)
         for day in range(self.days):
             self._day(day)
-            self._audit(last=day == self.days - 1)
+            self._audit(slots=day % 5 == 4 or day == self.days - 1)
             if day % 30 == 29:
                 say(f"day {day + 1}: {dict(self.told.slots)}, {len(self.told.broken)} broken")
         self._end()
@@ -163,7 +163,7 @@ class Year:
             self._pin_one()
         self._ticks(begin, timedelta(minutes=5), world.schedule, lost=0.05, twice=0.05)
         self._ticks(begin, timedelta(minutes=10), world.backup, lost=0.05, twice=0.05)
-        self._ticks(begin, timedelta(hours=6), world.prune, lost=0.1, twice=0.1, first=timedelta(minutes=30))
+        self._ticks(begin, DAY, world.prune, lost=0.1, twice=0.1, first=timedelta(hours=self.chance.randrange(24)))
         world.advance(days=1)
 
     def _set(self, begin: datetime, fault: Fault) -> None:
@@ -216,15 +216,15 @@ class Year:
 
     # What must be true -----------------------------------------------------------------------------------------------
 
-    def _audit(self, *, last: bool) -> None:
+    def _audit(self, *, slots: bool) -> None:
         self._audit_cloud()
         self._audit_certificates()
         now = self.world.clock.now()
         until = now - SETTLED
-        if until > self._audited:
+        if slots and until > self._audited:
             self._audit_slots(self._audited, until)
             self._audited = until
-        self._forget(now)
+            self._forget(now)
 
     def _audit_cloud(self) -> None:
         now = self.world.clock.now()
@@ -316,9 +316,9 @@ class Year:
 
     def _forget(self, now: datetime) -> None:
         """An archivist: what was audited need not be kept in memory for a year."""
-        old = now - SETTLED - DAY
+        old = self._audited - DAY
         self._store.delete_many("slots", [row.key for row in self._store.scan("slots", ()) if _due(row) < old])
-        if now.day % 10 == 0:
+        if now.day % 2 == 0:
             ended = (OperationState.DONE.value, OperationState.REFUSED.value)
             rows = self._store.scan("operations", ())
             self._store.delete_many("operations", [row.key for row in rows if row.columns["state"] in ended])
@@ -333,7 +333,7 @@ class Year:
         for _ in range(4):
             world.timers(until=world.clock.now() + DAY, prune=False)
             world.advance(days=1)
-            self._audit(last=False)
+            self._audit(slots=True)
         stuck = [one.id for one in Journal(self._store, world.clock).open_of(*OperationKind, sweep=False, damaged=[])]
         for one in stuck:
             created = Journal(self._store, world.clock).load(one).created
