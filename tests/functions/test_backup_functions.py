@@ -156,7 +156,7 @@ def test_a_malformed_event_is_a_logged_refusal(function: Any, wired: Local, line
         (prune, {"prune": "everything"}, 'send a timer event, {"prune": "dry"}'),
         (prune, (EVENTS / "eventbridge-system-failure-reboot.json").read_bytes(), "send a timer event"),
         (command, TICK, 'such as {"command": "back_up"'),
-        (command, {"command": "fly"}, "is not one of: acknowledge, back_up"),
+        (command, {"command": "fly"}, "is not one of: acknowledge, adopt, back_up"),
     ],
 )
 def test_an_event_that_is_not_for_it_is_refused(function: Any, event: object, words: str, wired: Local) -> None:

@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.domain.policy import Retention
+from shared.domain.place import Place
+from shared.domain.policy import CopyRule, Retention
+from shared.domain.pruning import Rules, judge
 from shared.domain.retention import PrunePlan, RestorePoint, keeps_all, plan_prune
 from tests.properties.retention_oracle import stays
+from tests.unit import feasible
 from tests.unit.points import point
 
 NOW = datetime(2026, 3, 29, 3, 30, tzinfo=UTC)  # the night of daylight saving in Berlin
@@ -245,6 +248,40 @@ def test_a_point_of_some_disks_never_displaces_one_that_has_others_too(
     assert kept(plan_prune(points, keep, zone=zone, now=now)) <= kept(
         plan_prune([*points, partial], keep, zone=zone, now=now)
     )
+
+
+HOME, ELSEWHERE = Place("cn-hangzhou"), Place("cn-shanghai")
+PLACES = st.sampled_from([HOME, HOME, ELSEWHERE, None])
+NAMES = st.sampled_from(["first", "second", "forgotten"])
+
+
+@settings(max_examples=150, deadline=None)
+@given(STORIES, st.lists(st.tuples(NAMES, PLACES), min_size=60, max_size=60), KEEPS, KEEPS, KEEPS)
+def test_each_protection_and_each_region_is_judged_by_itself_even_on_one_disk(
+    story: Story, where: list[tuple[str, Place | None]], first: Retention, second: Retention, copies: Retention
+) -> None:
+    points, now = story
+    zones = {"first": "Asia/Shanghai", "second": "Europe/Berlin"}
+    rule = CopyRule(region=ELSEWHERE.region, keep=copies, within=timedelta(hours=4))
+    policy = feasible.policy(
+        replace(feasible.protection(feasible.every(60, zones["first"]), name="first"), keep=first, copies=(rule,)),
+        replace(feasible.protection(feasible.every(60, zones["second"]), name="second"), keep=second),
+        region=HOME.region,
+    )
+    points = [replace(one, protection=name, place=at) for one, (name, at) in zip(points, where, strict=False)]
+
+    decided = list(judge(points, Rules(policy), now=now))
+
+    rules = {("first", HOME): first, ("second", HOME): second, ("first", ELSEWHERE): copies}
+    for name in ("first", "second", "forgotten"):
+        for place in (HOME, ELSEWHERE):
+            own = [one for one in points if one.protection == name and (one.place or HOME) == place]
+            gone = {p.id for one in decided if one.place == place for p in one.expire if p.protection == name}
+            if (name, place) not in rules:
+                assert not gone, "no rule holds for it"
+                continue
+            stay = stays(own, rules[name, place], zones[name], now)
+            assert gone == {one.id for one in own} - stay
 
 
 NIGHTS = [

@@ -1,12 +1,15 @@
 """Each decision on which other tools disagree, one test each."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
 from shared.domain.policy import Retention
+from shared.domain.pruning import Rules, judge
 from shared.domain.retention import MAX_DAYS, PrunePlan, RestorePoint, describe, merge, plan_prune
+from tests.unit import feasible
 from tests.unit.points import point, utc
 
 NOW = utc("2026-03-15 12:00")
@@ -278,6 +281,19 @@ def test_a_day_of_daylight_saving_by_half_an_hour_has_its_hours_apart() -> None:
     decided = plan(points, Retention(hourly=9), zone="Australia/Lord_Howe", now=utc("2026-04-05"))
 
     assert survivors(decided) == ["04-04 14:50", "04-04 15:25"]
+
+
+def test_what_another_protection_keeps_of_a_disk_is_no_last_point_of_this_one() -> None:
+    # The other one, and all that it keeps, can be gone tomorrow.
+    nightly = [point("2026-03-10", protection="nightly"), point("2026-03-11", protection="nightly")]
+    hourly = [point("2026-03-14", protection="hourly"), point("2026-03-15", protection="hourly")]
+    one = feasible.protection(feasible.every(60), name="nightly")
+    policy = feasible.policy(*(replace(one, name=name, keep=Retention(days=1)) for name in ("nightly", "hourly")))
+
+    [decided] = judge([*nightly, *hourly], Rules(policy), now=utc("2027-01-01"))
+
+    assert taken(decided.expire) == ["03-10 00:00", "03-14 00:00"]
+    assert [kept.because for kept in decided.keep] == [("last usable point of disk d-1",)] * 2
 
 
 def test_each_instance_is_judged_by_itself() -> None:

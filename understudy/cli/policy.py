@@ -53,6 +53,7 @@ def apply(file: Path, *, accept_doubts: bool, prices: Path | None = None) -> Non
     from shared.usecases.apply_policy import ApplyPolicy
 
     store = connection.store
+    _changes(policy, connection)
     use_case = ApplyPolicy(
         policies=Policies(store),
         controls=Controls(store),
@@ -65,6 +66,24 @@ def apply(file: Path, *, accept_doubts: bool, prices: Path | None = None) -> Non
         console().print(f"[green]policy version {applied.version} is active[/green]")
     else:
         console().print(f"nothing changed: policy version {applied.version} says this already")
+
+
+def _changes(policy: Policy, connection: Connection) -> None:
+    """Which points the next prune would let go that the active policy keeps: judged as of now, before it is applied."""
+    from shared.domain.policy_change import weigh
+    from shared.state.points import Points
+    from shared.state.policies import Policies
+
+    policies = Policies(connection.store)
+    if policies.active_version() is None:
+        return
+    change = weigh(Points(connection.store).all(), policies.active()[1], policy, now=connection.clock.now())
+    if change.expires:
+        console().print(f"[yellow]{escape(str(change))}[/yellow]", soft_wrap=True)
+        oldest = ", ".join(f"{point.id} of {point.subject}" for point in change.oldest)
+        console().print(f"the oldest: {escape(oldest)}. `understudy prune` shows all of them", soft_wrap=True)
+    for one in change.stops:
+        console().print(f"[yellow]the next prune will stop:[/yellow] {escape(one)}", soft_wrap=True)
 
 
 def _against_cloud(policy: Policy, file: Path, connection: Connection) -> None:
