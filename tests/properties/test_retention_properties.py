@@ -62,7 +62,9 @@ MINUTES = st.one_of(
 DISKS = st.sampled_from([("d-1", "d-2")] * 4 + [("d-1",), ("d-2",), ("d-2", "d-1"), ("d-3",), ()])
 IDS = st.text("rp-/019~\u00e9 ", max_size=4)
 """What an id looks like must not matter, beyond that it tells points apart."""
-KINDS = ("whole",) * 6 + ("running", "failed", "uploading", "pinned", "uncopied", "locked", "unlocked")
+KINDS = ("whole",) * 6 + ("uploading",) * 3 + ("running", "failed", "pinned", "uncopied", "locked", "unlocked")
+ROUNDED = st.sampled_from([1, 1, 1, 60 * 60, 24 * 60 * 60])
+"""Seconds: many a point stands just where an hour or a day begins."""
 
 
 Story = tuple[list[RestorePoint], datetime]
@@ -88,9 +90,10 @@ def stories(draw: st.DrawFn) -> Story:
     them from a schedule that ran regularly, and for the last month perhaps no more."""
     now = draw(MOMENTS)
     points = []
-    rows = draw(st.lists(st.tuples(MINUTES, DISKS, st.sampled_from(KINDS), IDS), max_size=24))
-    for at, (age, disks, kind, name) in enumerate(rows):
+    rows = draw(st.lists(st.tuples(MINUTES, DISKS, st.sampled_from(KINDS), IDS, ROUNDED), max_size=24))
+    for at, (age, disks, kind, name, seconds) in enumerate(rows):
         taken = now - timedelta(minutes=age)
+        taken -= timedelta(seconds=taken.timestamp() % seconds)
         points.append(point(taken, id=f"{name}#{at}", disks=disks, **made(kind, now)))
     step = draw(st.sampled_from([20, 60, 97, 360, 1440, 10080]))
     stopped = draw(st.sampled_from([0, 0, 31 * 1440]))

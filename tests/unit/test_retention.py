@@ -196,6 +196,26 @@ def test_the_newest_complete_point_of_every_disk_stays_until_a_newer_one_is_comp
     assert later.expire == (both, one)
 
 
+def test_the_newest_complete_point_stays_behind_any_number_of_uploads() -> None:
+    whole = point("2026-03-12")
+    uploads = [point(f"2026-03-1{day}", complete=False) for day in (3, 4, 5)]
+
+    decided = plan([point("2026-03-11"), whole, *uploads], Retention(last=1))
+
+    assert reasons(decided, whole) == ("last complete point of disk d-1",)
+    assert len(decided.expire) == 1
+
+
+def test_a_point_just_where_a_bucket_begins_belongs_to_it_once() -> None:
+    midnight = point("2026-03-14 00:00")
+    points = [point("2026-03-13 12:00"), midnight, point("2026-03-14 01:30")]
+
+    decided = plan(points, Retention(hourly=9, daily=2))
+
+    assert reasons(decided, midnight) == ("hourly 2026-03-14 00:00+0000",)
+    assert reasons(decided, points[0]) == ("hourly 2026-03-13 12:00+0000", "daily 2026-03-13")
+
+
 def test_a_point_that_is_not_complete_does_not_go_unless_it_failed() -> None:
     uploading = [point(f"2026-03-1{day}", complete=False) for day in range(3)]
     failed = point("2026-03-12 12:00", complete=False, usable=False, failed=True)
