@@ -80,6 +80,18 @@ def clouds_of_operator() -> Clouds:
     return EcsClouds(endpoint_of=endpoint, keys_of=keys_of)
 
 
+def clouds_of(policy: Policy) -> Clouds:
+    """The same for a policy that is not active yet: its own accounts count, as nobody can apply what needs itself."""
+    from shared.adapters.ecs_clouds import EcsClouds
+
+    def keys(account: AccountName) -> Callable[[], Credentials]:
+        return (
+            credentials if account == HOME else _session(account, lambda: policy, f"policy names no account {account}")
+        )
+
+    return EcsClouds(endpoint_of=endpoint, keys_of=keys)
+
+
 @cache
 def pacing(caller: Caller) -> Callable[[Place], Pace]:
     """What asks for the budget of each place, by the limits of the active policy."""
@@ -123,15 +135,21 @@ def keys_of(account: AccountName, *, may_delete: bool = False) -> Callable[[], C
 
 @cache
 def entered(account: AccountName, may_delete: bool) -> Callable[[], Credentials]:
-    from shared.adapters.sts import AssumedRole
-
     policies = Policies(store())
     lately = _Lately(lambda: policies.active()[1], clock())
+    missing = f"the active policy names no account {account}: add it under `accounts` and apply it"
+    return _session(account, lately.read, missing, may_delete=may_delete)
+
+
+def _session(
+    account: AccountName, policy: Callable[[], Policy], missing: str, *, may_delete: bool = False
+) -> Callable[[], Credentials]:
+    from shared.adapters.sts import AssumedRole
 
     def role() -> str:
-        found = next((one for one in lately.read().accounts if one.name == account), None)
+        found = next((one for one in policy().accounts if one.name == account), None)
         if found is None:
-            raise BadInput(f"the active policy names no account {account}: add it under `accounts` and apply it")
+            raise BadInput(missing)
         return found.role
 
     role()

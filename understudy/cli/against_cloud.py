@@ -1,39 +1,66 @@
 """A policy against what stands in the cloud: does every selection mean something?"""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
 
-from shared.domain.assumptions import Measured
-from shared.domain.covered import Coverage, Covered, is_essd
+from shared.domain.assumptions import Assumptions, Measured
+from shared.domain.covered import Coverage, Covered, is_essd, nominal
+from shared.domain.errors import CredentialsRejected, DrError
 from shared.domain.ids import DiskId, InstanceId
 from shared.domain.inventory import Instance, Snapshot
 from shared.domain.objectives import measure
-from shared.domain.policy import Pair, Policy, Selection
+from shared.domain.place import HOME, Place
+from shared.domain.policy import Pair, Policy, Protection, Selection, Where
 from shared.domain.provenance import PROTECTION
 from shared.domain.retention import RestorePoint
 from shared.domain.selection import takes
+from shared.domain.wording import plural
 from shared.ports.compute import Clouds, Inventory
 from shared.usecases.selecting import Selected, disks_of, select
 
 SAMPLE: Final = 20_000
 SINCE: Final = timedelta(days=7)
+SHOWN: Final = 3
 _HIDDEN = "a role without ecs:DescribeInstances is shown nothing at all"
 
 
-def mismatches(policy: Policy, inventory: Inventory) -> tuple[str, ...]:
-    """What the file asks for and the region does not have, as `key: what, remedy`. Raises as the inventory does."""
+def unseen(policy: Policy, clouds: Clouds) -> Mapping[Place, str]:
+    """The places in other accounts that do not let this operator look, with the reason. Their roles may well let
+    functions in, so this is no fault of the policy. Raises as the ports do where it is about home."""
+    found: dict[Place, str] = {}
+    for place in sorted({policy.place(one) for one in policy.protections if one.account != HOME}):
+        try:
+            next(iter(clouds.at(place).inventory.instances()), None)
+        except CredentialsRejected:
+            raise
+        except DrError as error:
+            found[place] = str(error)
+    return found
+
+
+def mismatches(policy: Policy, clouds: Clouds, *, without: Collection[Place] = ()) -> tuple[str, ...]:
+    """What the file asks for and its places do not have, or have under two protections that cannot both be kept, as
+    `key: what, remedy`. Places in `without` are not looked at. Raises as the inventory does."""
     found: list[str] = []
-    rebuilt: dict[InstanceId, str] = {}
+    frozen: dict[tuple[Place, InstanceId], str] = {}
     for at, protection in enumerate(policy.protections):
-        found += _selection(
-            f"protections[{at}].select", protection.select, select(inventory, protection.select), policy
-        )
+        place = policy.place(protection)
+        if place in without:
+            continue
+        selected = select(clouds.at(place).inventory, protection.select)
+        found += _selection(f"protections[{at}].select", protection.select, selected, place)
+        if protection.freeze is not None:
+            found += _frozen_twice(f"protections[{at}].freeze", protection, selected, place, frozen)
+    home = Place(policy.region)
+    inventory = clouds.at(home).inventory if policy.rebuilds or policy.pairs else None
+    rebuilt: dict[InstanceId, str] = {}
     for at, rule in enumerate(policy.rebuilds):
+        assert inventory is not None
         selected = select(inventory, rule.select)
-        found += _selection(f"rebuilds[{at}].select", rule.select, selected, policy)
+        found += _selection(f"rebuilds[{at}].select", rule.select, selected, home)
         for instance in selected.instances:
             if instance.id in rebuilt:
                 found.append(
@@ -42,15 +69,38 @@ def mismatches(policy: Policy, inventory: Inventory) -> tuple[str, ...]:
                 )
             rebuilt.setdefault(instance.id, rule.name)
     for at, pair in enumerate(policy.pairs):
+        assert inventory is not None
         found += _members(f"pairs[{at}].members", pair, inventory, policy)
     return tuple(found)
 
 
-def coverage(policy: Policy, clouds: Clouds) -> Coverage:
+def _frozen_twice(
+    key: str, protection: Protection, selected: Selected, place: Place, frozen: dict[tuple[Place, InstanceId], str]
+) -> Iterator[str]:
+    """Reading the file finds this only where two protections say the same; here it is found whatever selects it."""
+    others: dict[str, list[InstanceId]] = {}
+    for instance in selected.instances:
+        other = frozen.setdefault((place, instance.id), protection.name)
+        if other != protection.name:
+            others.setdefault(other, []).append(instance.id)
+    for other, instances in others.items():
+        some = ", ".join(sorted(instances)[:SHOWN]) + (", ..." if len(instances) > SHOWN else "")
+        yield (
+            f"{key}: protection {other} freezes {some} as well ({plural(len(instances), 'instance')}): the thaw of one "
+            f"would end the freeze of the other. Exclude them in one of the two, or put the schedules of both into one "
+            "protection"
+        )
+
+
+def coverage(
+    policy: Policy, clouds: Clouds, *, without: Collection[Place] = (), assumptions: Assumptions | None = None
+) -> Coverage:
     """The disks of each protection as they stand, with the snapshots on them that this policy did not ask for. One
-    listing of each place's snapshots. Raises as the ports do."""
-    covered: dict[str, list[Covered]] = {}
-    for place in sorted({policy.place(one) for one in policy.protections}):
+    listing of each place's snapshots. Of places in `without` it is assumed what a check without a cloud assumes.
+    Raises as the ports do."""
+    assumed = nominal(policy, assumptions or Assumptions())
+    covered = {one.name: list(assumed[one.name]) for one in policy.protections if policy.place(one) in without}
+    for place in sorted({policy.place(one) for one in policy.protections} - set(without)):
         compute = clouds.at(place)
         here = [one for one in policy.protections if policy.place(one) == place]
         names = frozenset(one.name for one in here)
@@ -91,15 +141,15 @@ def measured(points: Iterable[RestorePoint], *, now: datetime) -> dict[str, Meas
     return measure(islice(points, SAMPLE), since=now - SINCE)
 
 
-def _selection(key: str, selection: Selection, selected: Selected, policy: Policy) -> Iterator[str]:
+def _selection(key: str, selection: Selection, selected: Selected, place: Place) -> Iterator[str]:
     if not selected.instances:
-        yield f"{key}: {_in_words(selection)} matches no instance of {policy.region}. Check the spelling ({_HIDDEN})"
+        yield f"{key}: {in_words(selection)} matches no instance of {place}. Check the spelling ({_HIDDEN})"
         return
     for absent in selected.absent:
         if absent in selected.isolated:
             yield f"{key}.ids: {absent}: {selected.why(absent)}"
         else:
-            yield f"{key}.ids: there is no instance {absent} in {policy.region}. Remove it or correct it ({_HIDDEN})"
+            yield f"{key}.ids: there is no instance {absent} in {place}. Remove it or correct it ({_HIDDEN})"
 
 
 def _members(key: str, pair: Pair, inventory: Inventory, policy: Policy) -> Iterator[str]:
@@ -117,7 +167,17 @@ def _members(key: str, pair: Pair, inventory: Inventory, policy: Policy) -> Iter
             )
 
 
-def _in_words(selection: Selection) -> str:
-    parts = [f"{key}={value}" for key, value in sorted(selection.tags.items())] + list(selection.ids)
-    without = f" without {', '.join(selection.exclude)}" if selection.exclude else ""
-    return ", ".join(parts) + without
+def in_words(selection: Selection) -> str:
+    tagged = [f"{key}={value}" for key, value in sorted(selection.tags.items())]
+    tagged += [] if selection.where is None else _condition(selection.where)
+    words = " or ".join([*filter(None, [" and ".join(tagged)]), *selection.ids])
+    return words + (f" without {', '.join(selection.exclude)}" if selection.exclude else "")
+
+
+def _condition(where: Where) -> list[str]:
+    """What must all hold, each part as one that binds tighter than AND."""
+    parts = [f"{key}={'|'.join(values)}" for key, values in sorted(where.tags.items())]
+    parts += [part for one in where.all for part in _condition(one)]
+    if where.any:
+        parts.append("(" + " or ".join(" and ".join(_condition(one)) for one in where.any) + ")")
+    return parts + ["not (" + " and ".join(_condition(one)) + ")" for one in where.none]

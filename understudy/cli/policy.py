@@ -1,5 +1,6 @@
 """`check` and `apply`: from a file to the active policy version."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from shared.domain.assumptions import Assumptions, Known, Measured
 from shared.domain.cost import Prices
 from shared.domain.errors import BadInput, Permanent, Retryable
 from shared.domain.feasibility import Study, most_points, study
+from shared.domain.place import Place
 from shared.domain.policy import Policy, Schedule
 from shared.domain.retention import describe
+from shared.ports.compute import Clouds
 from understudy.cli.connection import Connection, operator
 from understudy.cli.screen import console, duration, table
 
@@ -23,25 +26,26 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 def check(file: Path, *, cloud: bool, accept_doubts: bool, prices: Path | None = None) -> None:
     policy = policy_file.load(file)
-    connection = Connection() if cloud else None
-    if connection is not None:
-        _against_cloud(policy, file, connection)
-    found = _study(policy, file, prices, connection)
+    seen = _against_cloud(policy, file, Connection()) if cloud else None
+    found = _study(policy, file, prices, seen)
     _show(policy, found)
     _doubt(found.study, file, accept=accept_doubts)
     _costs(found)
-    if cloud:
-        _findings(policy)
-    seen = "and every selection matches instances" if cloud else "(offline; --cloud compares it with the instances)"
+    if seen is not None:
+        _findings(policy, seen)
+    compared = "(offline; --cloud compares it with the instances)"
+    if seen is not None:
+        compared = "and every selection that could be looked at" if seen.unseen else "and every selection"
+        compared += " matches instances"
     doubted = " but for what you accepted" if found.study.refused else ""
-    console().print(f"[green]{escape(file.name)} is sound[/green]{doubted} {seen}")
+    console().print(f"[green]{escape(file.name)} is sound[/green]{doubted} {compared}")
 
 
 def apply(file: Path, *, accept_doubts: bool, prices: Path | None = None) -> None:
     policy = policy_file.load(file)
-    connection = Connection()
-    _against_cloud(policy, file, connection)
-    _doubt(_study(policy, file, prices, connection).study, file, accept=accept_doubts)
+    seen = _against_cloud(policy, file, Connection())
+    connection = seen.connection
+    _doubt(_study(policy, file, prices, seen).study, file, accept=accept_doubts)
     made = connection.create_tables()
     if made:
         console().print(f"made {len(made)} tables in Tablestore instance {connection.settings.ots_instance}")
@@ -86,17 +90,36 @@ def _changes(policy: Policy, connection: Connection) -> None:
         console().print(f"[yellow]the next prune will stop:[/yellow] {escape(one)}", soft_wrap=True)
 
 
-def _against_cloud(policy: Policy, file: Path, connection: Connection) -> None:
-    from understudy.cli.against_cloud import mismatches
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """The cloud that a policy was compared with."""
+
+    connection: Connection
+    clouds: Clouds
+    unseen: Mapping[Place, str]  # places of other accounts that do not let us look, with the reason
+
+
+def _against_cloud(policy: Policy, file: Path, connection: Connection) -> _Seen:
+    from shared.wiring import foundation
+    from understudy.cli.against_cloud import mismatches, unseen
 
     region = connection.settings.region
     if policy.region != region:
         raise BadInput(
             f"{file.name}: region: {policy.region}, but UNDERSTUDY_REGION is {region}. Correct the one that is wrong"
         )
-    found = mismatches(policy, connection.inventory)
+    clouds = foundation.clouds_of(policy)
+    hidden = unseen(policy, clouds)
+    found = mismatches(policy, clouds, without=hidden)
     if found:
         raise BadInput("\n".join(f"{file.name}: {one}" for one in found))
+    for place, because in hidden.items():
+        console().print(
+            f"[yellow]not looked at:[/yellow] {escape(str(place))}: {escape(because)}. The functions may have "
+            "the right that you have not; their slots tell",
+            soft_wrap=True,
+        )
+    return _Seen(connection=connection, clouds=clouds, unseen=hidden)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,28 +130,27 @@ class _Found:
     real: bool  # the disks are those of the cloud
 
 
-def _study(policy: Policy, file: Path, named: Path | None, connection: Connection | None) -> _Found:
+def _study(policy: Policy, file: Path, named: Path | None, seen: _Seen | None) -> _Found:
     from shared.config import prices as prices_file
 
     path = named or file.with_name(prices_file.NAME)
     prices, assumptions = None, Assumptions()
     if named is not None or path.exists():
         prices, assumptions = prices_file.load(path)
-    if connection is None:
+    if seen is None:
         # The coming year, whatever the clock of a terminal says: this one needs no connection.
         known = Known(assumptions=assumptions)
         found = study(policy, known=known, prices=prices, since=SystemClock().now())
         return _Found(study=found, known=known, prices=prices, real=False)
-    from shared.wiring import foundation
     from understudy.cli.against_cloud import coverage
 
-    known = Known(assumptions=assumptions, measured=_measured(connection))
+    known = Known(assumptions=assumptions, measured=_measured(seen.connection))
     found = study(
         policy,
-        coverage=coverage(policy, foundation.clouds_of_operator()),
+        coverage=coverage(policy, seen.clouds, without=seen.unseen.keys(), assumptions=assumptions),
         known=known,
         prices=prices,
-        since=connection.clock.now(),
+        since=seen.connection.clock.now(),
     )
     return _Found(study=found, known=known, prices=prices, real=True)
 
@@ -155,12 +177,11 @@ def _doubt(found: Study, file: Path, *, accept: bool) -> None:
         console().print(f"note: {escape(one)}", soft_wrap=True)
 
 
-def _findings(policy: Policy) -> None:
+def _findings(policy: Policy, seen: _Seen) -> None:
     """What stands in the cloud and the policy does not cover, or shares with others."""
     from shared.usecases.coverage import findings
-    from shared.wiring import foundation
 
-    for one in findings(policy, foundation.clouds_of_operator()):
+    for one in findings(policy, seen.clouds):
         console().print(f"note: {escape(one)}", soft_wrap=True)
 
 

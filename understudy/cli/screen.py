@@ -9,10 +9,11 @@ from rich.table import Table
 
 
 def console() -> Console:
-    """Made at each use, so that it writes to whatever stdout is now; without a terminal nothing is cut off."""
+    """Made at each use, so that it writes to whatever stdout is now; without a terminal nothing is cut off. Without
+    emoji: `acs:ram::...` would lose its `:ram:` to one."""
     if sys.stdout.isatty():
-        return Console(highlight=False)
-    return Console(highlight=False, width=200)
+        return Console(highlight=False, emoji=False)
+    return Console(highlight=False, emoji=False, width=200)
 
 
 def table(*columns: str, title: str | None = None) -> Table:

@@ -60,7 +60,9 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
 
 def run(arguments: Sequence[str]) -> int:
     chosen = options(arguments)
-    console = Console(no_color=chosen.plain, highlight=False, force_terminal=False if chosen.plain else None)
+    console = Console(
+        no_color=chosen.plain, highlight=False, emoji=False, force_terminal=False if chosen.plain else None
+    )
     narrator = Narrator(console)
     narrator.title("Understudy", PROGRAMME)
     if not sys.platform.startswith("linux"):
