@@ -216,7 +216,7 @@ def _instance(
             say(f"{name}: {point['id']} is not of protection {only}")
         if point["fate"] in TOUCHED:
             _touched(name, point, part, rules, saved, as_of, say)
-    _left(name, points, part, say)
+    _left(name, points, part, as_of, say)
 
 
 def _touched(
@@ -261,8 +261,15 @@ def _untouchable(about: str, snapshot: str, part: Mapping[str, Any], say: Callab
         say(f"{about}, though {snapshot} was locked")
 
 
-def _left(name: str, points: Sequence[Mapping[str, Any]], part: Mapping[str, Any], say: Callable[[str], None]) -> None:
-    """Every disk of which something was let go keeps a usable snapshot, and a complete one if it had one."""
+def _left(
+    name: str,
+    points: Sequence[Mapping[str, Any]],
+    part: Mapping[str, Any],
+    as_of: datetime,
+    say: Callable[[str], None],
+) -> None:
+    """Every disk of which something was let go keeps a usable snapshot, and a complete one if it had one; points dated
+    in the future count for nothing. What was not let go was shown again, if it was shown before."""
     doomed = {snapshot for point in points if point["fate"] in TOUCHED for _, snapshot in point["disks"]}
     remain: dict[str, set[str]] = {}
     had_complete: dict[str, bool] = {}
@@ -273,7 +280,13 @@ def _left(name: str, points: Sequence[Mapping[str, Any]], part: Mapping[str, Any
                 say(f"{name}: {snapshot} is said to be of {disk} and of {before['disk']}")
             if before is not None and before["complete"]:
                 had_complete[disk] = True
-            if point["fate"] in ("kept", "spared") and snapshot not in doomed:
+            if point["fate"] not in ("kept", "spared"):
+                continue
+            if snapshot in doomed:
+                say(f"{name}: {snapshot} was let go with one point, but {point['id']}, which was not, holds it too")
+            elif before is not None and snapshot not in part["after"]:
+                say(f"{name}: {snapshot} of {point['id']}, which was not let go, was not shown afterwards")
+            elif _moment(point["taken"]) <= as_of:
                 remain.setdefault(disk, set()).add(snapshot)
     for disk in sorted({disk for point in points if point["fate"] in TOUCHED for disk, _ in point["disks"]}):
         after = [part["after"][one] for one in remain.get(disk, ()) if one in part["after"]]

@@ -12,7 +12,7 @@ from typing import Final
 
 from shared.domain.errors import BadInput
 from shared.domain.guardrails import Spared, held_back
-from shared.domain.ids import AccountName, InstanceId, PolicyVersion
+from shared.domain.ids import AccountName, InstanceId, PolicyVersion, SnapshotId
 from shared.domain.place import Place
 from shared.domain.policy import Policy, Retention
 from shared.domain.retention import Kept, RestorePoint, describe, plan_prune
@@ -108,14 +108,37 @@ def _judged(place: Place, points: list[RestorePoint], rules: Rules, now: datetim
         keep += (one for one in plan.keep if not one.held)
         candidates += (*plan.expire, *(one.point for one in plan.keep if one.held))
     spared = tuple(one for point in candidates if (one := held_back(point, now)) is not None)
-    back = {one.point.key for one in spared}
+    held = {one.point.key for one in spared}
+    staying = {one for kept in keep for _, one in kept.point.disks} | {
+        one for each in spared for _, one in each.point.disks
+    }
+    shared = tuple(_shared([point for point in candidates if point.key not in held], staying))
+    spared += shared
+    held |= {one.point.key for one in shared}
     return Judged(
         subject=points[0].subject,
         place=place,
         keep=tuple(sorted(keep, key=lambda one: (one.point.taken, one.point.id))),
-        expire=tuple(sorted((p for p in candidates if p.key not in back), key=lambda one: (one.taken, one.id))),
+        expire=tuple(sorted((p for p in candidates if p.key not in held), key=lambda one: (one.taken, one.id))),
         spared=spared,
     )
+
+
+def _shared(candidates: list[RestorePoint], staying: set[SnapshotId]) -> Iterator[Spared]:
+    """Those that have a snapshot in common with a point that stays; what they keep back stays as well."""
+    left = candidates
+    while held := [point for point in left if any(one in staying for _, one in point.disks)]:
+        for point in held:
+            common = next(one for _, one in point.disks if one in staying)
+            yield Spared(point=point, rule="never shared", because=f"a point that stays holds {common} too")
+        staying |= {one for point in held for _, one in point.disks}
+        keys = {point.key for point in held}
+        left = [point for point in left if point.key not in keys]
+
+
+def number_of(*item: str) -> int:
+    """Of 256 bits; sums of them tell sets of items apart."""
+    return int.from_bytes(hashlib.sha256("\x1f".join(item).encode()).digest(), "big")
 
 
 class Digest:
@@ -126,7 +149,7 @@ class Digest:
         self.items = 0
 
     def add(self, *item: str) -> None:
-        self._sum += int.from_bytes(hashlib.sha256("\x1f".join(item).encode()).digest(), "big")
+        self._sum += number_of(*item)
         self.items += 1
 
     def text(self, policy: PolicyVersion, now: datetime, only: str) -> str:

@@ -9,7 +9,7 @@ Pins are listed a second time under a key of their own, so that a running prune 
 pinned meanwhile.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
@@ -47,6 +47,16 @@ class Points:
         """Every point there is, by instance, the newest slot first within each. Holds one instance's rows at a time."""
         for subject, rows in groupby(self._store.scan(TABLE, ()), key=lambda row: row.key[0]):
             if subject != PINS:
+                yield from _points(reversed(list(rows)))
+
+    def among(self, subjects: Collection[InstanceId]) -> Iterator[RestorePoint]:
+        """Those of some instances, as `all` would tell them, by reading everything from the first to the last."""
+        first, last = min(subjects), max(subjects)
+        every = self._store.scan(TABLE, (), after=(first, ""))
+        for subject, rows in groupby(every, key=lambda row: row.key[0]):
+            if subject > last:
+                return
+            if subject in subjects:
                 yield from _points(reversed(list(rows)))
 
     def pin(self, point: RestorePoint, pin: Pin) -> None:

@@ -29,7 +29,7 @@ from shared.state.images import Images
 from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
-from shared.usecases.prune_batch import Batches, Progress
+from shared.usecases.prune_batch import TOLD, Batches, Progress
 from shared.usecases.prune_drift import Comparison, Drift
 from shared.usecases.prune_examine import GOES, SPARED, Examination, consider, other_plan
 from shared.usecases.prune_leftovers import by_place
@@ -40,8 +40,6 @@ SCOPE: Final = "prune"
 RUN_WITHIN: Final = timedelta(minutes=8)
 """No batch is begun later. The function's time-out is 600 s; what is left is the next run's."""
 PERMIT_HOLDS: Final = timedelta(hours=24)
-LISTED: Final = 1_000
-"""Ids that an answer names at most; counts and certificates are complete."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,9 +218,9 @@ class Prune:
         planned: list[str] = []
         spared: list[str] = []
         for item in examined.items():
-            if item.fate == GOES and len(planned) < LISTED:
+            if item.fate == GOES and len(planned) < TOLD:
                 planned.append(item.point)
-            elif item.fate == SPARED and len(spared) < LISTED:
+            elif item.fate == SPARED and len(spared) < TOLD:
                 spared.append(f"{item.point}: {'; '.join(item.rules)}")
         refused = tuple(examined.refused)
         return Pruned(
@@ -280,14 +278,16 @@ class Prune:
         gone = progress.outcomes[Fate.GONE]
         reasons = [f"{gone} of {survey.going} expired restore points are gone", *progress.refused]
         reasons += [progress.stopped] if progress.stopped else []
-        reasons += [f"{len(progress.spared)} are spared"] if progress.spared else []
+        spared, changed = progress.outcomes[Fate.SPARED], len(survey.changed)
+        reasons += [f"{spared} are spared"] if spared else []
+        reasons += [f"{changed} instances changed since they were counted; the next run judges them"] if changed else []
         event = "prune.refused" if nothing else "prune.stopped" if progress.stopped else "prune.ended"
         self._tell(event, ended, tuple(reasons), acted=not nothing)
         return Pruned(
-            deleted=tuple(progress.deleted[:LISTED]),
+            deleted=tuple(progress.deleted),
             gone=gone,
             remaining=survey.points - gone,
-            spared=tuple(progress.spared[:LISTED]),
+            spared=tuple(progress.spared),
             refused=tuple(progress.refused),
             stopped=progress.stopped,
             orphans=ended.orphans,

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Final
 
 from shared.domain.errors import CredentialsRejected, DrError
@@ -32,6 +33,8 @@ SETTLED_AFTER: Final = timedelta(minutes=15)
 
 
 IMAGES_AT_ONCE: Final = 50
+TOLD: Final = 1_000
+"""Ids that a run names at most of what it deleted and spared; counts and certificates are complete."""
 
 
 @dataclass(slots=True)
@@ -104,6 +107,7 @@ class Batches:
                 stopped=done.stopped,
                 pinned=done.pinned,
                 refused=done.refused,
+                asked=done.asked,
                 locks=locks,
             ),
         )
@@ -113,10 +117,11 @@ class Batches:
         self._points.forget(gone)
         part = self._certificates.put_part(certificate, part)
         progress.count(part)
-        progress.deleted += (point.id for point in gone)
-        progress.spared += (
+        spared = (
             f"{line['id']}: {'; '.join(line['because'])}" for _, line in points_of(part) if line["fate"] == Fate.SPARED
         )
+        progress.deleted += islice((point.id for point in gone), TOLD - len(progress.deleted))
+        progress.spared += islice(spared, TOLD - len(progress.spared))
         progress.stopped = done.stopped or progress.stopped
         progress.over = progress.over or done.over
         return not done.stopped
@@ -149,7 +154,11 @@ class Batches:
         done = self._deleting.delete_each(cloud, [one for one in ids if one in touched(part)], looked)
         after = read_back(cloud, ids, witnesses_of(part))
         ended = Ended(
-            at=self._clock.now(), after=lines(after.values(), {}, {}), stopped=done.stopped, refused=done.refused
+            at=self._clock.now(),
+            after=lines(after.values(), {}, {}),
+            stopped=done.stopped,
+            refused=done.refused,
+            asked=done.asked,
         )
         part = concluded(part, ended)
         self._forget_images(part)

@@ -32,6 +32,7 @@ class Deletions:
     over: bool = False
     pinned: set[tuple[InstanceId, str]] = field(default_factory=set)
     refused: dict[SnapshotId, str] = field(default_factory=dict)  # by the cloud, and why
+    asked: set[SnapshotId] = field(default_factory=set)  # to go, whatever the answer was
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,8 @@ class Deleting:
         return bool(held)
 
     def _send(self, call: Callable[[], None], unit: _Unit, done: Deletions, snapshot: SnapshotId | None = None) -> None:
+        every = [one for point in unit.points for _, one in point.disks] if snapshot is None else [snapshot]
+        done.asked.update(every)
         try:
             call()
         except OutcomeUnknown:
@@ -155,12 +158,10 @@ class Deleting:
         except CredentialsRejected:
             raise
         except Permanent as error:
-            self._refused(error, unit, done, snapshot)
+            self._refused(error, str(unit.group if snapshot is None else snapshot), every, done)
 
-    def _refused(self, error: DrError, unit: _Unit, done: Deletions, snapshot: SnapshotId | None) -> None:
-        subject = snapshot if snapshot is not None else str(unit.group)
+    def _refused(self, error: DrError, subject: str, every: Sequence[SnapshotId], done: Deletions) -> None:
         log.event("snapshot.not_deleted", run=self._run, subject=subject, because=[str(error)])
-        every = [one for point in unit.points for _, one in point.disks] if snapshot is None else [snapshot]
         done.refused.update(dict.fromkeys(every, str(error)))
         if isinstance(error, Forbidden):
             done.stopped = f"it is not allowed: {error}"

@@ -52,7 +52,7 @@ def consider(clouds: Clouds, place: Place, batch: Sequence[Judged], rules: Rules
         cloud = clouds.at(place)
     except BadInput as error:
         return Considered(batch=batch, refused=(f"{place} cannot be reached: {error}",))
-    seen = look(cloud, batch, rules)
+    seen = look(cloud, batch, rules, now)
     judged = guard(points_of(list(batch)), evidence=seen.evidence, now=now)
     if isinstance(judged, Refused):
         return Considered(batch=batch, look=seen, refused=tuple(f"{place}: {one}" for one in judged.because))

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from shared.domain import provenance
@@ -37,12 +38,13 @@ class Look:
         return lines(self.shown.values(), self.disks, self.locks)
 
 
-def look(cloud: Compute, batch: Sequence[Judged], rules: Rules) -> Look:
-    """Ask for each snapshot that would go, and for those its disk would be left with. Never raises for a cloud that
+def look(cloud: Compute, batch: Sequence[Judged], rules: Rules, now: datetime) -> Look:
+    """Ask for each snapshot that would go, and for those its disk would be left with. `now`: for which moment the batch
+    was judged. Never raises for a cloud that
     cannot be read, but for keys that are not taken: then the evidence says that it is not complete."""
     doomed = frozenset(snapshot for one in batch for point in one.expire for _, snapshot in point.disks)
     disks = {snapshot: disk for one in batch for point in _all(one) for disk, snapshot in point.disks}
-    asked = tuple(sorted(doomed | {snapshot for one in batch for snapshot in witnesses(one)}))
+    asked = tuple(sorted(doomed | {snapshot for one in batch for snapshot in witnesses(one, now)}))
     try:
         found = {snapshot.id: snapshot for snapshot in cloud.snapshots.list(ids=asked)} if asked else {}
         locks = {lock.snapshot: lock for lock in _locks(cloud, batch, rules)}
@@ -81,15 +83,15 @@ def read_back(cloud: Compute, asked: Collection[str], remain: Collection[str]) -
     return found
 
 
-def witnesses(one: Judged) -> set[SnapshotId]:
+def witnesses(one: Judged, now: datetime) -> set[SnapshotId]:
     """The newest kept points of each disk of which something goes, and its newest kept complete one: what it would be
-    left with."""
+    left with. One dated after `now` vouches for nothing, as it counts for nothing."""
     disks = {disk for point in one.expire for disk, _ in point.disks}
     wanted: set[SnapshotId] = set()
     counts: dict[DiskId, int] = {}
     whole: set[DiskId] = set()
     for kept in reversed(one.keep):
-        if not kept.point.counts:
+        if not kept.point.counts or kept.point.taken > now:
             continue
         for disk, snapshot in kept.point.disks:
             if disk not in disks:

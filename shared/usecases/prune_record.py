@@ -29,6 +29,7 @@ class Ended:
     pinned: Collection[tuple[InstanceId, str]] = ()
     refused: Mapping[SnapshotId, str] = field(default_factory=dict)
     locks: Mapping[SnapshotId, SnapshotLock] = field(default_factory=dict)  # of what was refused
+    asked: Collection[SnapshotId] | None = None  # snapshots whose deletion was; None: nobody knows any more
 
 
 def blank(run: str, number: int, previous: str, place: Place, looked: datetime) -> Part:
@@ -56,9 +57,11 @@ def intended(part: Part, batch: Collection[Judged], look: Look, spared: Collecti
 
 
 def concluded(part: Part, ended: Ended) -> Part:
-    """What the read-back says of each point that was to go."""
-    remain = witnesses_of(part)
-    blind = bool(remain) and not any(one in ended.after for one in remain)
+    """What the read-back says of each point that was to go. A read-back that leaves out something that must remain, or
+    that nobody asked to delete, was not read to its end, or somebody else deletes beside us: what it does not show is
+    not called gone."""
+    hidden = sorted(one for one in _untouched(part, ended) if one not in ended.after)
+    blind = f"the read-back did not show {hidden[0]} either, which nobody asked to delete" if hidden else ""
     instances: list[InstanceLine] = []
     for instance in part["instances"]:
         points = [
@@ -71,7 +74,7 @@ def concluded(part: Part, ended: Ended) -> Part:
         "state": "ended",
         "read_back": codec.moment(ended.at),
         "instances": instances,
-        "leftovers": [_left(one, ended) if one["fate"] == Fate.INTENDED else one for one in part["leftovers"]],
+        "leftovers": [_left(one, ended, blind) if one["fate"] == Fate.INTENDED else one for one in part["leftovers"]],
         "after": dict(ended.after),
     }
 
@@ -87,6 +90,13 @@ def touched(part: Part) -> set[str]:
 def witnesses_of(part: Part) -> set[str]:
     """What was shown and must remain."""
     return set(part["before"]) - touched(part)
+
+
+def _untouched(part: Part, ended: Ended) -> set[str]:
+    """What was shown and was not asked to go."""
+    if ended.asked is None:
+        return witnesses_of(part)
+    return {one for one in part["before"] if SnapshotId(one) not in ended.asked}
 
 
 def points_of(part: Part) -> Iterator[tuple[InstanceId, PointLine]]:
@@ -161,15 +171,14 @@ def _line(point: RestorePoint, fate: Fate, because: tuple[str, ...]) -> PointLin
     }
 
 
-def _became(subject: str, line: PointLine, ended: Ended, *, blind: bool) -> PointLine:
+def _became(subject: str, line: PointLine, ended: Ended, *, blind: str) -> PointLine:
     snapshots = [snapshot for _, snapshot in line["disks"]]
     if (InstanceId(subject), line["id"]) in ended.pinned:
         return {**line, "fate": Fate.SPARED.value, "because": ["never pinned: pinned meanwhile"]}
     remains = [one for one in snapshots if one in ended.after or SnapshotId(one) in ended.refused]
     if not remains:
         if blind:
-            because = [*line["because"], "the read-back showed nothing at all of this part"]
-            return {**line, "fate": Fate.UNKNOWN.value, "because": because}
+            return {**line, "fate": Fate.UNKNOWN.value, "because": [*line["because"], blind]}
         return {**line, "fate": Fate.GONE.value}
     locked = next((one for one in snapshots if SnapshotId(one) in ended.locks), None)
     if locked is not None and len(remains) == len(snapshots):
@@ -180,9 +189,11 @@ def _became(subject: str, line: PointLine, ended: Ended, *, blind: bool) -> Poin
     return {**line, "fate": Fate.STILL_THERE.value, "because": because}
 
 
-def _left(line: LeftoverLine, ended: Ended) -> LeftoverLine:
+def _left(line: LeftoverLine, ended: Ended, blind: str) -> LeftoverLine:
     """Whether the place shows anything of ours was seen in the comparison, so what is not shown is gone."""
     remains = [one for one in line["snapshots"] if one in ended.after or SnapshotId(one) in ended.refused]
+    if not remains and blind:
+        return {**line, "fate": Fate.UNKNOWN.value, "because": [*line["because"], blind]}
     if not remains:
         return {**line, "fate": Fate.GONE.value}
     reasons = [ended.refused[SnapshotId(one)] for one in remains if SnapshotId(one) in ended.refused]

@@ -1,12 +1,14 @@
 """The first pass of a prune: what would go, counted, known by a digest, and cut into batches that can be judged alone.
 
 It holds no restore points, but for those of a small fleet, which then need not be read twice: of every instance that
-has something to let go it keeps the id and how many snapshots those are. A batch is of one place. Instances whose
-points share a snapshot group are put into one batch where it has room, as a group all of whose members go is deleted
-by a single call.
+has something to let go it keeps the id, how many snapshots those are, and a number that tells which points. The second
+pass lets go of an instance what the first one counted, or nothing: the caps and a permit are for that.
+
+A batch is of one place. Instances whose points share a snapshot group are put into one batch where it has room, as a
+group all of whose members go is deleted by a single call.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -14,7 +16,7 @@ from typing import Final
 
 from shared.domain.ids import InstanceId, PolicyVersion, SnapshotGroupId
 from shared.domain.place import Place
-from shared.domain.pruning import Digest, Judged, Permit, Rules, judge
+from shared.domain.pruning import Digest, Judged, Permit, Rules, judge, number_of
 from shared.domain.retention import RestorePoint
 from shared.state.certificates import HOLDS
 from shared.state.points import Points
@@ -24,8 +26,10 @@ AT_ONCE: Final = 1_000
 minutes of that look, and read back together."""
 LINE: Final = 700
 """Bytes that a point takes in a certificate, about; each of its disks takes a tenth more."""
-HELD: Final = 10_000
-"""Restore points held from the first pass for the second: some 15 MB."""
+HELD: Final = 1_000
+"""Restore points held from the first pass for the second: some 3 MB."""
+SPARSE: Final = 500
+"""A batch is read again in one go, unless more records than this stand in its range for each instance wanted."""
 FILTER_BITS: Final = 1 << 23
 
 
@@ -33,6 +37,8 @@ FILTER_BITS: Final = 1 << 23
 class Batch:
     place: Place
     subjects: tuple[InstanceId, ...]
+    plans: tuple[int, ...]  # of each, which points go
+    range: int  # records from the first to the last
 
 
 class Groups:
@@ -58,8 +64,10 @@ def _bits(place: Place, group: SnapshotGroupId) -> tuple[int, ...]:
 @dataclass(slots=True)
 class _Concerned:
     subject: InstanceId
+    plan: int
     snapshots: int
     size: int
+    at: int  # its last record, in the order of reading
     joined: int  # position of another one that shares a group with it, or its own
 
 
@@ -82,6 +90,7 @@ class Survey:
         self.points = 0  # that were judged
         self.staying = 0  # by a rule
         self.going = 0
+        self.changed: set[InstanceId] = set()  # of which something else would go now than was counted
         self.places: set[Place] = set()
         self.mixed = Groups()
         self.digest = Digest()
@@ -89,11 +98,14 @@ class Survey:
         self._parts: dict[Place, _Part] = {}
         self._held: dict[tuple[InstanceId, Place], Judged] | None = {}
         self._held_points = 0
+        self._read = 0
 
     def all(self) -> Iterator[Judged]:
         """Every instance in every place; what is yielded was counted."""
         for _, points in groupby(self._records.all(), key=lambda point: point.subject):
-            for one in judge(points, self._rules, now=self._now, only=self._only):
+            own = list(points)
+            self._read += len(own)
+            for one in judge(own, self._rules, now=self._now, only=self._only):
                 self._count(one)
                 yield one
 
@@ -105,14 +117,28 @@ class Survey:
             yield from _packed(place, self._parts[place])
 
     def again(self, batch: Batch) -> Iterator[Judged]:
-        """The points of a batch: read once more, unless the fleet is small."""
+        """The points of a batch: read once more, unless the fleet is small. Leaves out, and notes, what changed."""
+        wanted = dict(zip(batch.subjects, batch.plans, strict=True))
         for subject in batch.subjects:
             held = None if self._held is None else self._held.pop((subject, batch.place), None)
             if held is not None:
+                del wanted[subject]
                 yield held
-                continue
-            every = judge(self._records.of(subject), self._rules, now=self._now, only=self._only)
-            yield from (one for one in every if one.place == batch.place and one.expire)
+        for subject, points in self._records_of(wanted, batch.range):
+            every = judge(points, self._rules, now=self._now, only=self._only)
+            now = next((one for one in every if one.place == batch.place and one.expire), None)
+            if now is None or _plan(now) != wanted[subject]:
+                self.changed.add(subject)
+            else:
+                yield now
+
+    def _records_of(self, wanted: Collection[InstanceId], span: int) -> Iterator[tuple[InstanceId, list[RestorePoint]]]:
+        if len(wanted) > 1 and span <= SPARSE * len(wanted):
+            for subject, points in groupby(self._records.among(wanted), key=lambda point: point.subject):
+                yield subject, list(points)
+            return
+        for subject in wanted:
+            yield subject, list(self._records.of(subject))
 
     def _count(self, one: Judged) -> None:
         self.points += one.points
@@ -134,7 +160,8 @@ class Survey:
         at = len(part.concerned)
         snapshots = sum(len(point.disks) for point in one.expire)
         disks = max(len(point.disks) for point in one.expire)
-        part.concerned.append(_Concerned(one.subject, snapshots, one.points * LINE * (10 + disks) // 10, at))
+        size = one.points * LINE * (10 + disks) // 10
+        part.concerned.append(_Concerned(one.subject, _plan(one), snapshots, size, self._read, at))
         for point in one.expire:
             if point.group is not None:
                 other = part.by_group.setdefault(point.group, at)
@@ -153,7 +180,7 @@ def _packed(place: Place, part: _Part) -> Iterator[Batch]:
     together: dict[int, list[_Concerned]] = {}
     for at, one in enumerate(part.concerned):
         together.setdefault(part.root(at), []).append(one)
-    batch: list[InstanceId] = []
+    batch: list[_Concerned] = []
     snapshots = size = 0
     for family in together.values():
         # A family that does not fit into what is left of a batch begins the next one; one that fits into none is cut.
@@ -161,13 +188,27 @@ def _packed(place: Place, part: _Part) -> Iterator[Batch]:
         for at, one in enumerate(family):
             full = snapshots + one.snapshots > AT_ONCE or size + one.size > HOLDS or (at == 0 and not room)
             if batch and full:
-                yield Batch(place=place, subjects=tuple(batch))
+                yield _batch(place, batch)
                 batch, snapshots, size = [], 0, 0
-            batch.append(one.subject)
+            batch.append(one)
             snapshots += one.snapshots
             size += one.size
     if batch:
-        yield Batch(place=place, subjects=tuple(batch))
+        yield _batch(place, batch)
+
+
+def _batch(place: Place, concerned: list[_Concerned]) -> Batch:
+    ends = [one.at for one in concerned]
+    return Batch(
+        place=place,
+        subjects=tuple(one.subject for one in concerned),
+        plans=tuple(one.plan for one in concerned),
+        range=max(ends) - min(ends) + 1,
+    )
+
+
+def _plan(one: Judged) -> int:
+    return sum(number_of(point.id) for point in one.expire) % (1 << 64)
 
 
 def points_of(every: list[Judged]) -> list[RestorePoint]:
