@@ -56,9 +56,16 @@ class GuestShell:
         )
 
     def fire_timer(self) -> None:
-        """Waits for the timer to be sleeping, then lets its time be over."""
+        """Waits for the timer to be sleeping, then lets its time be over, and waits until it has acted on that: a thaw
+        that comes before its claim is first, and rightly proves that the freeze held."""
         with self._pipe.open("wb"):
             pass
+        waiting = list(self.records.glob("*/timer"))
+        for _ in range(1_000):
+            waiting = [one for one in waiting if not (one.parent / "over").exists() and _is_alive(int(one.read_text()))]
+            if not waiting:
+                return
+            time.sleep(0.01)
 
     def timer_lives(self) -> bool:
         return any(_is_alive(int(file.read_text())) for file in self.records.glob("*/timer"))
