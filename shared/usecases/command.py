@@ -177,10 +177,10 @@ class Command:
     def _pin(self, arguments: Arguments, run: str, *, pinned: bool) -> Result:
         """A pinned restore point is never pruned."""
         instance = InstanceId(_text(arguments, "instance", "the instance whose restore point is meant"))
-        wanted = _text(arguments, "point", "the restore point's id, as the status page shows it")
+        wanted = _text(arguments, "point", "the restore point's id, as `understudy prune --all` shows it")
         point = next((one for one in self._points.of(instance) if one.id == wanted), None)
         if point is None:
-            raise BadInput(f"instance {instance} has no restore point {wanted!r}: look at the status page")
+            raise BadInput(f"instance {instance} has no restore point {wanted!r}. `understudy prune --all` lists them")
         if pinned:
             because = _text(arguments, "because", "the reason, for whoever wonders why it stays")
             self._points.pin(point, Pin(by=_by(arguments), because=because, at=self._clock.now()))

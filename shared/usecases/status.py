@@ -53,7 +53,7 @@ SUBJECTS: Final = 200
 ROWS: Final = 20_000
 """Instances, and rows of theirs, that one view reads at most. A larger fleet is shown in pages."""
 BOUNDS_KEPT: Final = 100
-_PARTICULARS: Final = re.compile(r"[\d:(,]")
+_PARTICULARS: Final = re.compile(r"(?:\s+(?:from|of|within))?\s*[\d:(,]")
 
 
 class Status:
@@ -331,7 +331,7 @@ def _told(slot: Slot) -> str:
 
 
 def _in_general(because: str) -> str:
-    """A reason without its particulars: `paused from 2026-...: migration` is `paused from`."""
+    """A reason without its particulars: `paused from 2026-...: migration` is `paused`."""
     return _PARTICULARS.split(because, maxsplit=1)[0].strip() or because[:40]
 
 

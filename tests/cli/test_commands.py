@@ -264,10 +264,24 @@ def test_requests_go_through_the_command_function_with_the_operators_name(
     unknown = run("backup", "now", "nothing")
 
     assert asked.code == 0
-    assert "operation back_up/applications/on-demand/" in asked.out
+    assert "`understudy explain back_up/applications/on-demand/" in asked.out
     assert deployed.queued[0].function == "backup"
     assert unknown.code == 1
     assert "protection 'nothing' is not in policy" in unknown.err
+
+
+def test_what_was_asked_for_can_be_asked_about_by_its_operation(
+    run: Run, applied: Local, deployed: InProcessFunctions
+) -> None:
+    asked = run("backup", "now", "applications").out.split("`")[1].split()
+    told = run(*asked[1:])
+    unknown = run("explain", "back_up/applications/on-demand/yesterday")
+
+    assert told.code == 0
+    assert f"operation {asked[2]}: open, begun " in told.out
+    assert "asked for by " in told.out
+    assert unknown.code == 2
+    assert "it is no operation" in unknown.err
 
 
 def test_pause_shows_in_status_until_resumed(run: Run, applied: Local, deployed: InProcessFunctions) -> None:

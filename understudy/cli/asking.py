@@ -64,4 +64,4 @@ def _now(connection: Connection) -> str:
 
 
 def _say(what: str, operation: object) -> None:
-    console().print(f"{escape(what)} (operation {escape(str(operation))}); `understudy status` shows how it goes")
+    console().print(f"{escape(what)}; `understudy explain {escape(str(operation))}` tells how it goes", soft_wrap=True)
