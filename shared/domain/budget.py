@@ -19,6 +19,11 @@ BATCHES: Final = 10
 leaves little of the minute unused."""
 
 
+AHEAD_AT_MOST: Final = 2
+"""Minutes by which clocks that are kept in step may differ. A row further ahead was written by one that was wrong: it
+is begun anew, as nobody would be given a call before that minute comes."""
+
+
 class Caller(StrEnum):
     ORDINARY = "ordinary"  # back-ups, copies, prune
     RECOVERY = "recovery"
@@ -57,7 +62,7 @@ def take(window: Window, minute: int, *, share: int, caller: Caller) -> tuple[in
     """How many calls the caller may make, and the window after that. None are granted when the share is used up, or
     the window is closed (recovery asks the cloud all the same), or somebody whose clock is ahead is in a later minute.
     """
-    if window.minute > minute:
+    if minute < window.minute <= minute + AHEAD_AT_MOST:
         return 0, window
     now = window if window.minute == minute else Window(minute=minute)
     if now.closed and caller is Caller.ORDINARY:
@@ -68,7 +73,7 @@ def take(window: Window, minute: int, *, share: int, caller: Caller) -> tuple[in
 
 def close(window: Window, minute: int) -> Window:
     """The cloud has throttled a call of this minute."""
-    if window.minute > minute:
+    if minute < window.minute <= minute + AHEAD_AT_MOST:
         return window
     now = window if window.minute == minute else Window(minute=minute)
     return replace(now, closed=True)

@@ -25,9 +25,10 @@ from shared.state.policies import Policies
 from shared.usecases import selecting, slot_ends
 from shared.usecases import take_steps as steps
 from shared.usecases.copying import regions
+from shared.usecases.older_journal import of_older, translate
 from shared.usecases.operations import ClaimLost, Escalated, Outcome, Refused, Resume, Work
 from shared.usecases.overlapping import busy
-from shared.usecases.points_seen import PointsSeen
+from shared.usecases.points_seen import COMPLETE_WITHIN, LONGEST_PAUSE, LOOK_AFTER_FOR, PointsSeen
 from shared.usecases.requests import BackUpRequest
 from shared.usecases.shards import DISKS_AT_MOST, Shards, is_coordinator
 from shared.usecases.slot_ends import CREATE_WITHIN, Origin, Reason
@@ -81,10 +82,20 @@ class BackUp:
                 return refused
         if is_coordinator(work.operation) is not None:
             return self._shards.watch(work, request, fan_out=policy.limits.fan_out)
-        return self._take_and_look(work, origin, policy, protection)
+        try:
+            return self._take_and_look(work, origin, policy, protection)
+        except (ClaimLost, CredentialsRejected):
+            raise
+        except (Retryable, OutcomeUnknown, Permanent) as trouble:
+            return self._troubled(work, origin, trouble)
 
     def _take_and_look(self, work: Work, origin: Origin, policy: Policy, protection: Protection) -> Outcome:
         cloud = self._clouds.at(origin.place)
+        older = of_older(work.operation)
+        if older:
+            unseen = translate(work, older, cloud.snapshots, self._clock.now())
+            if unseen is not None:
+                return unseen
         take = Take(work, origin, protection, cloud=cloud, store=self._store, clock=self._clock)
         waiting = take.run()
         if take.started:
@@ -174,6 +185,29 @@ class BackUp:
         return self._clock.now() - work.operation.created > CREATE_WITHIN
 
     # -- what follows ----------------------------------------------------------------------------------------------
+
+    def _troubled(self, work: Work, origin: Origin, trouble: DrError) -> Outcome:
+        """Something kept the whole operation from being looked at. Its snapshots exist all the same: it never ends by
+        that, but asks a human when its time is over, and each slot is told of."""
+        now = self._clock.now()
+        age = now - work.operation.created
+        if age <= (LOOK_AFTER_FOR if origin.request.after else COMPLETE_WITHIN):
+            if isinstance(trouble, Permanent) and not isinstance(trouble, Forbidden):
+                log.event("operation.troubled", subject=work.operation.id, because=[str(trouble)])
+                return Resume(after=LONGEST_PAUSE, because=str(trouble))
+            raise trouble
+        untold = [step for step in steps.points(work.operation) if steps.TOLD not in step.data]
+        because = f"not usable within {COMPLETE_WITHIN}: {trouble}"
+        ends = [slot_ends.skipped(origin.request, steps.instance(step), now, because) for step in untold]
+        self._rows.write(origin, ends)
+        if not origin.request.after:
+            self._look_after(work, origin)
+        left = [step for step in steps.points(work.operation) if step.data.get(steps.TOLD) not in slot_ends.ENDS]
+        return Escalated(
+            because=f"{len(left)} restore points cannot be looked at: {trouble}",
+            runbook="backup-does-not-complete",
+            evidence=tuple(step.name for step in left),
+        )
 
     def _look_after(self, work: Work, origin: Origin) -> None:
         """A human is asked, and the operation ends with that question. What it left unfinished is looked at further by

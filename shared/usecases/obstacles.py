@@ -20,7 +20,12 @@ def obstacle(
 ) -> tuple[Reason, str] | None:
     """Why nothing of it may begin any more. A back-up by hand is begun in a blackout too: somebody knows why."""
     now = clock.now()
-    pause = Controls(store).read().paused(SCOPE)
+    standing = Controls(store).read()
+    pause = standing.paused(SCOPE)
+    if pause is None:
+        # One that came and went while it waited: a resume runs nothing that was due before.
+        gone_by = (one for one in standing.past_pauses if one.scope in (SCOPE, "all"))
+        pause = next((one for one in gone_by if one.until is not None and one.until > operation.created), None)
     if pause is not None:
         return Reason.PAUSED, f"paused from {codec.second(pause.since)}: {pause.because}"
     if now - operation.created > CREATE_WITHIN:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.domain.errors import CredentialsRejected, DrError
+from shared.domain.errors import CredentialsRejected, DrError, Forbidden, Permanent
 from shared.domain.ids import DiskId, SnapshotGroupId, SnapshotId
 from shared.domain.inventory import Snapshot, SnapshotState
 from shared.domain.operation import Step, StepState
@@ -96,10 +96,18 @@ class PointsSeen:
             if steps.TOLD not in step.data or failed:
                 ends.append(slot_ends.end(self._origin, step, point, now, FAILED_IN_CLOUD if failed else lost))
             told.append(slot_ends.told(step, point, _reason(lost, failed) if point.failed else ""))
+        unmarked = self._own(bare)
+        if unmarked:
+            # They do not count yet; the next look may be able to mark them.
+            later = {
+                one.subject for one in made if not one.failed and not unmarked.isdisjoint(dict(one.disks).values())
+            }
+            made = [one for one in made if one.subject not in later]
+            ends = [one for one in ends if one.subject not in later]
+            told = [one for one in told if steps.instance(one) not in later]
         self._tell_failed(ends, made, told, now)
         if self._overdue(now):
             ends += self._not_usable({step.name for step in told}, now)
-        self._own(bare)
         self._rows.write(self._origin, ends, made)
         work.learn(*(step for step in told if self._followed_up(made, step)))
         return self._outcome(now)
@@ -138,13 +146,28 @@ class PointsSeen:
     def _overdue(self, now: datetime) -> bool:
         return not self._origin.request.after and now - self._work.operation.created > COMPLETE_WITHIN
 
-    def _own(self, bare: Sequence[SnapshotId]) -> None:
+    def _own(self, bare: Sequence[SnapshotId]) -> frozenset[SnapshotId]:
         """The tags of a group stay on the group; prune touches only snapshots that carry them. So before a point
-        counts, its snapshots are marked: many in one call."""
-        for start in range(0, len(bare), TAGGED_AT_ONCE):
+        counts, its snapshots are marked: many in one call. Answers those that the cloud refuses to mark: one that was
+        deleted a moment ago, or carries all the tags that one may, keeps no other from counting."""
+        refused: dict[SnapshotId, str] = {}
+        waiting = [bare[start : start + TAGGED_AT_ONCE] for start in range(0, len(bare), TAGGED_AT_ONCE)][::-1]
+        while waiting:
+            chunk = waiting.pop()
             self._work.may_act()
-            chunk = bare[start : start + TAGGED_AT_ONCE]
-            self._cloud.instances.tag(chunk, resource_type="snapshot", tags=slot_ends.tags(self._origin, None))
+            try:
+                self._cloud.instances.tag(chunk, resource_type="snapshot", tags=slot_ends.tags(self._origin, None))
+            except Forbidden:
+                raise
+            except Permanent as refusal:
+                middle = len(chunk) // 2
+                if middle:
+                    waiting += [chunk[middle:], chunk[:middle]]
+                else:
+                    refused[chunk[0]] = str(refusal)
+        if refused:
+            log.event("snapshot.unmarked", subject=self._origin.operation, because=sorted(set(refused.values())))
+        return frozenset(refused)
 
     def _snapshots(self, under_way: Sequence[Step]) -> dict[str, tuple[SnapshotId, ...]]:
         """Of each step, once all of its disks are known to have one: as journalled, or as its group lists them (all

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.bundles import Member, shards
-from shared.domain.errors import DrError
+from shared.domain.errors import DrError, Retryable
 from shared.domain.ids import InstanceId
 from shared.domain.operation import Operation, OperationState, Step, StepState
 from shared.observability import log
@@ -71,7 +71,9 @@ class Shards:
             number += 1
         for shard in shards([one for one in members if one.instance not in placed], disks=self._disks_at_most):
             work.may_act()
-            self._journal.open(self._child(work.operation, request.child(number, shard)))
+            stands = self._journal.open(self._child(work.operation, request.child(number, shard)))
+            if BackUpRequest.of(stands).members != shard:
+                raise Retryable(f"{stands.id} was cut by another run meanwhile: the rest is cut by what stands")
             number += 1
         states = WAITS * (number - 1)
         work.intend(done(work.step(STEP), self._clock.now(), **{_STATES: states, _WOKEN: "{}", _SUMS: "{}"}))

@@ -321,9 +321,8 @@ class Take:
             for bundle in open_bundles:
                 sent = next((groups[one] for one in steps.disks(bundle) if one in groups), None)
                 if sent is not None:
-                    instances = [steps.instance(one) for one in steps.members(work.operation, bundle)]
-                    unknown = dict.fromkeys(instances, "the run that froze it died") if self._protection.freeze else {}
-                    self._accepted(bundle, sent, unknown)
+                    of = _instances(steps.members(work.operation, bundle))
+                    self._accepted(bundle, sent, self._who_froze_died(of))
         alone = [step for step in self._open() if steps.IN not in step.data]
         if not alone:
             return
@@ -336,7 +335,11 @@ class Take:
             whole = len(found) == len(steps.disks(step))
             self.started = self.started or whole
             level = Level.CRASH if len(found) == 1 else Level.DISK
-            work.learn(done(known, now, **{steps.LEVEL: level}) if whole else known)
+            taken = done(known, now, **{steps.LEVEL: level})
+            work.learn(self._shaken(taken, self._who_froze_died([steps.instance(step)])) if whole else known)
+
+    def _who_froze_died(self, instances: Sequence[InstanceId]) -> Mapping[InstanceId, str]:
+        return dict.fromkeys(instances, "the run that froze it died") if self._protection.freeze is not None else {}
 
     def _open(self) -> tuple[Step, ...]:
         return steps.points(self._work.operation, StepState.INTENDED)

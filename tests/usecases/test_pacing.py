@@ -253,6 +253,17 @@ def test_a_clock_that_lags_takes_nothing_from_a_minute_that_is_over(stage: Stage
     assert budgets.take(HERE, "DescribeDisks", minute=99, share=70, caller=Caller.ORDINARY) == 0
 
 
+def test_a_clock_that_jumped_ahead_keeps_the_others_from_nothing(stage: Stage) -> None:
+    """Its row would stand in their way until its minute comes."""
+    wrong, right = Budgets(stage.store, owner="a"), Budgets(stage.store, owner="b")
+    wrong.take(HERE, "DescribeDisks", minute=100 + 24 * 60, share=70, caller=Caller.ORDINARY)
+    wrong.close(HERE, "DescribeDisks", minute=100 + 24 * 60)
+
+    assert right.take(HERE, "DescribeDisks", minute=100, share=70, caller=Caller.ORDINARY) == 7
+    right.close(HERE, "DescribeDisks", minute=100)
+    assert right.take(HERE, "DescribeDisks", minute=100, share=70, caller=Caller.ORDINARY) == 0
+
+
 @pytest.mark.parametrize("answered", [False, True], ids=["before its effect", "after its effect"])
 def test_a_lost_answer_of_the_store_gives_nothing_twice(stage: Stage, answered: bool) -> None:
     pacing, lost = stage.caller(), []
