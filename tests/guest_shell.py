@@ -55,20 +55,34 @@ class GuestShell:
             start_new_session=True,
         )
 
-    def fire_timer(self) -> None:
+    def fire_timer(self) -> bool:
         """Waits for the timer to be sleeping, then lets its time be over, and waits until it has acted on that: a thaw
-        that comes before its claim is first, and rightly proves that the freeze held."""
-        with self._pipe.open("wb"):
-            pass
+        that comes before its claim is first, and rightly proves that the freeze held. True: the timer was first; false:
+        a thaw had been, and has stopped it."""
+        for _ in range(3_000):
+            if self._wake_sleeper():
+                break
+            if any(self.records.glob("*/timer")) and not self.timer_lives():
+                return False
+            time.sleep(0.01)
         waiting = list(self.records.glob("*/timer"))
         for _ in range(1_000):
-            waiting = [one for one in waiting if not (one.parent / "over").exists() and _is_alive(int(one.read_text()))]
+            waiting = [one for one in waiting if not (one.parent / "over").exists() and _lives(one)]
             if not waiting:
-                return
+                break
             time.sleep(0.01)
+        return any(one.read_text().split()[1:] == ["timer"] for one in self.records.glob("*/over"))
+
+    def _wake_sleeper(self) -> bool:
+        """False: nobody sleeps. It may have been killed a moment ago, so this must not wait for a reader."""
+        try:
+            os.close(os.open(self._pipe, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError:
+            return False
+        return True
 
     def timer_lives(self) -> bool:
-        return any(_is_alive(int(file.read_text())) for file in self.records.glob("*/timer"))
+        return any(_lives(file) for file in self.records.glob("*/timer"))
 
     def timer_ends(self) -> bool:
         """Waits for it: a killed process is gone a little later."""
@@ -96,6 +110,12 @@ class GuestShell:
             with contextlib.suppress(OSError, ValueError):
                 os.killpg(int(file.read_text()), signal.SIGKILL)
         shutil.rmtree(self.records, ignore_errors=True)
+
+
+def _lives(timer: Path) -> bool:
+    """One that has not written its number yet has just begun."""
+    number = timer.read_text().strip()
+    return not number or _is_alive(int(number))
 
 
 def _is_alive(group: int) -> bool:

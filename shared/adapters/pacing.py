@@ -23,7 +23,9 @@ from shared.ports.clock import Clock
 from shared.state.budgets import Budgets
 
 WAIT_UNTIL: Final = timedelta(minutes=4)
-"""After its beginning an invocation waits no more: the shortest time-out of those that list a fleet is five minutes."""
+"""After its beginning an invocation waits no more: prune has ten minutes, and deletes after it has listed."""
+RECOVERY_WAITS_UNTIL: Final = timedelta(seconds=75)
+"""`recover` has two minutes in all, and one that the platform ends holds its claim for no good."""
 SPREAD: Final = timedelta(seconds=5)
 """Those who wait for a minute do not come back all at once."""
 RECOVERY_PAUSE: Final = timedelta(seconds=1)

@@ -7,7 +7,7 @@ are operations of the same kind (`shards`); asking is `take`, looking is `points
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -55,14 +55,17 @@ class BackUp:
         function: str = "backup",
         shard_disks: int = DISKS_AT_MOST,
         run: str = "",
+        began: Callable[[], float] | None = None,
     ) -> None:
-        """`function`: the one that executes these operations. `shard_disks`: of one operation at most."""
+        """`function`: the one that executes these operations. `shard_disks`: of one operation at most. `began`: when
+        this invocation did, on the monotonic clock (None: it begins with each operation)."""
         self._clouds = clouds
         self._store = store
         self._policies = policies
         self._functions = functions
         self._function = function
         self._clock = clock
+        self._began = began or clock.monotonic
         self._shards = Shards(
             store=store, functions=functions, function=function, clock=clock, disks_at_most=shard_disks
         )
@@ -96,7 +99,7 @@ class BackUp:
             unseen = translate(work, older, cloud.snapshots, self._clock.now())
             if unseen is not None:
                 return unseen
-        take = Take(work, origin, protection, cloud=cloud, store=self._store, clock=self._clock)
+        take = Take(work, origin, protection, cloud=cloud, store=self._store, clock=self._clock, began=self._began())
         waiting = take.run()
         if take.started:
             return waiting or Resume(after=FIRST_LOOK, because="snapshots were started")

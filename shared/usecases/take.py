@@ -50,20 +50,30 @@ SHOWN_WITHIN: Final = timedelta(minutes=10)
 FREEZE_AGAIN: Final = timedelta(minutes=5)
 """Guests are not made to stand still every few seconds for a disk that stays busy."""
 NO_MORE_FREEZES: Final = timedelta(minutes=3)
-"""After this a run begins no further freeze: the longest one, its thaw and the calls between need what is left of the
-function's ten minutes."""
+"""After this an invocation begins no further freeze: the longest one, its thaw and the calls between need what is left
+of the function's ten minutes."""
 
 
 class Take:
     """One run's part of it."""
 
     def __init__(
-        self, work: Work, origin: Origin, protection: Protection, *, cloud: Compute, store: Store, clock: Clock
+        self,
+        work: Work,
+        origin: Origin,
+        protection: Protection,
+        *,
+        cloud: Compute,
+        store: Store,
+        clock: Clock,
+        began: float,
     ) -> None:
+        """`began`: this invocation, on the monotonic clock. What went by before (a listing that waited for its budget,
+        other operations) is time that a freeze does not have."""
         self._work, self._origin, self._protection = work, origin, protection
         self._cloud, self._store, self._clock = cloud, store, clock
         self._freezer = Freezer(clock=clock)
-        self._began = clock.monotonic()
+        self._began = began
         self._waiting: Resume | None = None
         self._stopped = False  # the cloud has no time for us now
         self._busy: frozenset[DiskId] | None = None

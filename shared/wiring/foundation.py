@@ -60,15 +60,15 @@ def store() -> Store:
 
 
 @cache
-def clouds(*, may_delete: bool = False) -> Clouds:
+def clouds(*, may_delete: bool = False, wait_until: timedelta | None = None) -> Clouds:
     """The ECS of every place that the policy names, paced for back-ups and prune. In other accounts our session cannot
-    delete unless `may_delete`, whatever their role allows."""
+    delete unless `may_delete`, whatever their role allows. `wait_until`: as in `pacing`."""
     from shared.adapters.ecs_clouds import EcsClouds
 
     return EcsClouds(
         endpoint_of=endpoint,
         keys_of=lambda account: keys_of(account, may_delete=may_delete),
-        pace_of=pacing(Caller.ORDINARY),
+        pace_of=pacing(Caller.ORDINARY, wait_until=wait_until),
     )
 
 
@@ -93,12 +93,14 @@ def clouds_of(policy: Policy) -> Clouds:
 
 
 @cache
-def pacing(caller: Caller) -> Callable[[Place], Pace]:
-    """What asks for the budget of each place, by the limits of the active policy."""
-    from shared.adapters.pacing import Pacing, Patience
+def pacing(caller: Caller, *, wait_until: timedelta | None = None) -> Callable[[Place], Pace]:
+    """What asks for the budget of each place, by the limits of the active policy. `wait_until`: how long after its
+    beginning an invocation may still wait in a listing; by default as fits the caller's functions."""
+    from shared.adapters.pacing import RECOVERY_WAITS_UNTIL, WAIT_UNTIL, Pacing, Patience
 
     budgets = Budgets(store(), owner=chance.token())
-    patience = Patience(clock())
+    usual = RECOVERY_WAITS_UNTIL if caller is Caller.RECOVERY else WAIT_UNTIL
+    patience = Patience(clock(), wait_until or usual)
     policies = Policies(store())
     lately = _Lately(lambda: policies.active()[1], clock())
     return lambda place: Pacing(

@@ -199,6 +199,7 @@ class EmulatedClock:
 class World:
     def __init__(self, policy: Policy | None = None, *, stands: str = SEED, shard_disks: int = 200) -> None:
         self.shard_disks = shard_disks
+        self.began: Callable[[], float] | None = None  # when the invocation did
         self.cloud = Cloud(start=START)
         seed.load_text(stands, self.cloud, where="test", settings={})
         create_tables(self.cloud, "understudy")
@@ -251,6 +252,7 @@ class World:
                     functions=self.functions,
                     clock=self.clock,
                     shard_disks=self.shard_disks,
+                    began=self.began,
                 ),
                 TakeImage(
                     clouds=self.clouds,

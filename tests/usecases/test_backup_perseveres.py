@@ -144,6 +144,21 @@ def test_single_disks_whose_freezing_run_died_are_no_point_where_a_freeze_is_req
     assert "not application-consistent: the run that froze it died" in why
 
 
+def test_no_guest_is_frozen_late_in_an_invocation_that_spent_its_time_on_a_listing() -> None:
+    """The platform would end it before the thaw."""
+    world = a_world(STRICT)
+    world.began = lambda: world.clock.monotonic() - 200
+    world.invoke(world.schedule)
+    world.advance(minutes=1)
+    assert world.wire.labels.count("guests.run") == 0
+    assert world.in_cloud() == []
+
+    world.began = None  # a fresh invocation
+    world.run_for(minutes=20, prune=False)
+
+    assert {state for state, _ in ends(world).values()} == {SlotState.TAKEN}
+
+
 # -- shards ------------------------------------------------------------------------------------------------------------
 
 

@@ -349,8 +349,7 @@ def test_wherever_it_dies_a_later_run_thaws_what_it_froze(tmp_path: Path, fired:
             stage.cycle(A)
         except Died:
             stage.cloud.clock.advance(timedelta(seconds=5))  # what was sent is handed over
-            if was_fired := fired and stage.shells[A].timer_lives():
-                stage.shells[A].fire_timer()
+            was_fired = fired and stage.shells[A].timer_lives() and stage.shells[A].fire_timer()
             thawed = recovered(stage, [A])
             assert not (was_fired and thawed[A].held), f"died at {number}, after={after}"
         assert stage.log(A) in ([], ONCE), f"died at {number}, after={after}: {stage.log(A)}"
