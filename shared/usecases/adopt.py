@@ -37,7 +37,7 @@ ASKED_WITHIN: Final = timedelta(hours=24)
 SHOWN_WITHIN: Final = timedelta(minutes=5)
 """A listing may lag behind the marks we set."""
 TOLD: Final = 20
-"""Refusals that are told with their reasons in `because`; all of them stand in the operation's result."""
+"""Points, and refusals with their reasons, that `because` tells; all of them stand in the operation's result."""
 _STEP: Final = "adopt"
 
 
@@ -165,6 +165,8 @@ class Adopt:
         self, work: Work, request: AdoptRequest, points: Sequence[RestorePoint], refused: dict[SnapshotId, str]
     ) -> None:
         because = [f"asked for by {request.by or 'an operator'}"]
+        because += [f"{snapshot} is now {point.id}" for point in points[:TOLD] for _, snapshot in point.disks]
+        because += [f"and {len(points) - TOLD} more"] if len(points) > TOLD else []
         because += [f"{id_} refused: {why}" for id_, why in list(refused.items())[:TOLD]]
         because += [f"and {len(refused) - TOLD} more refused"] if len(refused) > TOLD else []
         self._told.keep(

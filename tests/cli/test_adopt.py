@@ -92,4 +92,5 @@ def test_named_snapshots_become_restore_points_and_explain_tells_of_the_others(d
     [point] = [one for one in Points(foundation.store()).all() if one.adopted]
     assert point.disks == ((DiskId("d-app-h1"), made),)
     told = run("explain", "applications").out
+    assert f"{made} is now {point.id}" in told
     assert "s-nobody refused: the cloud does not show it" in told.replace("\n", " ")

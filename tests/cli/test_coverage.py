@@ -64,6 +64,12 @@ def test_it_shows_what_is_protected_by_nothing_and_who_else_takes_snapshots(acti
     assert "2 of 3 instances and 2 of 3 disks are protected by nothing" in ended.out
 
 
+def test_where_all_is_protected_it_says_so_plainly(connected: Local, run: Run) -> None:
+    assert run("apply", "--file", str(EXAMPLE)).code == 0
+
+    assert "all of 3 instances and 3 disks that are shown are protected under policy version 1" in run("coverage").out
+
+
 def test_as_json_it_is_one_object(active: Local, run: Run) -> None:
     found = json.loads(run("coverage", "--json").out)
 

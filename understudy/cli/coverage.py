@@ -75,14 +75,22 @@ def _show(rows: Iterator[tuple[str, ...]]) -> None:
 
 def _sum_up(report: Coverage, version: int) -> None:
     totals = report.totals
-    tone = "yellow" if totals.instances_uncovered or totals.disks_uncovered else "green"
+    if not totals.instances_uncovered and not totals.disks_uncovered:
+        told = f"all of {totals.instances} instances and {totals.disks} disks that are shown are protected"
+        console().print(f"[green]{told}[/green] under policy version {version}", soft_wrap=True)
+        _unread(totals.unread)
+        return
     console().print(
-        f"[{tone}]{totals.instances_uncovered} of {totals.instances} instances and {totals.disks_uncovered} of "
-        f"{totals.disks} disks are protected by nothing[/{tone}] under policy version {version}",
+        f"[yellow]{totals.instances_uncovered} of {totals.instances} instances and {totals.disks_uncovered} of "
+        f"{totals.disks} disks are protected by nothing[/yellow] under policy version {version}",
         soft_wrap=True,
     )
-    if totals.unread:
-        console().print(f"[red]{totals.unread} places could not be seen[/red]: there may be more")
+    _unread(totals.unread)
+
+
+def _unread(places: int) -> None:
+    if places:
+        console().print(f"[red]{places} places could not be seen[/red]: there may be more")
 
 
 def _write(report: Coverage, version: int) -> None:
