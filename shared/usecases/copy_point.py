@@ -257,8 +257,8 @@ class CopyPoint:
     def _wait(self, work: Work, request: CopyRequest, place: Place, now: datetime, complete: Sequence[Step]) -> Resume:
         put_off = [steps.not_before(step) for step in work.steps(StepState.INTENDED)]
         running = steps.under_way(work.operation)
-        if put_off and not running and not complete:
-            # Nothing of it is on its way: its place is for those who can use it.
+        if put_off and not running:
+            # Nothing of it is on its way (any more): its place is for those who can use it.
             self._line.step_back(place, until=min(put_off))
         because = f"{len(complete)} of {len(request.disks)} copies are complete in {request.region}"
         troubles = sorted({step.data.get(TROUBLE, "") for step in work.steps(StepState.INTENDED)} - {""})

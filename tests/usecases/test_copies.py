@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from emulator.faults.fault import Fault
-from shared.domain.errors import Forbidden
+from shared.domain.errors import Forbidden, QuotaReached
 from shared.domain.ids import InstanceId
 from shared.domain.operation import OperationState
 from shared.domain.policy import Retention
@@ -396,6 +396,34 @@ def test_one_disk_has_one_copy_under_way_and_the_second_point_waits_for_the_firs
     assert len(world.copies()) == 4
     assert {one.state for one in world.operations()} == {OperationState.DONE}
     assert world.told("copy.blocked") == [], "waiting is nothing to tell of"
+
+
+def test_a_copy_of_which_one_disk_is_refused_holds_no_place_while_nothing_of_it_is_on_its_way() -> None:
+    """Its attempts go on for most of a day; a few of them must not close a region to all others."""
+    world = CopyWorld()
+    point = world.point()
+    real, refused = world.here.snapshots, point.disks[-1][1]
+
+    class OneIsRefused:
+        def __getattr__(self, name: str) -> object:
+            return getattr(real, name)
+
+        def copy(self, snapshot: object, **how: object) -> object:
+            if snapshot == refused:
+                raise QuotaReached("CopySnapshot: QuotaExceed.Snapshot")
+            return real.copy(snapshot, **how)
+
+    world.here.snapshots = OneIsRefused()
+    world.open(point)
+    world.run_for(hours=1, minutes=30)
+
+    assert len(world.copies()) == 1
+    rows = [row.key[1].partition("/")[0] for row in world.store.scan("lines", ())]
+    assert rows == ["waiting"]
+    world.here.snapshots = real
+    world.run_for(hours=8)
+    assert the(world) is OperationState.DONE
+    assert len(world.copies()) == 2
 
 
 def test_no_more_are_on_their_way_than_allowed_and_priority_decides_who_goes_next() -> None:
