@@ -1,9 +1,12 @@
 """The deletions of one batch: oldest first, a whole snapshot group by one call where all of it goes.
 
-It acts only for a short while after the cloud was looked at, on a clock that counts frozen time, and asks before each
-call whether a point was pinned meanwhile, and whether a pause or another policy came in between.
+It acts only for a short while after the cloud was looked at, on a clock that counts frozen time. Whether a point was
+pinned meanwhile, and whether a pause or another policy came in between, is asked before each few calls: a pin, a pause
+or a policy counts for every call that is sent `FRESH_FOR` (and the time of one reading) after it was written.
+What slips through is expired, and looked at and guarded like the rest: no rule keeps it, and it is no disk's last.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -22,6 +25,10 @@ from shared.usecases.prune_survey import Groups
 ACT_WITHIN: Final = timedelta(minutes=4)
 """From looking to the last deletion of that batch."""
 CALL_TIMEOUT: Final = timedelta(seconds=30)
+FRESH_FOR: Final = timedelta(seconds=2)
+CALLS: Final = 16
+"""So long, and for so many calls, one reading of the controls and pins holds, whichever ends first. Two reads before
+each call would take twice as long as the call itself; a call that is under way cannot be called back either."""
 
 
 @dataclass(slots=True)
@@ -33,6 +40,15 @@ class Deletions:
     pinned: set[tuple[InstanceId, str]] = field(default_factory=set)
     refused: dict[SnapshotId, str] = field(default_factory=dict)  # by the cloud, and why
     asked: set[SnapshotId] = field(default_factory=set)  # to go, whatever the answer was
+
+
+@dataclass(slots=True)
+class _Read:
+    """One reading of the controls and pins."""
+
+    at: float = -math.inf  # begun, on the monotonic clock, which also counts frozen time
+    calls: int = 0  # that relied on it
+    pinned: frozenset[tuple[InstanceId, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +65,14 @@ class Deleting:
         self._clock = clock
         self._overtaken = overtaken
         self._run = run
+        self._read = _Read()
 
     def delete(
         self, cloud: Compute, place: Place, expire: Sequence[RestorePoint], mixed: Groups, looked: float
     ) -> Deletions:
         """`looked`: when the cloud was, on the monotonic clock; `mixed`: groups of which something stays."""
         done = Deletions()
+        self._read = _Read()
         try:
             for unit in self._units(cloud, place, expire, mixed):
                 self._unit(cloud, unit, done, looked)
@@ -67,6 +85,7 @@ class Deleting:
     def delete_each(self, cloud: Compute, snapshots: Sequence[SnapshotId], looked: float) -> Deletions:
         """Those that no restore point holds."""
         done = Deletions()
+        self._read = _Read()
         for snapshot in snapshots:
             if done.stopped or self._holds((), done, looked):
                 break
@@ -135,20 +154,28 @@ class Deleting:
         if points is None:
             return False
         try:
-            done.stopped = self._overtaken()
-            pinned = self._points.pins() if not done.stopped else frozenset()
+            self._look_up(done)
         except Retryable as error:
             done.stopped = f"nobody can say whether it may go on: {error}"
         if done.stopped:
             done.over = True
             return True
-        held = {point.key for point in points} & pinned
+        held = {point.key for point in points} & self._read.pinned
         done.pinned |= held
         return bool(held)
+
+    def _look_up(self, done: Deletions) -> None:
+        began = self._clock.monotonic()
+        if began - self._read.at < FRESH_FOR.total_seconds() and self._read.calls < CALLS:
+            return
+        done.stopped = self._overtaken()
+        if not done.stopped:
+            self._read = _Read(at=began, pinned=self._points.pins())
 
     def _send(self, call: Callable[[], None], unit: _Unit, done: Deletions, snapshot: SnapshotId | None = None) -> None:
         every = [one for point in unit.points for _, one in point.disks] if snapshot is None else [snapshot]
         done.asked.update(every)
+        self._read.calls += 1
         try:
             call()
         except OutcomeUnknown:

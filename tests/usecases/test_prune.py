@@ -12,6 +12,7 @@ from shared.domain.policy import PruneLimits, Retention
 from shared.domain.retention import RestorePoint
 from shared.state.certificates import Certificate, Certificates, CertificateState, Part
 from shared.state.points import Points
+from shared.usecases.prune_deletions import CALLS, FRESH_FOR
 from tests.usecases.backup_world import APPLICATIONS, MASTERS, SEED, A, B, M, World, a_policy
 from understudy.simulation.store import InProcessStore
 
@@ -323,6 +324,7 @@ def hold_uploads(world: World, *, until_points: int, uploads: set[str]) -> None:
 
 
 def after_the_first_deletion(world: World, do: object) -> None:
+    """And some seconds later the next one is about to be sent."""
     done: list[int] = []
 
     def at(number: int, label: str, after: bool) -> None:
@@ -330,11 +332,12 @@ def after_the_first_deletion(world: World, do: object) -> None:
             done.append(number)
             assert callable(do)
             do()
+            world.advance(seconds=FRESH_FOR.total_seconds())
 
     world.wire.trouble = at
 
 
-def test_a_pause_stops_a_running_prune_before_its_next_point() -> None:
+def test_a_pause_stops_a_running_prune_within_seconds() -> None:
     world = three_hours_one_by_one()
     after_the_first_deletion(world, lambda: world.command(command="pause", scope="prune", because="audit", by="li"))
 
@@ -345,7 +348,7 @@ def test_a_pause_stops_a_running_prune_before_its_next_point() -> None:
     assert len(pruned.deleted) == 1
 
 
-def test_a_policy_that_is_superseded_stops_a_running_prune_before_its_next_point() -> None:
+def test_a_policy_that_is_superseded_stops_a_running_prune_within_seconds() -> None:
     world = three_hours_one_by_one()
     after_the_first_deletion(world, lambda: world.policies.append(a_policy(APPLICATIONS, MASTERS)))
 
@@ -371,16 +374,31 @@ def test_a_point_that_is_pinned_while_prune_runs_stays_and_the_others_go() -> No
     assert certificates(world)[0].outcomes == {"gone": 5, "kept": 3, "spared": 1}
 
 
-def test_looking_before_each_call_costs_two_reads() -> None:
-    world = three_hours()
+def test_one_reading_of_controls_and_pins_holds_for_a_few_calls() -> None:
+    world = three_hours_one_by_one()
     before = len(world.wire.labels)
 
     world.prune()
 
     calls = world.wire.labels[before:]
     first, last = calls.index("snapshots.delete"), len(calls) - calls[::-1].index("snapshots.delete")
+    deletions = calls.count("snapshots.delete")
     assert calls[first - 2 : first] == ["store.scan", "store.scan"]
+    assert calls[first - 2 : last].count("store.scan") == 2 * -(-deletions // CALLS)
     assert calls[first:last].count("store.get") == 0
+
+
+def test_a_run_that_froze_between_two_deletions_reads_controls_and_pins_again() -> None:
+    world = three_hours_one_by_one()
+    before = len(world.wire.labels)
+    after_the_first_deletion(world, lambda: None)
+
+    world.prune()
+
+    calls = world.wire.labels[before:]
+    first, last = calls.index("snapshots.delete"), len(calls) - calls[::-1].index("snapshots.delete")
+    assert calls[first:last].count("snapshots.delete") <= CALLS
+    assert calls[first:last].count("store.scan") == 2
 
 
 def test_a_store_that_falls_silent_stops_the_deletions() -> None:
@@ -392,7 +410,14 @@ def test_a_store_that_falls_silent_stops_the_deletions() -> None:
             silent.append(number)
             raise Retryable("GetRange: OTSServerBusy")
 
-    world.wire.trouble = falls_silent
+    after_the_first_deletion(world, lambda: None)
+    waits = world.wire.trouble
+
+    def both(number: int, label: str, after: bool) -> None:
+        waits(number, label, after)
+        falls_silent(number, label, after)
+
+    world.wire.trouble = both
     pruned = world.prune()
 
     assert "nobody can say whether it may go on: GetRange" in pruned.stopped
