@@ -133,6 +133,8 @@ def _head(
         say("it ended before it began, or at no time")
     if _moment(terms["as_of"]) > _moment(terms["at"]):
         say("points were judged as of a moment later than the run")
+    if _moment(terms["at"]) - _moment(terms["as_of"]) > timedelta(days=1, seconds=1):
+        say(f"points were judged as of {terms['as_of']}, more than a day before the run: a permit holds for a day")
     if head["parts"] != len(parts):
         say(f"the head speaks of {head['parts']} parts, there are {len(parts)}")
     if Counter(head["outcomes"]) != ends:

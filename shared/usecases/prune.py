@@ -37,8 +37,9 @@ from shared.usecases.prune_record import rule_line
 from shared.usecases.prune_survey import Survey
 
 SCOPE: Final = "prune"
-RUN_WITHIN: Final = timedelta(minutes=8)
-"""No batch is begun later. The function's time-out is 600 s; what is left is the next run's."""
+RUN_WITHIN: Final = timedelta(minutes=5)
+"""No batch is begun later: one may delete for four minutes (`prune_deletions.ACT_WITHIN`) and is then read back,
+and the function's time-out is 600 s. What is left is the next run's."""
 PERMIT_HOLDS: Final = timedelta(hours=24)
 
 

@@ -379,6 +379,39 @@ def test_a_wrong_deed_is_rejected_although_all_digests_fit(deed: str) -> None:
     assert not verify(resealed(document)).accepted
 
 
+def make_one_that_stays_vanish(document: Document) -> None:
+    part = document["parts"][0]
+    going = {one for point in each_point({"parts": [part]}, "gone") for _, one in point["disks"]}
+    del part["after"][next(one for one in part["before"] if one not in going)]
+
+
+def hold_a_snapshot_twice(document: Document) -> None:
+    points = gone_among(document)
+    kept = next(point for point in points if point["fate"] == "kept")
+    kept["disks"] = next(point for point in points if point["fate"] == "gone")["disks"]
+
+
+def gone_among(document: Document) -> list[dict[str, Any]]:
+    """All points of the first instance of which one is gone."""
+    every = (instance["points"] for part in document["parts"] for instance in part["instances"])
+    return next(points for points in every if any(point["fate"] == "gone" for point in points))
+
+
+@pytest.mark.parametrize(
+    ("deed", "said"),
+    [
+        (make_one_that_stays_vanish, "which was not let go, was not shown afterwards"),
+        (hold_a_snapshot_twice, "which was not, holds it too"),
+        (change(terms, as_of="2026-01-01T00:00:00.000000Z"), "more than a day before the run"),
+    ],
+)
+def test_it_says_what_is_wrong(deed: Callable[[Document], None], said: str) -> None:
+    document = good()
+    deed(document)
+
+    assert any(said in reason for reason in verify(resealed(document)).reasons)
+
+
 @pytest.mark.parametrize("missing", ["uncopied", "fate", "disks", "pinned"])
 def test_what_lacks_a_field_is_unreadable(missing: str) -> None:
     document = good()
