@@ -105,6 +105,11 @@ class Take:
             return
         reason, because = found
         for step in self._open():
+            if self._may_be_made(step):
+                # Given up now, what the cloud may have made would be known to nobody. It is not sent again either.
+                self._stopped = True
+                self._waiting = Resume(after=FIRST_LOOK, because=f"{because}; an unanswered call is looked for")
+                continue
             if reason is Reason.OVERTAKEN and steps.snapshots(step):
                 continue  # some of its disks are taken already: the others make a point of them
             trouble = step.data.get(steps.TROUBLE, "")
@@ -112,6 +117,12 @@ class Take:
                 trouble = trouble or "nobody tried"
             told = trouble and reason in (Reason.NOT_STARTED, Reason.OVERTAKEN)
             self._fail(step, reason, f"{because}: {trouble}" if told else because)
+
+    def _may_be_made(self, step: Step) -> bool:
+        """Its call got no answer, and what it made may not be shown yet."""
+        asked = self._work.step(step.data[steps.IN]) if steps.IN in step.data else step
+        sent = asked.data.get(steps.SENT)
+        return sent is not None and self._clock.now() - codec.instant(sent) < SHOWN_WITHIN
 
     def _fail(self, step: Step, reason: Reason, because: str) -> None:
         self._work.learn(steps.given_up(step, self._clock.now(), reason.value, because))
@@ -310,6 +321,11 @@ class Take:
         if self._waiting is None or after > self._waiting.after:
             self._waiting = Resume(after=after, because=str(trouble))
         self._work.learn(*(steps.troubled(step, str(trouble)) for step in waiting))
+        asked = self._work.step(waiting[0].name)  # the bundle, or the one that goes alone; a frozen bundle is marked
+        if isinstance(trouble, OutcomeUnknown) and (
+            self._protection.freeze is None or asked.name.startswith(steps.POINT)
+        ):
+            self._work.learn(replace(asked, data={**asked.data, steps.SENT: codec.moment(self._clock.now())}))
 
     def _refuse(self, refusal: DrError, *steps_of: Step) -> None:
         reason, because = refused(refusal, self._protection)

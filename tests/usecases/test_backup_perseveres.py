@@ -7,7 +7,7 @@ import pytest
 
 from shared.domain import provenance
 from shared.domain.bundles import Member
-from shared.domain.errors import Permanent
+from shared.domain.errors import OutcomeUnknown, Permanent
 from shared.domain.ids import DiskId, InstanceId, OperationId, PolicyVersion
 from shared.domain.operation import OperationState, Step, StepState
 from shared.domain.policy import ApiLimits
@@ -16,6 +16,7 @@ from shared.state.slots import SlotState
 from shared.usecases.operations import intended
 from shared.usecases.requests import BackUpRequest
 from tests.usecases.backup_world import APPLICATIONS, SEED, A, B, Died, World, a_fleet, a_policy
+from tests.usecases.test_backup_ends import Blind
 from tests.usecases.test_backup_levels import STRICT, a_world
 
 SLOT = OperationId("back_up/applications/hourly/2026-03-02T01:00:00Z")
@@ -120,6 +121,35 @@ def test_a_pause_that_came_and_went_while_it_waited_leaves_the_slot_out() -> Non
 
     assert world.in_cloud() == []
     assert {because.partition(":")[0] for _, because in ends(world).values()} == {"paused from 2026-03-02T01"}
+
+
+@pytest.mark.parametrize("category", ["cloud_essd", "cloud_ssd"], ids=["a group", "single disks"])
+def test_what_an_unanswered_call_may_have_made_is_not_given_up_before_it_would_be_shown(category: str) -> None:
+    """Its slot would be skipped, and its snapshots would belong to no point."""
+    world = due(World(a_policy(APPLICATIONS), stands=SEED.replace("cloud_essd", category)))
+    seeing = world.here.snapshots
+
+    def unanswered(number: int, label: str, after: bool) -> None:
+        if label in ("snapshots.create_group", "snapshots.create") and after:
+            raise OutcomeUnknown("no answer")
+
+    world.wire.trouble = unanswered
+    world.here.snapshots = Blind(seeing, "list", "groups")
+    world.schedule()
+    world.advance(seconds=5)
+    made = len(world.in_cloud())
+    assert made > 0
+    world.wire.trouble = lambda number, label, after: None
+    world.command(command="pause", scope="backups", because="quota", by="li")
+    world.advance(minutes=2)
+    world.here.snapshots = seeing
+    world.run_for(minutes=30, prune=False)
+
+    known = sorted(snapshot for point in world.points() for _, snapshot in point.disks)
+    assert known == sorted(one.id for one in world.in_cloud())
+    assert len(world.in_cloud()) == made, "nothing was begun under the pause"
+    assert set(ends(world)) == {A, B}
+    assert world.open_operations() == 0
 
 
 # -- freezes -----------------------------------------------------------------------------------------------------------
