@@ -174,7 +174,7 @@ def test_a_cursor_that_a_wrong_clock_moved_ahead_is_told_at_every_tick(caplog: p
         ticked = world.schedule()
 
     assert ticked.opened == ()
-    assert [record.message for record in caplog.records] == ["cursor.ahead"]
+    assert [record.getMessage() for record in caplog.records] == ["cursor.ahead"]
 
 
 # -- pauses ----------------------------------------------------------------------------------------------------------
