@@ -58,3 +58,26 @@ class Operation:
     steps: tuple[Step, ...] = ()
     result: Mapping[str, str] = field(default_factory=dict)
     version: int = 0
+
+
+def opened(
+    id: OperationId,
+    kind: OperationKind,
+    subject: str,
+    *,
+    policy: PolicyVersion,
+    now: datetime,
+    because: str,
+    request: str,
+) -> Operation:
+    """One that nobody has begun. `request`: what was asked for, as text; its kind's recipe reads it."""
+    return Operation(
+        id=id,
+        kind=kind,
+        subject=subject,
+        state=OperationState.OPEN,
+        created=now,
+        policy=policy,
+        because=because,
+        inputs={"request": request},
+    )

@@ -13,7 +13,7 @@ from typing import Final
 from shared.domain import provenance
 from shared.domain.ids import DiskId, InstanceId, OperationId, PolicyVersion, SnapshotId
 from shared.domain.inventory import Disk, Instance, Snapshot, SnapshotState
-from shared.domain.operation import Operation, OperationKind, OperationState
+from shared.domain.operation import Operation, OperationKind, opened
 from shared.domain.place import Place
 from shared.domain.policy import Protection
 from shared.domain.retention import Level, RestorePoint
@@ -44,15 +44,14 @@ class AdoptRequest:
         return OperationId(f"adopt/{self.protection}/{codec.second(self.asked)}/{named}")
 
     def operation(self, *, policy: PolicyVersion, now: datetime, because: str) -> Operation:
-        return Operation(
-            id=self.id,
-            kind=OperationKind.ADOPT,
-            subject=self.protection,
-            state=OperationState.OPEN,
-            created=now,
+        return opened(
+            self.id,
+            OperationKind.ADOPT,
+            self.protection,
             policy=policy,
+            now=now,
             because=because,
-            inputs={"request": codec.dump(self)},
+            request=codec.dump(self),
         )
 
     @classmethod

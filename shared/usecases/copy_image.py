@@ -23,7 +23,7 @@ from shared.domain.errors import (
 )
 from shared.domain.ids import ImageId, InstanceId, OperationId, PolicyVersion
 from shared.domain.inventory import Image, ImageState
-from shared.domain.operation import Operation, OperationKind, OperationState, Step, StepState
+from shared.domain.operation import Operation, OperationKind, Step, StepState, opened
 from shared.domain.place import Place
 from shared.ports.clock import Clock
 from shared.ports.compute import Clouds
@@ -72,15 +72,14 @@ class CopyImageRequest:
         return Place(self.region, self.source.account)
 
     def operation(self, *, policy: PolicyVersion, now: datetime, because: str) -> Operation:
-        return Operation(
-            id=self.id,
-            kind=OperationKind.COPY_IMAGE,
-            subject=self.instance,
-            state=OperationState.OPEN,
-            created=now,
+        return opened(
+            self.id,
+            OperationKind.COPY_IMAGE,
+            self.instance,
             policy=policy,
+            now=now,
             because=because,
-            inputs={"request": codec.dump(self)},
+            request=codec.dump(self),
         )
 
     @classmethod

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.domain.ids import DiskId, InstanceId, OperationId, PolicyVersion, SnapshotId
-from shared.domain.operation import Operation, OperationKind, OperationState
+from shared.domain.operation import Operation, OperationKind, OperationState, opened
 from shared.domain.place import Place
 from shared.domain.policy import CopyRule, Policy
 from shared.domain.retention import Level, RestorePoint
@@ -75,15 +75,14 @@ class CopyRequest:
         )
 
     def operation(self, *, now: datetime, because: str) -> Operation:
-        return Operation(
-            id=self.id,
-            kind=OperationKind.COPY,
-            subject=self.subject,
-            state=OperationState.OPEN,
-            created=now,
+        return opened(
+            self.id,
+            OperationKind.COPY,
+            self.subject,
             policy=self.policy,
+            now=now,
             because=because,
-            inputs={"request": codec.dump(self)},
+            request=codec.dump(self),
         )
 
     @classmethod

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from shared.domain.errors import CredentialsRejected, DrError, Forbidden, OutcomeUnknown, Permanent, Retryable
@@ -89,7 +90,7 @@ class Deleting:
         for snapshot in snapshots:
             if done.stopped or self._holds((), done, looked):
                 break
-            self._send(lambda: cloud.snapshots.delete(snapshot), _Unit(()), done, snapshot)  # noqa: B023
+            self._send(partial(cloud.snapshots.delete, snapshot), _Unit(()), done, snapshot)
         return done
 
     # -- what goes by one call -------------------------------------------------------------------------------------
@@ -141,7 +142,7 @@ class Deleting:
                 # Whoever pins a point of which a part is gone comes too late: it is expired, so the rest goes as well.
                 if done.stopped or self._holds((point,) if at == 0 else None, done, looked):
                     break
-                self._send(lambda: cloud.snapshots.delete(snapshot), unit, done, snapshot)  # noqa: B023
+                self._send(partial(cloud.snapshots.delete, snapshot), unit, done, snapshot)
 
     def _holds(self, points: Sequence[RestorePoint] | None, done: Deletions, looked: float) -> bool:
         """Whether a call about these must not be sent, for a reason that `done` then tells. None: one of them was

@@ -6,7 +6,7 @@ from typing import Final
 
 from shared.domain.bundles import Member
 from shared.domain.ids import InstanceId, OperationId, PolicyVersion
-from shared.domain.operation import Operation, OperationKind, OperationState, Step
+from shared.domain.operation import Operation, OperationKind, Step, opened
 from shared.state import codec
 
 ON_DEMAND: Final = "on-demand"
@@ -41,17 +41,16 @@ class BackUpRequest:
     def operation(
         self, *, policy: PolicyVersion, now: datetime, because: str, steps: tuple[Step, ...] = ()
     ) -> Operation:
-        return Operation(
-            id=self.id,
-            kind=OperationKind.BACK_UP,
-            subject=self.protection,
-            state=OperationState.OPEN,
-            created=now,
+        begun = opened(
+            self.id,
+            OperationKind.BACK_UP,
+            self.protection,
             policy=policy,
+            now=now,
             because=because,
-            inputs={"request": codec.dump(self)},
-            steps=steps,
+            request=codec.dump(self),
         )
+        return replace(begun, steps=steps)
 
     @classmethod
     def of(cls, operation: Operation) -> "BackUpRequest":
@@ -75,15 +74,14 @@ class ImageRequest:
         return OperationId(f"image/{self.instance}/{self.family}/{codec.second(self.asked)}")
 
     def operation(self, *, policy: PolicyVersion, now: datetime, because: str) -> Operation:
-        return Operation(
-            id=self.id,
-            kind=OperationKind.IMAGE,
-            subject=self.instance,
-            state=OperationState.OPEN,
-            created=now,
+        return opened(
+            self.id,
+            OperationKind.IMAGE,
+            self.instance,
             policy=policy,
+            now=now,
             because=because,
-            inputs={"request": codec.dump(self)},
+            request=codec.dump(self),
         )
 
     @classmethod
