@@ -50,6 +50,14 @@ class QuotaReached(Permanent):
     """A quota or a stock is used up; trying again changes nothing until an operator or time frees some."""
 
 
+class NoStock(QuotaReached):
+    """The cloud has no such machine there now: another zone or instance type may have, with a new token."""
+
+
+class AddressTaken(Permanent):
+    """Somebody else holds the private address that was asked for."""
+
+
 class Conflict(DrError):
     """A condition on a write did not hold: somebody else was first. Read again and decide anew."""
 

@@ -140,6 +140,16 @@ class Ran:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImageDisk:
+    """One disk that an image makes: from which snapshot, and where."""
+
+    snapshot: SnapshotId
+    kind: DiskKind
+    device: str = ""
+    size_gib: int = 0  # 0: the cloud has not said
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
     id: ImageId
     name: str
@@ -148,6 +158,25 @@ class Image:
     created: datetime
     snapshots: tuple[SnapshotId, ...]  # its disk device mappings
     tags: Mapping[str, str] = field(default_factory=dict)
+    version: str = ""
+    used: bool = False  # instances made of it exist
+    disks: tuple[ImageDisk, ...] = ()  # the same mappings, in full
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What an instance was given at its making and DescribeInstances does not show."""
+
+    role: str = ""  # RAM role
+    user_data: str = ""  # plain text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VSwitch:
+    id: str
+    zone: str
+    vpc: str
+    free_addresses: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,10 @@ class OperationKind(StrEnum):
     COPY_IMAGE = "copy_image"
     ADOPT = "adopt"
     REBUILD = "rebuild"
+    RESTORE = "restore"  # disks of one instance: rolled back, swapped for clones, made anew
+    LAUNCH = "launch"  # instances from an image
+    PUBLISH = "publish"  # an image into scaling configurations
+    PLAN = "plan"  # waves of the others
     FAIL_OVER = "fail_over"
 
 

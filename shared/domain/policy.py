@@ -167,6 +167,35 @@ class Protection:
         return self.schedules[0].zone
 
 
+class PlatformRestart(StrEnum):
+    """What becomes of the platform's own restart of a failed host's instances."""
+
+    WAIT = "wait"  # it is given `patience` to bring the instance back
+    DISARM = "disarm"  # instances of the rule are set so that the platform leaves them stopped: we need not wait
+
+
+class Address(StrEnum):
+    """Which private address a replacement has."""
+
+    KEEP = "keep"  # the old one's, moved off it, where zone and vSwitch allow; else a new one, and both are told
+    NEW = "new"
+
+
+class DataFrom(StrEnum):
+    """Where a replacement's data disks come from."""
+
+    DISKS = "disks"  # the old one's own, where they survive and can be attached; else the newest usable points
+    POINTS = "points"  # always the newest usable points: the old disks stay as they are, for inspection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """Another place to create instances in, when the first has no stock."""
+
+    zone: str
+    vswitch: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RebuildRule:
     """What to do when CloudMonitor says that an instance of this selection failed."""
@@ -179,6 +208,78 @@ class RebuildRule:
     port: int  # where its service answers; probed before traffic is given to it
     patience: timedelta  # how long the platform's own restart is waited for before a rebuild
     max_at_once: int
+    max_per_hour: int = 10
+    platform_restart: PlatformRestart = PlatformRestart.WAIT
+    elsewhere: tuple[Elsewhere, ...] = ()  # tried in this order, after its own zone
+    instance_types: tuple[str, ...] = ()  # tried in this order in each place, after its own type
+    address: Address = Address.KEEP
+    data_from: DataFrom = DataFrom.DISKS
+    image_max_age: timedelta | None = None  # readiness warns when the newest usable image is older
+
+
+class ImageDisks(StrEnum):
+    ALL = "all"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRule:
+    """Images of a role: made of one running instance of `of`, by hand or by schedule, and filed as a family."""
+
+    name: str
+    family: str
+    of: Selection
+    disks: ImageDisks = ImageDisks.ALL
+    schedules: tuple[Schedule, ...] = ()
+    keep: int = 3  # newest usable versions, in each region; never fewer than one, nor one in use
+    copy_to: tuple[str, ...] = ()  # regions
+    publish_to: tuple[str, ...] = ()  # scaling groups whose active configuration gets each new version
+    max_age: timedelta | None = None  # readiness warns when the newest usable one is older
+
+
+class PlanAction(StrEnum):
+    RESTORE = "restore"  # roll the selected instances' disks back to a point
+    REBUILD = "rebuild"  # replace the selected instances by their rebuild rule, lost or not
+    LAUNCH = "launch"  # make `amount` instances of `family`, as `like` is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanStep:
+    """One piece of work of a wave; all of a wave's steps run side by side."""
+
+    name: str
+    action: PlanAction
+    select: Selection | None = None  # restore, rebuild: which instances, judged when the wave begins
+    point: str = "newest"  # restore: "newest", or a moment that is given when the plan is run: "at"
+    family: str = ""  # launch
+    like: InstanceId | None = None  # launch: whose type, network, groups, tags and key pair are taken
+    amount: int = 1  # launch
+    at_once: int = 10  # instances under way at a time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """The wave is through when every instance that it touched answers on `port`."""
+
+    port: int
+    within: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wave:
+    name: str
+    steps: tuple[PlanStep, ...]
+    timeout: timedelta
+    gate: Gate | None = None
+    approval: bool = False  # an operator must let it begin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryPlan:
+    """Waves one after the other: databases before applications."""
+
+    name: str
+    waves: tuple[Wave, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,9 +337,18 @@ class Policy:
     prune: PruneLimits
     accounts: tuple[Account, ...] = ()
     limits: ApiLimits = field(default_factory=ApiLimits)
+    images: tuple[ImageRule, ...] = ()
+    plans: tuple[RecoveryPlan, ...] = ()
+    safety_days: int = 7  # how long the safety point of a rollback is kept
 
     def place(self, protection: Protection) -> Place:
         return Place(self.region, protection.account)
+
+    def image(self, name: str) -> ImageRule | None:
+        return next((one for one in self.images if one.name == name), None)
+
+    def plan(self, name: str) -> RecoveryPlan | None:
+        return next((one for one in self.plans if one.name == name), None)
 
     def protection(self, name: str) -> Protection | None:
         return next((one for one in self.protections if one.name == name), None)

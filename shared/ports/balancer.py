@@ -20,6 +20,10 @@ class Backend:
 
 
 class Balancer(Protocol):
+    def of(self, server: InstanceId) -> tuple[LoadBalancerId, ...]:
+        """Balancers whose default pool has it. Source: SLB API, DescribeLoadBalancers with ServerId."""
+        ...
+
     def backends(self, balancer: LoadBalancerId) -> tuple[Backend, ...]: ...
 
     def health(self, balancer: LoadBalancerId) -> dict[InstanceId, Health]: ...

@@ -9,14 +9,17 @@ from shared.domain.ids import DiskId, ImageId, InstanceId, SnapshotGroupId, Snap
 from shared.domain.inventory import (
     Disk,
     Image,
+    ImageDisk,
     Instance,
     NativePolicy,
     Ran,
+    Setup,
     Snapshot,
     SnapshotGroup,
     SnapshotLock,
     SnapshotState,
     SystemEvent,
+    VSwitch,
 )
 from shared.domain.place import Place
 
@@ -110,8 +113,35 @@ class Snapshots(Protocol):
 
 class Images(Protocol):
     def create_from_instance(
-        self, instance: InstanceId, *, name: str, family: str, tags: Mapping[str, str], token: str
-    ) -> ImageId: ...
+        self,
+        instance: InstanceId,
+        *,
+        name: str,
+        family: str,
+        tags: Mapping[str, str],
+        token: str,
+        version: str = "",
+    ) -> ImageId:
+        """Of every disk of the instance: snapshots them all. Source: ECS API, CreateImage, read 2026."""
+        ...
+
+    def create_from_snapshots(
+        self,
+        disks: Sequence[ImageDisk],
+        *,
+        name: str,
+        family: str,
+        tags: Mapping[str, str],
+        token: str,
+        version: str = "",
+    ) -> ImageId:
+        """Of exactly one system disk's snapshot and up to 16 of data disks, all complete. Takes no snapshots of its
+        own. Devices are `/dev/xvda` and `/dev/xvdb`-`/dev/xvdz`. Source: ECS API, CreateImage, read 2026."""
+        ...
+
+    def deprecate(self, image: ImageId) -> None:
+        """It leaves its family; instances can still be made of it by its id. Source: ModifyImageAttribute."""
+        ...
 
     def list(
         self,
@@ -157,13 +187,22 @@ class InstanceRequest:
     host_name: str = ""
     key_pair: str = ""
     user_data: str = ""  # plain text; the adapter encodes it
+    role: str = ""  # RAM role
+    system_disk_gib: int | None = None  # None: as large as the image says
     data_disks: tuple[DataDiskRequest, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class Instances(Protocol):
     def run(self, request: InstanceRequest, *, token: str) -> InstanceId:
-        """Create and start one instance; asynchronous. Raises QuotaReached on no stock (then use a new token)."""
+        """Create and start one instance; asynchronous. Raises NoStock (then use a new token), other QuotaReached,
+        AddressTaken, NotFound for an image, key pair, group, vSwitch or role that is gone."""
+        ...
+
+    def run_many(self, request: InstanceRequest, *, amount: int, least: int, token: str) -> tuple[InstanceId, ...]:
+        """The same for 1-100 of one kind: as many as there is stock for, but at least `least`, else NoStock. Names get
+        a number (assumption: `name001`...). Even these may vanish again, with a `SystemFailure.Delete` event each.
+        Source: ECS API, RunInstances: Amount, MinAmount, UniqueSuffix, SDK 7.11.8."""
         ...
 
     def stop(self, instance: InstanceId, *, force: bool) -> None:
@@ -173,6 +212,82 @@ class Instances(Protocol):
     def start(self, instance: InstanceId) -> None: ...
 
     def tag(self, ids: Sequence[str], *, resource_type: str, tags: Mapping[str, str]) -> None: ...
+
+    def setup(self, instance: InstanceId) -> Setup:
+        """Two calls: DescribeInstanceRamRole, DescribeUserData."""
+        ...
+
+    def move_address(self, instance: InstanceId, *, vswitch: str, address: str = "") -> None:
+        """Give a stopped instance another private address of the vSwitch (in its zone); "" lets the cloud choose. Its
+        old address is free from then on, maybe with a delay. It must be started once before it can be moved again.
+        Source: ECS API, ModifyInstanceVpcAttribute."""
+        ...
+
+    def replace_system_disk(self, instance: InstanceId, image: ImageId, *, token: str) -> DiskId:
+        """Of a stopped instance: the old system disk is released, its manual snapshots stay. Answers the new disk's
+        id. Source: ECS API, ReplaceSystemDisk, read 2021."""
+        ...
+
+    def leaves_alone(self, instances: Sequence[InstanceId]) -> frozenset[InstanceId]:
+        """Those that the platform will not restart by itself after a failed host. Source: ECS API,
+        DescribeInstanceMaintenanceAttributes."""
+        ...
+
+    def leave_alone(self, instance: InstanceId) -> None:
+        """From now on the platform stops it instead of restarting it (ActionOnMaintenance=Stop)."""
+        ...
+
+
+class Disks(Protocol):
+    """Changes of disks. All are asynchronous: read back with `Inventory.disks`. Only `create` takes a token."""
+
+    def create(
+        self,
+        snapshot: SnapshotId,
+        *,
+        zone: str,
+        category: str,
+        name: str,
+        tags: Mapping[str, str],
+        token: str,
+        size_gib: int = 0,
+    ) -> DiskId:
+        """A data disk made of a snapshot, as large as that or as `size_gib`. Raises Busy while the snapshot cannot be
+        used, NoStock for a category that the zone does not sell. Source: ECS API, CreateDisk, read 2026."""
+        ...
+
+    def attach(
+        self, instance: InstanceId, disk: DiskId, *, device: str = "", delete_with_instance: bool = False
+    ) -> None:
+        """An available disk of the instance's zone, as a data disk."""
+        ...
+
+    def detach(self, instance: InstanceId, disk: DiskId) -> None:
+        """About a minute. One that is not attached is done."""
+        ...
+
+    def reset(self, disk: DiskId, snapshot: SnapshotId) -> None:
+        """Roll it back to its own snapshot, size included; IRREVERSIBLE. Its instance must read Stopped, and no
+        snapshot of it may be unfinished (Busy). The disk's state meanwhile is not documented: poll until it reads
+        in_use or available, and ask again on Busy. Source: ECS API, ResetDisk, read 2025."""
+        ...
+
+    def reinitialise(self, disk: DiskId) -> None:
+        """Make it as it was when it was new: of its image, of its snapshot, or empty; IRREVERSIBLE. Its instance must
+        read Stopped and have run once. Source: ECS API, ReInitDisk, read 2025."""
+        ...
+
+
+class Market(Protocol):
+    """What could be had. Reads only; a plan's view, never a promise."""
+
+    def sells(self, zone: str, instance_type: str) -> bool:
+        """Source: ECS API, DescribeAvailableResource: StatusCategory WithStock or ClosedWithStock."""
+        ...
+
+    def vswitches(self, ids: Sequence[str]) -> Iterator[VSwitch]:
+        """Unknown ones are left out."""
+        ...
 
 
 class Guests(Protocol):
@@ -214,6 +329,10 @@ class Compute(Protocol):
     def guests(self) -> Guests: ...
     @property
     def native(self) -> NativePolicies: ...
+    @property
+    def disks(self) -> Disks: ...
+    @property
+    def market(self) -> Market: ...
 
 
 class Clouds(Protocol):

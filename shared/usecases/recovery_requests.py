@@ -1,0 +1,162 @@
+"""What a recovery was asked to do: the content of its journal's `inputs`, both ways.
+
+All carry who asked and when; the operation's id is made of that, so that asking again is the same operation.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from shared.domain.ids import DiskId, ImageId, InstanceId, OperationId, PolicyVersion, SnapshotId
+from shared.domain.operation import Operation, OperationKind, opened
+from shared.domain.place import Place
+from shared.domain.policy import Elsewhere
+from shared.state import codec
+
+PARENT: Final = "parent"
+"""Key in `Operation.inputs`: the plan that it belongs to, which is woken when it ends."""
+
+
+class Way(StrEnum):
+    """How a disk gets other content."""
+
+    RESET = "reset"  # rolled back in place to a snapshot of itself
+    CLONE = "clone"  # a data disk made of any snapshot takes its place; the old one is kept, detached
+    REINITIALISE = "reinitialise"  # as it was when it was new
+    REPLACE = "replace"  # a system disk made of an image takes its place; the old one is released by the cloud
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskChange:
+    disk: DiskId
+    way: Way
+    snapshot: SnapshotId | None = None  # reset, clone; replace: an image is first made of it
+    image: ImageId | None = None  # replace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreRequest:
+    """Other content for disks of one instance. `confirm` is the preview's token, or the name (or id) of the instance,
+    typed back."""
+
+    place: Place
+    instance: InstanceId
+    disks: tuple[DiskChange, ...]
+    asked: datetime
+    by: str
+    confirm: str
+    point: str = ""  # id of the restore point whose snapshots these are
+    undoes: OperationId | None = None
+    accept_size: bool = False  # a disk that was enlarged since shrinks back
+    parent: OperationId | None = None
+
+    @property
+    def id(self) -> OperationId:
+        return OperationId(f"restore/{self.instance}/{codec.second(self.asked)}")
+
+    def operation(self, *, policy: PolicyVersion, now: datetime, because: str) -> Operation:
+        return _operation(self.id, OperationKind.RESTORE, self.instance, self, policy, now, because, self.parent)
+
+    @classmethod
+    def of(cls, operation: Operation) -> "RestoreRequest":
+        return codec.load(cls, operation.inputs["request"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchRequest:
+    """1-1,000 instances of one image. Of `image`, `family` (its newest usable) and `point` (an image is made of its
+    snapshots first) exactly one is given. What is empty is taken from instance `like`."""
+
+    place: Place
+    name: str
+    asked: datetime
+    by: str
+    amount: int = 1
+    least: int = 1  # fewer are a failure
+    image: ImageId | None = None
+    family: str = ""
+    point: str = ""
+    subject: InstanceId | None = None  # whose `point` it is
+    like: InstanceId | None = None
+    instance_types: tuple[str, ...] = ()  # tried in this order
+    where: tuple[Elsewhere, ...] = ()  # likewise
+    security_groups: tuple[str, ...] = ()
+    key_pair: str = ""
+    role: str = ""
+    user_data: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    snapshots: tuple[SnapshotId, ...] = ()  # of further data disks
+    confirm: str = ""
+    parent: OperationId | None = None
+
+    @property
+    def id(self) -> OperationId:
+        return OperationId(f"launch/{self.name}/{codec.second(self.asked)}")
+
+    def operation(self, *, policy: PolicyVersion, now: datetime, because: str) -> Operation:
+        return _operation(self.id, OperationKind.LAUNCH, self.id, self, policy, now, because, self.parent)
+
+    @classmethod
+    def of(cls, operation: Operation) -> "LaunchRequest":
+        return codec.load(cls, operation.inputs["request"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishRequest:
+    """One image into the active configurations of scaling groups."""
+
+    image: ImageId
+    family: str
+    groups: tuple[str, ...]
+    asked: datetime
+    by: str
+
+    @property
+    def id(self) -> OperationId:
+        return OperationId(f"publish/{self.image}")
+
+    def operation(self, *, policy: PolicyVersion, now: datetime, because: str) -> Operation:
+        subject = f"image family {self.family}"
+        return _operation(self.id, OperationKind.PUBLISH, subject, self, policy, now, because, None)
+
+    @classmethod
+    def of(cls, operation: Operation) -> "PublishRequest":
+        return codec.load(cls, operation.inputs["request"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRequest:
+    """One run of a plan of the policy."""
+
+    plan: str
+    asked: datetime
+    by: str
+    confirm: str
+    at: datetime | None = None  # for steps with point "at": the newest point taken before it
+
+    @property
+    def id(self) -> OperationId:
+        return OperationId(f"plan/{self.plan}/{codec.second(self.asked)}")
+
+    def operation(self, *, policy: PolicyVersion, now: datetime, because: str) -> Operation:
+        return _operation(self.id, OperationKind.PLAN, f"plan {self.plan}", self, policy, now, because, None)
+
+    @classmethod
+    def of(cls, operation: Operation) -> "PlanRequest":
+        return codec.load(cls, operation.inputs["request"])
+
+
+def _operation(
+    id: OperationId,
+    kind: OperationKind,
+    subject: str,
+    request: object,
+    policy: PolicyVersion,
+    now: datetime,
+    because: str,
+    parent: OperationId | None,
+) -> Operation:
+    made = opened(id, kind, subject, policy=policy, now=now, because=because, request=codec.dump(request))
+    return made if parent is None else replace(made, inputs={**made.inputs, PARENT: parent})
