@@ -19,6 +19,6 @@ def server(*command: str) -> Iterator[str]:
         yield str(json.loads(first)["url"])
     finally:
         child.terminate()
-        child.wait(10)
+        child.wait(300)  # a world of 100,000 disks takes its time to go
         if child.stdout is not None:
             child.stdout.close()

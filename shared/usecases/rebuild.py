@@ -62,13 +62,12 @@ from shared.usecases.operations import (
     failed,
     intended,
 )
+from shared.usecases.recovering import FORBIDDEN_LIMIT
 from shared.usecases.suspicion import USED_UP
 
 RUNBOOK: Final = "rebuild-needs-operator"
 POINTS_AT_ONCE: Final = 20
 """Restore points asked about in one go, newest first, until every data disk has a source."""
-FORBIDDEN_LIMIT: Final = timedelta(minutes=15)
-"""A role is mended within this, or an operator is asked: the old one may be fenced already."""
 
 POLL: Final = timedelta(seconds=5)
 """Between looks at something that takes the cloud tens of seconds."""
@@ -165,6 +164,7 @@ class _Run:
         return Done(
             result={
                 "outcome": "replaced",
+                "because": f"{self._old} was replaced by {replacement}",
                 "replaces": self._old,
                 "replacement": replacement,
                 "image": plan.image,

@@ -1,70 +1,110 @@
-"""Function `recover`: stops the lost, creates their replacements, moves their traffic; deletes nothing."""
+"""Function `recover`: restores, rebuilds, launches and moves traffic; deletes nothing.
 
+Recipes and previews are built when their first operation comes: a rebuild does not pay for what a rollback needs.
+"""
+
+from collections.abc import Callable
 from functools import cache
 
 from shared.domain.budget import Caller
+from shared.domain.operation import OperationKind
 from shared.domain.place import Place
+from shared.ports.balancer import Balancer
+from shared.ports.compute import Clouds, Compute
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
 from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.state.subjects import Subjects
+from shared.usecases.lazily import Lazily
 from shared.usecases.look import Look
-from shared.usecases.operations import Executor
+from shared.usecases.operations import Executor, Recipe
+from shared.usecases.previews import Previews, Show
 from shared.usecases.rebuild import RebuildRecipe
-from shared.usecases.recover import CLAIM_FOR, Recover
+from shared.usecases.recover import Recover
+from shared.usecases.recovering import CLAIM_FOR, Recovering
 from shared.usecases.suspicion import Suspicions
-from shared.wiring.foundation import clock, configuration, credentials, functions, pacing, store
+from shared.wiring.foundation import clock, configuration, credentials, endpoint, functions, keys_of, pacing, store
+
+RECIPES: dict[OperationKind, Callable[[], Recipe]] = {
+    OperationKind.REBUILD: lambda: _rebuild(),
+}
+PREVIEWS: dict[OperationKind, Callable[[], Show]] = {}
 
 
 @cache
 def recover() -> Recover:
-    from shared.adapters.ecs import EcsInstances, EcsInventory
-    from shared.adapters.ecs_images import EcsImages
-    from shared.adapters.ecs_snapshots import EcsSnapshots
-    from shared.adapters.sdk import Endpoint
-    from shared.adapters.services import TcpServices
-    from shared.adapters.slb import SlbBalancer
-
-    where = Endpoint(configuration().region, configuration().endpoint)
-    pace = pacing(Caller.RECOVERY)(Place(configuration().region))
-    inventory = EcsInventory(endpoint=where, credentials=credentials, pace=pace)
-    balancer = SlbBalancer(endpoint=where, credentials=credentials)
-    services = TcpServices()
     journal, controls, policies = Journal(store(), clock()), Controls(store()), Policies(store())
     subjects = Subjects(store())
     return Recover(
-        recipe=RebuildRecipe(
-            look=Look(
-                inventory=inventory,
-                balancer=balancer,
-                services=services,
-                journal=journal,
-                controls=controls,
-                clock=clock(),
-            ),
-            inventory=inventory,
-            instances=EcsInstances(endpoint=where, credentials=credentials, pace=pace),
-            images=EcsImages(endpoint=where, credentials=credentials, pace=pace),
-            snapshots=EcsSnapshots(endpoint=where, credentials=credentials, pace=pace),
-            balancer=balancer,
-            services=services,
-            points=Points(store()),
-            policies=policies,
+        recovering=Recovering(
+            recipes=Lazily(RECIPES),
+            executor=Executor(journal, clock(), claim_for=CLAIM_FOR),
+            journal=journal,
+            subjects=subjects,
+            controls=controls,
+            decisions=Decisions(store()),
+            functions=functions(),
             clock=clock(),
         ),
-        executor=Executor(journal, clock(), claim_for=CLAIM_FOR),
-        journal=journal,
-        subjects=subjects,
         suspicions=Suspicions(
             journal=journal, subjects=subjects, controls=controls, functions=functions(), clock=clock()
         ),
-        inventory=inventory,
-        balancer=balancer,
+        inventory=here().inventory,
+        balancer=balancer(),
         policies=policies,
-        controls=controls,
-        decisions=Decisions(store()),
-        functions=functions(),
+        clock=clock(),
+    )
+
+
+@cache
+def previews() -> Previews:
+    return Previews(Lazily(PREVIEWS))
+
+
+@cache
+def clouds() -> Clouds:
+    """The ECS of every place, paced for recovery."""
+    from shared.adapters.ecs_clouds import EcsClouds
+
+    return EcsClouds(endpoint_of=endpoint, keys_of=keys_of, pace_of=pacing(Caller.RECOVERY))
+
+
+def here() -> Compute:
+    """The policy's own region, in our own account."""
+    return clouds().at(Place(configuration().region))
+
+
+@cache
+def balancer() -> Balancer:
+    from shared.adapters.slb import SlbBalancer
+
+    return SlbBalancer(endpoint=endpoint(configuration().region), credentials=credentials)
+
+
+def _rebuild() -> Recipe:
+    from shared.adapters.services import TcpServices
+
+    journal, controls = Journal(store(), clock()), Controls(store())
+    services = TcpServices()
+    compute = here()
+    return RebuildRecipe(
+        look=Look(
+            inventory=compute.inventory,
+            balancer=balancer(),
+            services=services,
+            journal=journal,
+            controls=controls,
+            clock=clock(),
+        ),
+        inventory=compute.inventory,
+        instances=compute.instances,
+        images=compute.images,
+        snapshots=compute.snapshots,
+        balancer=balancer(),
+        services=services,
+        points=Points(store()),
+        policies=Policies(store()),
         clock=clock(),
     )

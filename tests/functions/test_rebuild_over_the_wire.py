@@ -141,6 +141,8 @@ def local(tmp_path: Path, net: int, monkeypatch: pytest.MonkeyPatch) -> Iterator
             foundation.store,
             alarm_wiring.alarm,
             recover_wiring.recover,
+            recover_wiring.clouds,
+            recover_wiring.balancer,
         )
         for cached in caches:
             cached.cache_clear()

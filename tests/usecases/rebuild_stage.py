@@ -24,7 +24,8 @@ from shared.usecases.alarm import Alarm, Answer
 from shared.usecases.look import Look
 from shared.usecases.operations import Executor
 from shared.usecases.rebuild import RebuildRecipe
-from shared.usecases.recover import CLAIM_FOR, Recover
+from shared.usecases.recover import Recover
+from shared.usecases.recovering import CLAIM_FOR, Recovering
 from shared.usecases.suspicion import Suspicions
 from tests.usecases.fleet import (
     LB,
@@ -178,17 +179,20 @@ class Stage:
             clock=self.clock,
         )
         self.recover = Recover(
-            recipe=recipe,
-            executor=Executor(journal, self.clock, claim_for=CLAIM_FOR),
-            journal=journal,
-            subjects=subjects,
+            recovering=Recovering(
+                recipes={OperationKind.REBUILD: recipe},
+                executor=Executor(journal, self.clock, claim_for=CLAIM_FOR),
+                journal=journal,
+                subjects=subjects,
+                controls=controls,
+                decisions=decisions,
+                functions=functions,
+                clock=self.clock,
+            ),
             suspicions=suspicions,
             inventory=inventory,
             balancer=balancer,
             policies=policies,
-            controls=controls,
-            decisions=decisions,
-            functions=functions,
             clock=self.clock,
         )
 
