@@ -53,6 +53,8 @@ LATER: Final = (
     "alibabacloud_ecs20140526.client",
     "alibabacloud_pvtz20180101.client",
     "alibabacloud_slb20140515.client",
+    "alibabacloud_ess20220222.client",
+    "alibabacloud_vpc20160428.client",
     "alibabacloud_fc20230330.client",
     "fc2.client",
     "pydantic.main",

@@ -19,10 +19,13 @@ from emulator.ess.group import (
     ACTIVE,
     ALARM_NOTIFICATION,
     DELETING,
+    IN_SERVICE,
     INACTIVE,
     PROCESSES,
+    PROTECTED,
     SCALE_IN,
     SCALE_OUT,
+    STANDBY,
     Member,
     ScalingGroup,
     chosen_for_removal,
@@ -128,6 +131,15 @@ class AutoScaling:
             raise ApiError("IncorrectScalingGroupStatus", f"The scaling group {group.id} is {group.state}.")
         group.state = INACTIVE
         self.will.forget(group)
+
+    def boot(self, configuration: ScalingConfiguration, image: str, family: str = "") -> None:
+        """What it launches from now on is made of this image, or of the family's newest."""
+        self.check_image(image)
+        configuration.image_id, configuration.image_family = image, "" if image else family
+
+    def check_image(self, image: str) -> None:
+        if image and self.realm.ecs.images.visible(image) is None:
+            raise ApiError("InvalidImageId.NotFound", f"The image {image} does not exist.", 404)
 
     def choose(self, group: ScalingGroup, configuration_id: str) -> None:
         """For future instances only; those that run keep what they were made from."""
@@ -240,6 +252,24 @@ class AutoScaling:
             group.desired = max(group.min_size, group.desired - len(members))
         return self.scaling.remove(group, members, cause=cause, trigger=trigger, release=release)
 
+    def enter_standby(
+        self, group: ScalingGroup, ids: Sequence[str], *, later: bool, cause: str, trigger: Trigger
+    ) -> Activity:
+        members = self._movable(group, ids, (IN_SERVICE, PROTECTED))
+        return self.scaling.enter_standby(group, members, later=later, cause=cause, trigger=trigger)
+
+    def exit_standby(
+        self, group: ScalingGroup, ids: Sequence[str], *, later: bool, cause: str, trigger: Trigger
+    ) -> Activity:
+        members = self._movable(group, ids, (STANDBY,))
+        return self.scaling.exit_standby(group, members, later=later, cause=cause, trigger=trigger)
+
+    def _movable(self, group: ScalingGroup, ids: Sequence[str], states: tuple[str, ...]) -> list[Member]:
+        members = self.members(group, ids)
+        check_states(members, states)
+        self.scaling.activities.check_idle(group)
+        return members
+
     # Size -----------------------------------------------------------------------------------------------------
 
     def execute(
@@ -291,3 +321,12 @@ class AutoScaling:
 
     def _instance_changed(self, instance: Instance, old: str, new: str) -> None:
         self.will.instance_changed(instance, old, new)
+
+
+def check_states(members: Sequence[Member], allowed: tuple[str, ...]) -> None:
+    """Raises ApiError IncorrectInstanceStatus."""
+    for member in members:
+        if member.state not in allowed:
+            raise ApiError(
+                "IncorrectInstanceStatus", f"{member.instance_id} is {member.state}, not {' or '.join(allowed)}."
+            )

@@ -10,6 +10,7 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Final
 
+from shared.adapters.network_codes import OF_SERVICE
 from shared.domain.errors import (
     AddressTaken,
     BadInput,
@@ -149,7 +150,7 @@ def translate(
         return OutcomeUnknown(text) if changes else Retryable(text)
     if code in RETRY_BUSY:
         return Busy(text, retry_after=retry_after)
-    for pattern, make, _ in CODES:
+    for pattern, make, _ in (*OF_SERVICE.get(what.partition(" ")[0], ()), *CODES):
         if fnmatchcase(code, pattern):
             return make(text, retry_after=retry_after) if make in (Retryable, Busy, Throttled) else make(text)
     if status is not None and (status >= 500 or status < 300):

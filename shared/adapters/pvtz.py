@@ -14,8 +14,9 @@ from alibabacloud_pvtz20180101 import models
 from alibabacloud_pvtz20180101.client import Client
 
 from shared.adapters.credentials import Credentials
+from shared.adapters.numbered_pages import all_pages
 from shared.adapters.sdk import Clients, Endpoint, body_of, call
-from shared.domain.errors import NotFound, Permanent, Retryable
+from shared.domain.errors import NotFound, Permanent
 from shared.ports.names import NameRecord
 
 RAM_ACTIONS: Final = (
@@ -90,7 +91,7 @@ class PvtzNames:
             return body.records.record if body.records is not None else [], body.total_items
 
         try:
-            yield from _all_pages(page, what)
+            yield from all_pages(page, what)
         except NotFound:
             self._zone_ids.pop(zone, None)  # the zone was deleted, perhaps made anew under another id
             raise
@@ -107,7 +108,7 @@ class PvtzNames:
                 body = body_of(answer, what)
                 return body.zones.zone if body.zones is not None else [], body.total_items
 
-            named = [row for row in _all_pages(page, what) if str(row.zone_name).lower() == zone.lower()]
+            named = [row for row in all_pages(page, what) if str(row.zone_name).lower() == zone.lower()]
             if not named:
                 raise NotFound(f"{what}: this account has no private zone of that name")
             if len(named) > 1:
@@ -115,20 +116,6 @@ class PvtzNames:
                 raise Permanent(f"{what}: {len(named)} private zones bear that name ({ids}); keep one for the failover")
             self._zone_ids[zone] = str(named[0].zone_id)
         return self._zone_ids[zone]
-
-
-def _all_pages(page: Callable[[int], tuple[list[Any], int]], what: str) -> Iterator[Any]:
-    """Every row; a listing that ends early raises, since a record left out would look like one that is not there."""
-    seen, number = 0, 1
-    while True:
-        rows, total = page(number)
-        yield from rows or ()
-        seen += len(rows or ())
-        if seen >= (total or 0):
-            return
-        if not rows:
-            raise Retryable(f"{what}: the listing ended after {seen} of {total}")
-        number += 1
 
 
 def _record(row: Any, zone: str) -> NameRecord:

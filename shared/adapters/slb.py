@@ -12,12 +12,15 @@ from alibabacloud_slb20140515 import models
 from alibabacloud_slb20140515.client import Client
 
 from shared.adapters.credentials import Credentials
+from shared.adapters.ecs_answers import Fields, unreadable
+from shared.adapters.numbered_pages import all_pages
 from shared.adapters.sdk import Clients, Endpoint, body_of, call
 from shared.domain.errors import NotFound, Permanent
 from shared.domain.ids import InstanceId, LoadBalancerId
 from shared.ports.balancer import Backend, Health
 
 RAM_ACTIONS: Final = (
+    "slb:DescribeLoadBalancers",
     "slb:DescribeLoadBalancerAttribute",
     "slb:DescribeHealthStatus",
     "slb:AddBackendServers",
@@ -25,6 +28,8 @@ RAM_ACTIONS: Final = (
     "slb:RemoveBackendServers",
 )
 """The RAM actions that this adapter needs."""
+
+PAGE: Final = 100
 
 WORST_FIRST: Final = (Health.ABNORMAL, Health.UNAVAILABLE, Health.NORMAL)
 
@@ -35,6 +40,21 @@ class SlbBalancer:
     def __init__(self, *, endpoint: Endpoint, credentials: Callable[[], Credentials]) -> None:
         self._clients = Clients(Client, endpoint=endpoint, credentials=credentials)
         self._region = endpoint.region
+
+    def of(self, server: InstanceId) -> tuple[LoadBalancerId, ...]:
+        what = f"DescribeLoadBalancers({server})"
+
+        def page(number: int) -> tuple[list[Any], int]:
+            request = models.DescribeLoadBalancersRequest(
+                region_id=self._region, server_id=server, page_number=number, page_size=PAGE
+            )
+            answer = call(what, lambda: self._clients.current().describe_load_balancers(request), changes=False)
+            body = body_of(answer, what)
+            if body.load_balancers is None:
+                raise unreadable(what, "load_balancers is missing")
+            return body.load_balancers.load_balancer or [], Fields(body, what).whole("total_count")
+
+        return tuple(LoadBalancerId(Fields(row, what).text("load_balancer_id")) for row in all_pages(page, what))
 
     def backends(self, balancer: LoadBalancerId) -> tuple[Backend, ...]:
         what = f"DescribeLoadBalancerAttribute({balancer})"

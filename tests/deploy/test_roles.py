@@ -65,11 +65,13 @@ WITHHELD = {
         "ecs:DescribeSnapshotGroups",
         "ecs:CreateImage",
         "ecs:StartInstance",
+        "slb:DescribeLoadBalancers",
     },
     "alarm": {"ecs:DescribeDisks"},
     "watch": {
         "ecs:DescribeDisks",
         "ecs:DescribeInstanceHistoryEvents",
+        "slb:DescribeLoadBalancers",
         "slb:DescribeLoadBalancerAttribute",
         "slb:AddBackendServers",
         "slb:SetBackendServers",
@@ -98,7 +100,17 @@ def wired(entry: str) -> set[str]:
                 if isinstance(getattr(module, name.name), type):
                     needed |= set(getattr(module, "RAM_ACTIONS", ()))
     if "clouds(" in source:
-        for one in ("sts", "ecs", "ecs_snapshots", "ecs_images", "ecs_guests", "ecs_native"):
+        for one in (
+            "sts",
+            "ecs",
+            "ecs_instances",
+            "ecs_snapshots",
+            "ecs_images",
+            "ecs_disks",
+            "ecs_market",
+            "ecs_guests",
+            "ecs_native",
+        ):
             module = importlib.import_module(f"shared.adapters.{one}")
             for part in vars(module).values():
                 needed |= set(getattr(part, "RAM_ACTIONS", ()))

@@ -18,7 +18,25 @@ FC = "alibabacloud_fc20230330"
 FC2 = "fc2"
 PVTZ = "alibabacloud_pvtz20180101"
 SLB = "alibabacloud_slb20140515"
-HEAVY = (TABLESTORE, ECS, FC, FC2, PVTZ, SLB, "pydantic", "yaml", "jinja2", "rich", "typer", "emulator", "understudy")
+ESS = "alibabacloud_ess20220222"
+VPC = "alibabacloud_vpc20160428"
+HEAVY = (
+    TABLESTORE,
+    ECS,
+    FC,
+    FC2,
+    PVTZ,
+    SLB,
+    ESS,
+    VPC,
+    "pydantic",
+    "yaml",
+    "jinja2",
+    "rich",
+    "typer",
+    "emulator",
+    "understudy",
+)
 
 MAY_LOAD = {
     "schedule": {TABLESTORE, FC},

@@ -17,6 +17,12 @@ class InProcessBalancer:
         self._cloud = cloud
         self._slb = cloud.slb
 
+    def of(self, server: InstanceId) -> tuple[LoadBalancerId, ...]:
+        def now() -> tuple[LoadBalancerId, ...]:
+            return tuple(LoadBalancerId(one.id) for one in self._slb.balancers.values() if server in one.backends)
+
+        return read(self._cloud, "slb", "DescribeLoadBalancers", server, now)
+
     def backends(self, balancer: LoadBalancerId) -> tuple[Backend, ...]:
         def now() -> tuple[Backend, ...]:
             members = self._slb.get(balancer).backends.values()

@@ -84,8 +84,7 @@ class Configurations:
         """All of what was sent, or nothing when some of it is wrong."""
         sent = call.params
         image, family = params.text(sent, "ImageId"), params.text(sent, "ImageFamily")
-        if image and self._realm.ecs.images.visible(image) is None:
-            raise ApiError("InvalidImageId.NotFound", f"The image {image} does not exist.", 404)
+        self._ess.check_image(image or "")
         groups = params.list_of(sent, "SecurityGroupIds")
         if single := params.text(sent, "SecurityGroupId"):
             groups = [single]
@@ -99,7 +98,7 @@ class Configurations:
         tags = _tags(call)
         user_data = _user_data(call)
         if image or family:
-            one.image_id, one.image_family = image or "", "" if image else family or ""
+            self._ess.boot(one, image or "", family or "")
         one.security_group_ids = tuple(groups) or one.security_group_ids
         one.instance_types = tuple(types) or one.instance_types
         one.data_disks = disks or one.data_disks

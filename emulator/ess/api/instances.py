@@ -15,7 +15,7 @@ from emulator.ess.group import (
     Member,
     ScalingGroup,
 )
-from emulator.ess.model import INSTANCES_PER_CALL
+from emulator.ess.model import INSTANCES_PER_CALL, check_states
 from emulator.wire import params
 from emulator.wire.call import ApiError, Call
 from emulator.wire.declare import raises, reads
@@ -136,25 +136,22 @@ class Instances:
     @raises(*GROUP, BUSY, "InvalidInstanceId.NotFound", "IncorrectInstanceStatus", *TOKEN_ERRORS)
     def EnterStandby(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
         """Weight 0 in the balancers, health frozen, never taken by a scale-in; still counted."""
-        return self._standby(call, (IN_SERVICE, PROTECTED), self._ess.scaling.enter_standby)
+        return self._standby(call, self._ess.enter_standby)
 
     @reads("ScalingGroupId", "InstanceIds.N", "Async", "ClientToken")
     @raises(*GROUP, BUSY, "InvalidInstanceId.NotFound", "IncorrectInstanceStatus", *TOKEN_ERRORS)
     def ExitStandby(self, call: Call) -> dict[str, Any]:  # noqa: N802  the action's name
         """In service again with weight 50 (or the group's), whatever it was before; health counts again."""
-        return self._standby(call, (STANDBY,), self._ess.scaling.exit_standby)
+        return self._standby(call, self._ess.exit_standby)
 
-    def _standby(self, call: Call, states: tuple[str, ...], act: Callable[..., Activity]) -> dict[str, Any]:
+    def _standby(self, call: Call, act: Callable[..., Activity]) -> dict[str, Any]:
         def move() -> dict[str, Any]:
             group = self._group(call)
             ids = _ids(call)
             if len(ids) > INSTANCES_PER_CALL:
                 raise params.invalid("InstanceIds", f"at most {INSTANCES_PER_CALL} in one call")
-            members = self._ess.members(group, ids)
-            _check_states(members, states)
-            self._ess.scaling.activities.check_idle(group)
             later = params.boolean(call.params, "Async", False)
-            activity = act(group, members, later=later, cause=cause(call), trigger=trigger(call))
+            activity = act(group, ids, later=later, cause=cause(call), trigger=trigger(call))
             return {"ScalingActivityId": activity.id}
 
         return once(self._ess, call, move)
@@ -165,7 +162,7 @@ class Instances:
         """A protected member serves, but its life is its owner's business: no scale-in, no health look."""
         group = self._group(call)
         members = self._ess.members(group, _ids(call))
-        _check_states(members, (IN_SERVICE, PROTECTED))
+        check_states(members, (IN_SERVICE, PROTECTED))
         params.required(call.params, "ProtectedFromScaleIn")
         on = params.boolean(call.params, "ProtectedFromScaleIn", False)
         self._ess.scaling.protect(members, on)
@@ -261,11 +258,3 @@ def _ids(call: Call) -> list[str]:
 def _single(call: Call, name: str) -> list[str]:
     value = params.text(call.params, name)
     return [value] if value else []
-
-
-def _check_states(members: list[Member], allowed: tuple[str, ...]) -> None:
-    for member in members:
-        if member.state not in allowed:
-            raise ApiError(
-                "IncorrectInstanceStatus", f"{member.instance_id} is {member.state}, not {' or '.join(allowed)}."
-            )

@@ -1,0 +1,65 @@
+"""Error codes of Auto Scaling and of EIPs. Asked before the table of all services: some mean something else there.
+
+`IncorrectInstanceStatus` of an EIP is an instance on its way (wait); of a scaling group, one that is not what the call
+needs (waiting alone changes nothing).
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from shared.domain.errors import Busy, DrError, NoStock, Permanent, QuotaReached, Retryable
+
+Line = tuple[str, Callable[[str], DrError], str]
+
+
+def _with(make: Callable[[str], DrError], remedy: str) -> Callable[[str], DrError]:
+    return lambda text: make(f"{text} {remedy}")
+
+
+_full = _with(QuotaReached, "Raise the scaling group's MaxSize, or let another member leave first.")
+_at_least = _with(Permanent, "Detach without decreasing the desired capacity, or lower the group's MinSize.")
+_asleep = _with(Permanent, "Enable the scaling group (or wait for its deletion), then start again.")
+_elsewhere = _with(Permanent, "Detach the instance from the scaling group that it is in.")
+_unchecked = _with(Permanent, "Switch on the health check of every listener of the group's load balancers.")
+_has_public = _with(
+    Permanent, "Convert the instance's static public address (ConvertNatPublicIpToEip), or set its bandwidth to 0."
+)
+_has_eip = _with(Permanent, "Unassociate the EIP that the instance has, or keep it and leave the other one.")
+_unpaid = _with(QuotaReached, "The account is in arrears: pay, then start again.")
+_far = _with(Permanent, "An EIP serves instances of its own region only.")
+
+ESS: Final[tuple[Line, ...]] = (
+    ("ScalingActivityInProgress", Busy, "ESS, 400: a group takes one activity at a time"),
+    ("IncorrectCapacity.MaxSize", _full, "AttachInstances, 400"),
+    ("IncorrectCapacity.MinSize", _at_least, "DetachInstances, 400"),
+    ("IncorrectScalingGroupStatus", _asleep, "ESS, 400: Inactive or Deleting"),
+    ("InvalidInstanceId.InUse", _elsewhere, "AttachInstances, 400"),
+    ("IncorrectLoadBalancerHealthCheck", _unchecked, "ESS, 400"),
+    ("ResourceNotAvailable.ECS", NoStock, "ESS, 400"),
+)
+"""Source: ESS API 2014-08-28 error pages, read 2021; codes of 2022-02-22 are assumed to be the same."""
+
+VPC: Final[tuple[Line, ...]] = (
+    ("EIP_CAN_NOT_ASSOCIATE_WITH_PUBLIC_IP", _has_public, "AssociateEipAddress, 400"),
+    ("InvalidStatus.InstanceHasBandWidth", _has_public, "AssociateEipAddress, 400"),
+    ("Forbidden.InstanceBandwidthNotZero", _has_public, "AssociateEipAddress, 400; not a missing permission"),
+    ("InvalidAssociation.Duplicated", _has_eip, "AssociateEipAddress, 400"),
+    ("Forbidden.FinancialLocked", _unpaid, "AssociateEipAddress, 400; not a missing permission"),
+    ("InvalidEIPStatus.BizDisabled", _unpaid, "AssociateEipAddress, 400"),
+    ("InvalidParameter.Mismatch", _far, "AssociateEipAddress, 400"),
+    ("InvalidStatus.NotAllow", Permanent, "AssociateEipAddress, 400"),
+    ("TaskConflict", Retryable, "400: the official Terraform provider retries it"),
+    ("IncorrectEipStatus", Retryable, "the same: on its way; read the address before trying again"),
+    ("InvalidBindingStatus", Retryable, "the same"),
+    ("IncorrectStatus*", Retryable, "the same"),
+    ("IncorrectInstanceStatus", Retryable, "the same: the instance is on its way"),
+    ("InvalidStatus.EcsStatusNotSupport", Retryable, "the same"),
+    ("InvalidStatus.EniStatusNotSupport", Retryable, "the same"),
+    ("OperationFailed.SystemBusy", Retryable, "the same"),
+    ("OperationFailed.EcsMigrating", Retryable, "the same"),
+)
+"""Source: VPC API, AssociateEipAddress and UnassociateEipAddress, read 2025; retries as in Terraform's provider, 2026.
+`InvalidInstanId.NotFound` (the cloud's spelling) is in the common table's `*.NotFound`."""
+
+OF_SERVICE: Final[dict[str, tuple[Line, ...]]] = {"ess": ESS, "vpc": VPC}
+"""By the first word of what was asked (`ess AttachInstances ...`)."""
