@@ -20,6 +20,7 @@ from shared.domain.errors import (
     DrError,
     Forbidden,
     NoStock,
+    NotAttached,
     NotFound,
     OutcomeUnknown,
     Permanent,
@@ -73,6 +74,7 @@ CODES: Final[tuple[tuple[str, Make, str], ...]] = (
     ("InvalidResourceType.NotSupported", NoStock, "RunInstances: the type or disk category is not sold in the zone"),
     ("InvalidInstanceType.ZoneNotSupported", NoStock, "RunInstances"),
     ("InstanceType.Offline", NoStock, "RunInstances"),
+    ("InvalidDiskCategory.NotSupported", NoStock, "CreateDisk, RunInstances: the zone does not sell the category"),
     ("NodeControllerUnavailable", NoStock, "RunInstances"),
     ("ResourceNotAvailable", NoStock, "RunInstances, 400: the resource is not available in this zone"),
     ("InvalidPrivateIpAddress.Duplicated", AddressTaken, "RunInstances, ModifyInstanceVpcAttribute"),
@@ -96,11 +98,16 @@ CODES: Final[tuple[tuple[str, Make, str], ...]] = (
     ("Forbidden*", Forbidden, "RAM: Forbidden.RAM, Forbidden.SubUser, Forbidden.Unauthorized, ..."),
     ("InvalidAction.Unauthorized", Forbidden, "CreateSnapshot table"),
     ("NoPermission*", Forbidden, "RAM"),
-    ("InvalidDisk.AlreadyDetached", NotFound, "DetachDisk: already done"),
+    ("InvalidUser.PassRoleForbidden", Forbidden, "RunInstances: ram:PassRole on the instance's role is missing"),
+    ("InvalidDisk.AlreadyDetached", NotAttached, "DetachDisk: already done"),
+    ("InvalidOperation.DiskDetachingFromThisEcs", NotAttached, "DetachDisk: being done"),
     ("InvalidAction.NotFound", Permanent, "the service has no such action; not a missing resource"),
     ("InvalidFilterKey.NotFound", Permanent, "DescribeSnapshots: a wrong filter, not a missing resource"),
     ("InvalidStatus.NotFound", Permanent, "DescribeSnapshots: a wrong filter"),
     ("*.NotFound", NotFound, "all services: InvalidXxxId.NotFound"),
+    ("InvalidSecurityGroupId", NotFound, "RunInstances, 404: the same without its ending"),
+    ("InvalidSourceSnapshot", NotFound, "ReInitDisk: the snapshot that the disk was made of was deleted"),
+    ("SharedImageDeleted", NotFound, "ReInitDisk: the image that the disk was made of is gone"),
     ("*NotExist*", NotFound, "PrivateZone: Zone.NotExists; Function Compute: FunctionNotFound is below"),
     ("FunctionNotFound", NotFound, "Function Compute"),
     ("ServiceNotFound", NotFound, "Function Compute 2.0"),
@@ -122,11 +129,26 @@ CODES: Final[tuple[tuple[str, Make, str], ...]] = (
     ("IncorrectDiskStatus.CreatingSnapshot", Busy, "CreateSnapshot, DeleteSnapshot: wait and retry"),
     ("DISK_HAS_CREATING_SNAPSHOT", Busy, "CreateSnapshot: the same"),
     ("IncorrectDiskStatus.TooManyCreatingSnapshots", Busy, "CreateSnapshotGroup: the same"),
+    ("IncorrectDiskStatus.HasUnfinishedSnapshot", Busy, "ResetDisk: the same"),
+    ("DiskCreatingSnapshot", Busy, "ReInitDisk, ReplaceSystemDisk: the same"),
+    ("TooManySnapshot.Unfinished", Busy, "CreateImage: the same"),
+    ("InvalidOperation.DiskResetInProgress", Busy, "ResetDisk: it is being rolled back"),
+    ("InvalidSnapshotId.NotReady", Busy, "CreateDisk, ResetDisk, CreateImage, CopySnapshot, RunInstances: not yet"),
+    ("InvalidSnapshot.NotReady", Busy, "CreateDisk: the same"),
+    ("SnapshotNotReady", Busy, "CreateImage: the same"),
+    ("OperationConflict.DisksAttachingParallellyExceed", Busy, "AttachDisk, 400 (the cloud's spelling)"),
+    ("DisksDetachingOnEcsExceeded", Busy, "DetachDisk, 400: too many at once of one instance"),
+    ("IncorrectVSwitchStatus", Retryable, "RunInstances, ModifyInstanceVpcAttribute: it is being changed"),
     ("IncorrectInstanceStatus.Initializing", Retryable, "DeleteInstance: retry"),
     ("IdempotentParameterMismatch", Conflict, "the same token with other parameters: somebody else's call"),
     ("IdempotenceParamNotMatch", Conflict, "CreateImage: the same"),
     ("InvalidParamter.Conflict", Conflict, "CreateImage: the same (the cloud's spelling)"),
+    ("InvalidImageName.Duplicated", Permanent, "CreateImage, CopyImage: an image has this name; look it up"),
 )
+
+REFUSED_INSIDE: Final = {("ecs ResetDisk", "InternalError", 400): Busy}
+"""Refusals whose code means something else elsewhere, by call, code and status. ResetDisk, read 2025: try again later;
+done twice it is the same, and a running instance refuses it."""
 
 RETRY_BUSY: Final = ("QuotaExceed.ConcurrentSnapshotQuota",)
 """Named a quota, but frees itself within minutes: CreateSnapshot with too many under way on one disk."""
@@ -150,6 +172,8 @@ def translate(
         return OutcomeUnknown(text) if changes else Retryable(text)
     if code in RETRY_BUSY:
         return Busy(text, retry_after=retry_after)
+    if status is not None and (known := REFUSED_INSIDE.get((what, code, status))) is not None:
+        return known(text, retry_after=retry_after)
     for pattern, make, _ in (*OF_SERVICE.get(what.partition(" ")[0], ()), *CODES):
         if fnmatchcase(code, pattern):
             return make(text, retry_after=retry_after) if make in (Retryable, Busy, Throttled) else make(text)

@@ -1,19 +1,15 @@
-"""Instances and disks through the official ECS SDK (2014-05-26)."""
+"""What stands in a region: instances, disks and their events, through the official ECS SDK (2014-05-26)."""
 
 import json
-from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, Final
 
 from alibabacloud_ecs20140526 import models
 
 from shared.adapters import ecs_answers as answers
-from shared.adapters.ecs_answers import Fields
 from shared.adapters.ecs_calls import IDS_AT_ONCE, EcsCalls, chunks, tagged, tags_of
-from shared.domain.errors import OutcomeUnknown
 from shared.domain.ids import DiskId, InstanceId
 from shared.domain.inventory import Disk, Instance, SystemEvent
-from shared.ports.compute import InstanceRequest
 
 EVENT_STATES: Final = ["Inquiring", "Scheduled", "Executing", "Executed", "Avoided", "Canceled", "Failed"]
 
@@ -81,61 +77,3 @@ class EcsInventory(EcsCalls):
             "instance_system_event_type",
             answers.system_event,
         )
-
-
-class EcsInstances(EcsCalls):
-    """Implements `shared.ports.compute.Instances`."""
-
-    RAM_ACTIONS: ClassVar = ("ecs:RunInstances", "ecs:StopInstance", "ecs:StartInstance", "ecs:TagResources")
-
-    def run(self, request: InstanceRequest, *, token: str) -> InstanceId:
-        asked = models.RunInstancesRequest(
-            region_id=self._region,
-            zone_id=request.zone,
-            image_id=request.image,
-            instance_type=request.instance_type,
-            v_switch_id=request.vswitch,
-            security_group_ids=list(request.security_groups),
-            instance_name=request.name or None,
-            private_ip_address=request.private_address,
-            host_name=request.host_name or None,
-            key_pair_name=request.key_pair or None,
-            user_data=b64encode(request.user_data.encode()).decode() if request.user_data else None,
-            system_disk=models.RunInstancesRequestSystemDisk(category=request.system_disk_category),
-            data_disk=[
-                models.RunInstancesRequestDataDisk(
-                    snapshot_id=disk.snapshot,
-                    category=disk.category,
-                    device=disk.device or None,
-                    delete_with_instance=disk.delete_with_instance,
-                )
-                for disk in request.data_disks
-            ]
-            or None,
-            tag=tags_of(models.RunInstancesRequestTag, request.tags),
-            amount=1,
-            client_token=token,
-        )
-        body = self._ask("RunInstances", "run_instances", asked, changes=True)
-        ids = Fields(body, "ecs RunInstances").texts("instance_id_sets", "instance_id_set")
-        if len(ids) != 1:
-            raise OutcomeUnknown(f"ecs RunInstances: one instance was asked for, {len(ids)} were answered: {ids}")
-        return InstanceId(ids[0])
-
-    def stop(self, instance: InstanceId, *, force: bool) -> None:
-        # The account's default may be StopCharging, which gives the machine and its public address away.
-        request = models.StopInstanceRequest(instance_id=instance, force_stop=force, stopped_mode="KeepCharging")
-        self._ask("StopInstance", "stop_instance", request, changes=True)
-
-    def start(self, instance: InstanceId) -> None:
-        self._ask("StartInstance", "start_instance", models.StartInstanceRequest(instance_id=instance), changes=True)
-
-    def tag(self, ids: Sequence[str], *, resource_type: str, tags: Mapping[str, str]) -> None:
-        for chunk in chunks(ids, 50):
-            request = models.TagResourcesRequest(
-                region_id=self._region,
-                resource_type=resource_type,
-                resource_id=chunk,
-                tag=tags_of(models.TagResourcesRequestTag, tags),
-            )
-            self._ask("TagResources", "tag_resources", request, changes=True)

@@ -16,6 +16,7 @@ from shared.domain.inventory import (
     Disk,
     DiskKind,
     Image,
+    ImageDisk,
     ImageState,
     Instance,
     InstanceState,
@@ -26,6 +27,7 @@ from shared.domain.inventory import (
     SnapshotLock,
     SnapshotState,
     SystemEvent,
+    VSwitch,
 )
 
 IMAGE_STATES: Final = {
@@ -254,17 +256,39 @@ def snapshot_group(item: Fields) -> SnapshotGroup:
 
 
 def image(item: Fields) -> Image:
-    snapshots = (
-        mapping.optional("snapshot_id") for mapping in item.items("disk_device_mappings", "disk_device_mapping")
-    )
+    disks = tuple(map(_image_disk, item.items("disk_device_mappings", "disk_device_mapping")))
     return Image(
         id=ImageId(item.text("image_id")),
         name=item.optional("image_name"),
         family=item.optional("image_family"),
         state=item.choice("status", IMAGE_STATES),
         created=item.moment("creation_time"),
-        snapshots=tuple(SnapshotId(found) for found in snapshots if found),
+        snapshots=tuple(disk.snapshot for disk in disks if disk.snapshot),
         tags=item.tags(),
+        version=item.optional("image_version"),
+        used=item.optional("usage") == "instance",
+        disks=disks,
+    )
+
+
+def _image_disk(mapping: Fields) -> ImageDisk:
+    """Assumption: one that does not say its kind is the system's when it has the system's device."""
+    device = mapping.optional("device")
+    kind = mapping.optional("type") or ("system" if device == "/dev/xvda" else "data")
+    return ImageDisk(
+        snapshot=SnapshotId(mapping.optional("snapshot_id")),
+        kind=DiskKind.SYSTEM if kind == "system" else DiskKind.DATA,
+        device=device,
+        size_gib=mapping.optional_whole("size") or 0,
+    )
+
+
+def vswitch(item: Fields) -> VSwitch:
+    return VSwitch(
+        id=item.text("v_switch_id"),
+        zone=item.text("zone_id"),
+        vpc=item.text("vpc_id"),
+        free_addresses=item.whole("available_ip_address_count"),
     )
 
 

@@ -11,6 +11,7 @@ from alibabacloud_ecs20140526.client import Client
 from shared.adapters import ecs_answers as answers
 from shared.adapters.credentials import Credentials
 from shared.adapters.ecs_answers import Fields
+from shared.adapters.numbered_pages import all_pages
 from shared.adapters.sdk import Clients, Endpoint, call
 from shared.domain.errors import OutcomeUnknown, Throttled
 from shared.domain.inventory import Disk, Image, Instance, Snapshot, SnapshotGroup
@@ -63,6 +64,19 @@ class EcsCalls:
             if not body.next_token:
                 return
             request.next_token = body.next_token
+
+    def _numbered(self, action: str, method: str, request: Any, envelope: str, element: str) -> Iterator[Fields]:
+        """A listing by page number; `request` says how long a page is."""
+
+        def page(number: int) -> tuple[list[Fields], int]:
+            request.page_number = number
+            body = self._ask(action, method, request, changes=False)
+            if getattr(body, envelope, None) is None:
+                raise answers.unreadable(f"ecs {action}", f"{envelope} is missing")
+            fields = Fields(body, f"ecs {action}")
+            return list(fields.items(envelope, element)), fields.whole("total_count")
+
+        return all_pages(page, f"ecs {action}")
 
 
 def tagged(all_of: Callable[[Mapping[str, str] | None], Iterator[T]], tags: Mapping[str, str] | None) -> Iterator[T]:

@@ -8,7 +8,7 @@ from shared.adapters.credentials import Credentials
 from shared.adapters.sdk import Endpoint
 from shared.domain.ids import AccountName
 from shared.domain.place import Place
-from shared.ports.compute import Guests, Images, Instances, Inventory, NativePolicies, Snapshots
+from shared.ports.compute import Disks, Guests, Images, Instances, Inventory, Market, NativePolicies, Snapshots
 from shared.ports.pace import Pace, Unpaced
 
 KeysOf = Callable[[AccountName], Callable[[], Credentials]]
@@ -49,7 +49,7 @@ class EcsCompute:
 
     @cached_property
     def instances(self) -> Instances:
-        from shared.adapters.ecs import EcsInstances
+        from shared.adapters.ecs_instances import EcsInstances
 
         return EcsInstances(**self._how)
 
@@ -64,6 +64,18 @@ class EcsCompute:
         from shared.adapters.ecs_native import EcsNativePolicies
 
         return EcsNativePolicies(**self._how)
+
+    @cached_property
+    def disks(self) -> Disks:
+        from shared.adapters.ecs_disks import EcsDisks
+
+        return EcsDisks(**self._how)
+
+    @cached_property
+    def market(self) -> Market:
+        from shared.adapters.ecs_market import EcsMarket
+
+        return EcsMarket(**self._how)
 
 
 class EcsClouds:

@@ -38,6 +38,10 @@ class NotFound(Permanent):
     """The cloud says that the thing does not exist (an answer, not a failure to ask)."""
 
 
+class NotAttached(NotFound):
+    """The disk is not attached, or on its way off: a detachment has nothing left to do."""
+
+
 class Forbidden(Permanent):
     """The caller's role lacks a permission, or its credentials are expired or wrong."""
 

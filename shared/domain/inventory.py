@@ -143,7 +143,7 @@ class Ran:
 class ImageDisk:
     """One disk that an image makes: from which snapshot, and where."""
 
-    snapshot: SnapshotId
+    snapshot: SnapshotId  # "": a disk without one (an empty data disk, or contents that only the cloud knows)
     kind: DiskKind
     device: str = ""
     size_gib: int = 0  # 0: the cloud has not said

@@ -8,9 +8,12 @@ import jsonschema
 import pytest
 from typer.testing import CliRunner
 
-from shared.adapters.ecs import EcsInstances, EcsInventory
+from shared.adapters.ecs import EcsInventory
+from shared.adapters.ecs_disks import EcsDisks
 from shared.adapters.ecs_guests import EcsGuests
 from shared.adapters.ecs_images import EcsImages
+from shared.adapters.ecs_instances import EcsInstances
+from shared.adapters.ecs_market import EcsMarket
 from shared.adapters.ecs_native import EcsNativePolicies
 from shared.adapters.ecs_snapshots import EcsSnapshots
 from shared.config import policy_file, policy_schema
@@ -99,7 +102,9 @@ def test_every_key_says_what_it_means_and_gives_examples_that_hold(section: type
 
 
 def test_every_call_that_a_limit_may_name_is_made_and_every_call_may_be_named() -> None:
-    adapters = (EcsInventory, EcsInstances, EcsGuests, EcsImages, EcsNativePolicies, EcsSnapshots)
+    adapters = (
+        EcsDisks, EcsGuests, EcsImages, EcsInstances, EcsInventory, EcsMarket, EcsNativePolicies, EcsSnapshots,
+    )  # fmt: skip
     made = {action.removeprefix("ecs:") for one in adapters for action in one.RAM_ACTIONS}
 
     assert set(CALLS) == made

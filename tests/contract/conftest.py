@@ -13,19 +13,24 @@ from emulator.faults.fault import Fault
 from emulator.server import Options, build_cloud
 from emulator.testing import mock_aliyun
 from shared.adapters.credentials import Credentials
-from shared.adapters.ecs import EcsInstances, EcsInventory
+from shared.adapters.ecs import EcsInventory
+from shared.adapters.ecs_disks import EcsDisks
 from shared.adapters.ecs_guests import EcsGuests
 from shared.adapters.ecs_images import EcsImages
+from shared.adapters.ecs_instances import EcsInstances
+from shared.adapters.ecs_market import EcsMarket
 from shared.adapters.ecs_snapshots import EcsSnapshots
 from shared.adapters.sdk import Endpoint
-from shared.ports.compute import Guests, Images, Instances, Inventory, Snapshots
+from shared.ports.compute import Disks, Guests, Images, Instances, Inventory, Market, Snapshots
 from understudy.simulation.compute import (
     InProcessGuests,
     InProcessImages,
-    InProcessInstances,
     InProcessInventory,
     InProcessSnapshots,
 )
+from understudy.simulation.disks import InProcessDisks
+from understudy.simulation.instances import InProcessInstances
+from understudy.simulation.market import InProcessMarket
 
 T = TypeVar("T")
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
@@ -58,6 +63,8 @@ class Door:
     images: Images
     instances: Instances
     guests: Guests
+    disks: Disks
+    market: Market
     run: Callable[[Callable[[], Any]], Any]
     advance: Callable[[float], None]
 
@@ -87,6 +94,8 @@ def door(request: pytest.FixtureRequest, world_file: Path, monkeypatch: pytest.M
             images=InProcessImages(cloud),
             instances=InProcessInstances(cloud),
             guests=InProcessGuests(cloud),
+            disks=InProcessDisks(cloud),
+            market=InProcessMarket(cloud),
             run=lambda fn: fn(),
             advance=lambda seconds: _advance(cloud, seconds),
         )
@@ -108,6 +117,8 @@ def door(request: pytest.FixtureRequest, world_file: Path, monkeypatch: pytest.M
             images=EcsImages(endpoint=where, credentials=keys),
             instances=EcsInstances(endpoint=where, credentials=keys),
             guests=EcsGuests(endpoint=where, credentials=keys),
+            disks=EcsDisks(endpoint=where, credentials=keys),
+            market=EcsMarket(endpoint=where, credentials=keys),
             run=local.run,
             advance=local.advance,
         )

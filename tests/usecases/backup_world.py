@@ -160,6 +160,8 @@ class _WiredCompute:
     instances: Any
     guests: Any
     native: Any
+    disks: Any
+    market: Any
 
 
 class WiredClouds:

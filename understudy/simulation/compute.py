@@ -3,12 +3,10 @@
 Refusals pass through the same table of cloud codes as the SDK's, so both doors raise the same errors.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
-from typing import TypeVar
 
 from emulator.cloud import Cloud
 from emulator.ecs import disks as disk_models
@@ -19,10 +17,7 @@ from emulator.ecs import locks as lock_models
 from emulator.ecs import snapshot as snapshot_models
 from emulator.ecs.assistant import Sending
 from emulator.ecs.commands import Command, decoded
-from emulator.ecs.model import Ecs
-from emulator.ecs.shelf import Resource
-from emulator.ecs.tagging import Tagging
-from emulator.realm import Realm
+from emulator.ecs.image_sources import Mapped, Wanted
 from shared.domain.errors import BadInput, NotFound
 from shared.domain.ids import DiskId, ImageId, InstanceId, SnapshotGroupId, SnapshotId
 from shared.domain.inventory import (
@@ -30,6 +25,7 @@ from shared.domain.inventory import (
     Disk,
     DiskKind,
     Image,
+    ImageDisk,
     ImageState,
     Instance,
     InstanceState,
@@ -42,8 +38,11 @@ from shared.domain.inventory import (
     SystemEvent,
 )
 from shared.domain.place import HOME, Place
-from shared.ports.compute import InstanceRequest
-from understudy.simulation.call import called, in_our_words, read
+from understudy.simulation.call import in_our_words
+from understudy.simulation.disks import InProcessDisks
+from understudy.simulation.in_process import InProcess, chosen
+from understudy.simulation.instances import InProcessInstances
+from understudy.simulation.market import InProcessMarket
 
 IMAGE_STATES = {
     "Waiting": ImageState.CREATING,
@@ -55,42 +54,6 @@ IMAGE_STATES = {
 }
 
 
-F = TypeVar("F", bound=Resource)
-V = TypeVar("V")
-
-
-def _chosen(
-    shelf: Mapping[str, F], ids: Sequence[str] | None, tags: Mapping[str, str] | None, read: Callable[[F], V]
-) -> Iterator[V]:
-    """Newest first, as the cloud lists; what comes or goes between two items is not seen."""
-    found = list(shelf.values())[::-1] if ids is None else [shelf[one] for one in dict.fromkeys(ids) if one in shelf]
-    for item in found:
-        if not tags or all(item.tags.get(key) == value for key, value in tags.items()):
-            yield read(item)
-
-
-class InProcess:
-    """Belongs to the thread that owns `cloud`. Without a realm it means the home one."""
-
-    def __init__(self, cloud: Cloud, realm: Realm | None = None) -> None:
-        self._cloud = cloud
-        self._realm = realm
-
-    @property
-    def _ecs(self) -> Ecs:
-        return self._cloud.ecs if self._realm is None else self._realm.ecs
-
-    def _changing(self, action: str) -> AbstractContextManager[object]:
-        return called(self._cloud, "ecs", action, changes=True, realm=self._realm)
-
-    def _listed(self, action: str, question: object, found: Callable[[], Iterator[V]]) -> Iterator[V]:
-        """One page here, however many there are on the wire."""
-        if not self._cloud.faults.on_calls:
-            yield from found()
-            return
-        yield from read(self._cloud, "ecs", action, question, lambda: tuple(found()), realm=self._realm)
-
-
 class InProcessInventory(InProcess):
     """Implements `shared.ports.compute.Inventory`."""
 
@@ -98,7 +61,7 @@ class InProcessInventory(InProcess):
         self, *, ids: Sequence[InstanceId] | None = None, tags: Mapping[str, str] | None = None
     ) -> Iterator[Instance]:
         return self._listed(
-            "DescribeInstances", (ids, tags), lambda: _chosen(self._ecs.shelf.by_id, ids, tags, instance)
+            "DescribeInstances", (ids, tags), lambda: chosen(self._ecs.shelf.by_id, ids, tags, instance)
         )
 
     def disks(
@@ -109,7 +72,7 @@ class InProcessInventory(InProcess):
         tags: Mapping[str, str] | None = None,
     ) -> Iterator[Disk]:
         def found() -> Iterator[Disk]:
-            for one in _chosen(self._ecs.disks.shelf.by_id, ids, tags, disk):
+            for one in chosen(self._ecs.disks.shelf.by_id, ids, tags, disk):
                 if instance is None or one.instance == instance:
                     yield one
 
@@ -148,7 +111,7 @@ class InProcessSnapshots(InProcess):
         self, *, ids: Sequence[SnapshotGroupId] | None = None, tags: Mapping[str, str] | None = None
     ) -> Iterator[SnapshotGroup]:
         shelf = self._ecs.groups.shelf.by_id
-        return self._listed("DescribeSnapshotGroups", (ids, tags), lambda: _chosen(shelf, ids, tags, snapshot_group))
+        return self._listed("DescribeSnapshotGroups", (ids, tags), lambda: chosen(shelf, ids, tags, snapshot_group))
 
     def list(
         self,
@@ -163,7 +126,7 @@ class InProcessSnapshots(InProcess):
         source = snapshots.shelf.by_id if disk is None else snapshots.by_disk.get(disk, {})
 
         def found() -> Iterator[Snapshot]:
-            for one in _chosen(source, ids, tags, lambda found: snapshot(found, found.progress(now))):
+            for one in chosen(source, ids, tags, lambda found: snapshot(found, found.progress(now))):
                 if state is None or one.state is state:
                     yield one
 
@@ -229,11 +192,44 @@ class InProcessImages(InProcess):
     """Implements `shared.ports.compute.Images`."""
 
     def create_from_instance(
-        self, instance: InstanceId, *, name: str, family: str, tags: Mapping[str, str], token: str
+        self,
+        instance: InstanceId,
+        *,
+        name: str,
+        family: str,
+        tags: Mapping[str, str],
+        token: str,
+        version: str = "",
     ) -> ImageId:
         with self._changing("CreateImage"):
-            made = self._ecs.images.create(instance_id=instance, name=name, family=family, tags=tags, token=token)
+            made = self._ecs.images.create(
+                instance_id=instance, name=name, family=family, version=version, tags=tags, token=token
+            )
             return ImageId(made.id)
+
+    def create_from_snapshots(
+        self,
+        disks: Sequence[ImageDisk],
+        *,
+        name: str,
+        family: str,
+        tags: Mapping[str, str],
+        token: str,
+        version: str = "",
+    ) -> ImageId:
+        wanted = [
+            Wanted(snapshot_id=disk.snapshot, size_gib=disk.size_gib or None, device=disk.device, kind=disk.kind.value)
+            for disk in disks
+        ]
+        with self._changing("CreateImage"):
+            made = self._ecs.images.create(
+                disks=wanted, name=name, family=family, version=version, tags=tags, token=token
+            )
+            return ImageId(made.id)
+
+    def deprecate(self, image: ImageId) -> None:
+        with self._changing("ModifyImageAttribute"):
+            self._ecs.images.modify(image, status="Deprecated")
 
     def list(
         self,
@@ -243,7 +239,8 @@ class InProcessImages(InProcess):
         tags: Mapping[str, str] | None = None,
     ) -> Iterator[Image]:
         def found() -> Iterator[Image]:
-            for one in _chosen(self._ecs.images.shelf.by_id, ids, tags, image):
+            used = {instance.image_id for instance in self._ecs.instances.values()}
+            for one in chosen(self._ecs.images.shelf.by_id, ids, tags, lambda found: image(found, used)):
                 if family is None or one.family == family:
                     yield one
 
@@ -265,50 +262,6 @@ class InProcessImages(InProcess):
                 self._ecs.images.delete(image)
         except NotFound:
             return
-
-
-class InProcessInstances(InProcess):
-    """Implements `shared.ports.compute.Instances`."""
-
-    def run(self, request: InstanceRequest, *, token: str) -> InstanceId:
-        order = instance_models.Order(
-            image_id=request.image,
-            instance_type=request.instance_type,
-            vswitch_id=request.vswitch,
-            security_group_ids=request.security_groups,
-            name=request.name,
-            zone=request.zone,
-            private_address=request.private_address,
-            system_category=request.system_disk_category,
-            data_disks=tuple(
-                instance_models.DataDisk(
-                    category=wanted.category,
-                    snapshot_id=wanted.snapshot,
-                    device=wanted.device.replace("/dev/xvd", "/dev/vd") or None,
-                    delete_with_instance=wanted.delete_with_instance,
-                )
-                for wanted in request.data_disks
-            ),
-            user_data=request.user_data.encode(),
-            host_name=request.host_name,
-            key_pair=request.key_pair,
-            tags=tuple(sorted(request.tags.items())),
-        )
-        with self._changing("RunInstances"):
-            return InstanceId(self._ecs.lifecycle.run(order, token=token)[0].id)
-
-    def stop(self, instance: InstanceId, *, force: bool) -> None:
-        with self._changing("StopInstance"):
-            self._ecs.lifecycle.stop(self._ecs.find_instance(instance), force=force, mode="KeepCharging")
-
-    def start(self, instance: InstanceId) -> None:
-        with self._changing("StartInstance"):
-            self._ecs.lifecycle.start(self._ecs.find_instance(instance))
-
-    def tag(self, ids: Sequence[str], *, resource_type: str, tags: Mapping[str, str]) -> None:
-        with self._changing("TagResources"):
-            if ids:
-                Tagging(self._ecs).tag(resource_type, ids, tags)
 
 
 class InProcessGuests(InProcess):
@@ -377,6 +330,8 @@ class InProcessCompute:
     instances: InProcessInstances
     guests: InProcessGuests
     native: InProcessNativePolicies
+    disks: InProcessDisks
+    market: InProcessMarket
 
 
 class InProcessClouds:
@@ -400,6 +355,8 @@ class InProcessClouds:
                 instances=InProcessInstances(self._cloud, realm),
                 guests=InProcessGuests(self._cloud, realm),
                 native=InProcessNativePolicies(self._cloud, realm),
+                disks=InProcessDisks(self._cloud, realm),
+                market=InProcessMarket(self._cloud, realm),
             )
         return self._made[place]
 
@@ -469,13 +426,27 @@ def snapshot_group(found: group_models.SnapshotGroup) -> SnapshotGroup:
     )
 
 
-def image(found: image_models.Image) -> Image:
+def image(found: image_models.Image, used: Set[str]) -> Image:
+    """`used`: images of which instances were made."""
+    disks = tuple(map(_image_disk, found.mappings))
     return Image(
         id=ImageId(found.id),
         name=found.name,
         family=found.family,
         state=IMAGE_STATES[found.status],
         created=found.created.replace(microsecond=0),
-        snapshots=tuple(SnapshotId(m.snapshot.id) for m in found.mappings if m.snapshot is not None),
+        snapshots=tuple(disk.snapshot for disk in disks if disk.snapshot),
         tags=dict(found.tags),
+        version=found.version,
+        used=found.id in used,
+        disks=disks,
+    )
+
+
+def _image_disk(found: Mapped) -> ImageDisk:
+    return ImageDisk(
+        snapshot=SnapshotId("" if found.snapshot is None else found.snapshot.id),
+        kind=DiskKind(found.kind),
+        device=found.device,
+        size_gib=found.size_gib,
     )
