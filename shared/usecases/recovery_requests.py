@@ -104,6 +104,35 @@ class LaunchRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RebuildRequest:
+    """One instance is replaced by its rebuild rule, lost or not: drained and stopped gracefully first when it runs.
+    `confirm` is the preview's token, or the name (or id) of the instance, typed back."""
+
+    instance: InstanceId
+    rule: str
+    asked: datetime
+    by: str
+    confirm: str
+    parent: OperationId | None = None
+
+    @property
+    def id(self) -> OperationId:
+        return OperationId(f"rebuild/{self.instance}/asked-{codec.second(self.asked)}")
+
+    def operation(self, *, policy: PolicyVersion, now: datetime, because: str) -> Operation:
+        made = _operation(self.id, OperationKind.REBUILD, self.instance, self, policy, now, because, self.parent)
+        # As those that a suspicion opens have them; nothing is lost before it is stopped, so RTO counts from here.
+        own = {"instance": self.instance, "rule": self.rule, "event": "", "first_seen": codec.moment(now)}
+        return replace(made, inputs={**made.inputs, **own, "failed_at": codec.moment(now)})
+
+    @classmethod
+    def of(cls, operation: Operation) -> "RebuildRequest | None":
+        """None for one that nobody asked for: its instance was found lost."""
+        asked = operation.inputs.get("request")
+        return None if asked is None else codec.load(cls, asked)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PublishRequest:
     """One image into the active configurations of scaling groups."""
 
