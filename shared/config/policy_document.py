@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from shared.config import policy_rules
 from shared.config.policy_errors import kind_of
+from shared.config.policy_plans import PlanSection, of_plan
 from shared.config.policy_protection import ProtectionSection
 from shared.config.policy_reading import Model, at, listed, named, read, sound, value_of
 from shared.config.policy_sections import (
@@ -53,6 +54,7 @@ class _Document:
         self._protections = self._list(ProtectionSection, "protections")
         self._rebuilds = self._list(RebuildSection, "rebuilds")
         self._pairs = self._list(PairSection, "pairs")
+        self._plans = self._list(PlanSection, "plans")
 
     def policy(self) -> Policy | None:
         self._check_sites()
@@ -60,7 +62,8 @@ class _Document:
         self._check_limits()
         self._check_protections()
         self._check_rebuilds()
-        for section in ("accounts", "protections", "rebuilds", "pairs"):
+        self._check_plans()
+        for section in ("accounts", "protections", "rebuilds", "pairs", "plans"):
             self.problems += policy_rules.of_names(listed(self._tree, section), (section,))
         self._check_pairs()
         if self._top is not None and not any(self._tree.get(key) for key in ("protections", "rebuilds", "pairs")):
@@ -76,6 +79,7 @@ class _Document:
             prune=self._top.prune.value(),
             accounts=tuple(one.value() for _, one in self._accounts),
             limits=self._top.limits.value(),
+            plans=tuple(one.value() for _, one in self._plans),
         )
 
     # Reading
@@ -125,6 +129,11 @@ class _Document:
             self.problems += policy_rules.of_selection(at(part, "select"), path)
             if at(part, "select", "disks") is not None:
                 self._says((*path, "disks"), "a rebuild replaces whole instances, so disks would do nothing. Remove it")
+
+    def _check_plans(self) -> None:
+        rebuilds = bool(listed(self._tree, "rebuilds"))
+        for place, part in self._parts("plans"):
+            self.problems += of_plan(part, ("plans", place), rebuilds=rebuilds)
 
     def _check_accounts(self) -> None:
         roles: dict[str, str] = {}

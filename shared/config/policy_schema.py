@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from shared.config import policy_file
+from shared.config.policy_plans import PlanSection
 from shared.config.policy_protection import EVERY_DAY, ProtectionSection
 from shared.config.policy_sections import AccountSection, DocumentSection, PairSection, RebuildSection, SiteSection
 from shared.config.policy_values import in_words
@@ -22,6 +23,7 @@ _LISTS: dict[str, type[BaseModel]] = {
     "protections": ProtectionSection,
     "rebuilds": RebuildSection,
     "pairs": PairSection,
+    "plans": PlanSection,
 }
 
 

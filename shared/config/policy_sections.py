@@ -279,5 +279,11 @@ class DocumentSection(Section):
         default=[],
         says="Region masters that stand in for each other.",
     )
+    plans: list[Any] = key(
+        "[{name: site, waves: [{name: data, steps: [{name: databases, action: restore, "
+        "select: {tags: {role: db}}}]}]}]",
+        default=[],
+        says="Recoveries in waves: databases before applications.",
+    )
     prune: PruneSection = key("{max_items: 200, max_percent: 50}", default=PruneSection(), says="Caps of a prune run.")
     limits: LimitsSection = key("{default: 300}", default=LimitsSection(), says="Our budget of API calls.")
