@@ -12,13 +12,13 @@ from shared.config.policy_errors import kind_of
 from shared.config.policy_plans import PlanSection, of_plan
 from shared.config.policy_protection import ProtectionSection
 from shared.config.policy_reading import Model, at, listed, named, read, sound, value_of
+from shared.config.policy_rebuild import RebuildSection
 from shared.config.policy_sections import (
     VERSION,
     AccountSection,
     DocumentSection,
     LimitsSection,
     PairSection,
-    RebuildSection,
     SiteSection,
 )
 from shared.config.policy_values import Name, Region, Zone, in_words
@@ -129,6 +129,11 @@ class _Document:
             self.problems += policy_rules.of_selection(at(part, "select"), path)
             if at(part, "select", "disks") is not None:
                 self._says((*path, "disks"), "a rebuild replaces whole instances, so disks would do nothing. Remove it")
+        for where, rule in self._rebuilds:
+            for number, other in enumerate(rule.elsewhere):
+                if self._home and not other.zone.startswith(self._home):
+                    says = f"{quoted(other.zone)} is not a zone of {self._home}. A rebuild stays in its region"
+                    self._says((*where, "elsewhere", number, "zone"), says)
 
     def _check_plans(self) -> None:
         rebuilds = bool(listed(self._tree, "rebuilds"))

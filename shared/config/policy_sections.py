@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, WithJsonSchema
 
 from shared.config.policy_section import Section, key
-from shared.config.policy_selection import SelectSection
 from shared.config.policy_values import (
     Domain,
     Heartbeat,
@@ -18,7 +17,6 @@ from shared.config.policy_values import (
     Port,
     Region,
     Role,
-    Text,
     Ttl,
     Wait,
     Zone,
@@ -27,46 +25,9 @@ from shared.config.policy_values import (
 )
 from shared.config.problems import nearest, quoted
 from shared.domain.ids import AccountName, InstanceId, LoadBalancerId, PairName, SiteName
-from shared.domain.policy import Account, ApiLimits, Member, Pair, PruneLimits, RebuildRule
+from shared.domain.policy import Account, ApiLimits, Member, Pair, PruneLimits
 
 VERSION = 1
-
-
-_Weight = Annotated[int, BeforeValidator(whole(0, 100, what="a weight")), integers(0, 100)]
-_Rebuilds = Annotated[int, BeforeValidator(whole(1, 1_000, what="a number of rebuilds")), integers(1, 1_000)]
-
-
-class BackendSection(Section):
-    """A place behind a load balancer."""
-
-    id: Id = key("lb-apps", says="Id of the load balancer.")
-    weight: _Weight = key("100", says="Weight that the replacement gets, 0-100.")
-
-
-class RebuildSection(Section):
-    """Which instances are built anew from an image when they fail."""
-
-    name: Name = key("applications", says="Its name.")
-    select: SelectSection = key("{tags: {role: app}}", says="Which instances are rebuilt when they fail.")
-    image_family: Text = key("app", says="The image family that a replacement starts from.")
-    balancer: BackendSection | None = key(
-        "{id: lb-apps, weight: 100}", default=None, says="Whose backend the replacement becomes."
-    )
-    port: Port = key("8080", says="Where its service answers; probed before it gets traffic.")
-    patience: Wait = key("6m", default=timedelta(minutes=6), says="How long the platform's own restart is waited for.")
-    max_at_once: _Rebuilds = key("2", default=1, says="Rebuilds under way at once.")
-
-    def value(self) -> RebuildRule:
-        return RebuildRule(
-            name=self.name,
-            select=self.select.value(),
-            image_family=self.image_family,
-            balancer=LoadBalancerId(self.balancer.id) if self.balancer else None,
-            weight=self.balancer.weight if self.balancer else 0,
-            port=self.port,
-            patience=self.patience,
-            max_at_once=self.max_at_once,
-        )
 
 
 class SiteSection(Section):
