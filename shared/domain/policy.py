@@ -235,6 +235,7 @@ class ImageRule:
     copy_to: tuple[str, ...] = ()  # regions
     publish_to: tuple[str, ...] = ()  # scaling groups whose active configuration gets each new version
     max_age: timedelta | None = None  # readiness warns when the newest usable one is older
+    blackouts: tuple[Blackout, ...] = ()
 
 
 class PlanAction(StrEnum):
@@ -346,6 +347,10 @@ class Policy:
 
     def image(self, name: str) -> ImageRule | None:
         return next((one for one in self.images if one.name == name), None)
+
+    def image_of(self, family: str) -> ImageRule | None:
+        """A family has one rule at most."""
+        return next((one for one in self.images if one.family == family), None)
 
     def plan(self, name: str) -> RecoveryPlan | None:
         return next((one for one in self.plans if one.name == name), None)

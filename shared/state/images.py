@@ -29,6 +29,7 @@ class ImageRecord:
     made: datetime
     snapshots: tuple[SnapshotId, ...] = ()
     copy_of: ImageId | None = None
+    version: int = 0  # of its family, the same for copies; 0: made before versions were counted
 
 
 class Images:

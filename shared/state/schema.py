@@ -17,6 +17,7 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
     "certificates": ("scope", "moment"),  # what each prune did
     "deliveries": ("key",),  # events already seen (dedupe)
     "images": ("place", "image"),  # images of ours and the snapshots they were made with, which outlive them
+    "families": ("family", "entry"),  # of images: versions, pins, what was published, how ready each is
     "lines": ("line", "place"),  # operations that wait or run where only so many may at once (copies into one region)
     "budgets": ("place", "action"),  # API calls spent in this minute, per account, region and action
     "controls": ("name",),  # what every tick must know in one range read: active policy, pauses, cursors
