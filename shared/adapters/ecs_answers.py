@@ -173,6 +173,7 @@ def instance(item: Fields) -> Instance:
         tags=item.tags(),
         host_name=item.optional("host_name"),
         key_pair=item.optional("key_pair_name"),
+        locks=tuple(lock.text("lock_reason") for lock in item.items("operation_locks", "lock_reason")),
     )
 
 
@@ -190,6 +191,7 @@ def disk(item: Fields) -> Disk:
         name=item.optional("disk_name"),
         delete_with_instance=item.flag("delete_with_instance"),
         tags=item.tags(),
+        encrypted=item.optional_flag("encrypted"),
     )
 
 
@@ -208,6 +210,7 @@ def snapshot(item: Fields) -> Snapshot:
         name=item.optional("snapshot_name"),
         automatic=item.optional("snapshot_type") in AUTOMATIC,
         encrypted=item.optional_flag("encrypted"),
+        archived=item.optional("category").lower() == "archive",
     )
 
 

@@ -48,6 +48,7 @@ class Disk:
     name: str = ""
     delete_with_instance: bool = True
     tags: Mapping[str, str] = field(default_factory=dict)
+    encrypted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,7 @@ class Instance:
     tags: Mapping[str, str] = field(default_factory=dict)
     host_name: str = ""
     key_pair: str = ""
+    locks: tuple[str, ...] = ()  # reasons for which the platform refuses to operate it: financial, security, ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +87,7 @@ class Snapshot:
     name: str = ""
     automatic: bool = False  # made by a native policy, not by CreateSnapshot
     encrypted: bool = False
+    archived: bool = False  # neither rolled back to nor made anything of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,34 +6,18 @@ All carry who asked and when; the operation's id is made of that, so that asking
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Final
 
-from shared.domain.ids import DiskId, ImageId, InstanceId, OperationId, PolicyVersion, SnapshotId
+from shared.domain.ids import ImageId, InstanceId, OperationId, PolicyVersion, SnapshotId
 from shared.domain.operation import Operation, OperationKind, opened
 from shared.domain.place import Place
 from shared.domain.policy import Elsewhere
+from shared.domain.restoring import DiskChange as DiskChange
+from shared.domain.restoring import Way as Way
 from shared.state import codec
 
 PARENT: Final = "parent"
 """Key in `Operation.inputs`: the plan that it belongs to, which is woken when it ends."""
-
-
-class Way(StrEnum):
-    """How a disk gets other content."""
-
-    RESET = "reset"  # rolled back in place to a snapshot of itself
-    CLONE = "clone"  # a data disk made of any snapshot takes its place; the old one is kept, detached
-    REINITIALISE = "reinitialise"  # as it was when it was new
-    REPLACE = "replace"  # a system disk made of an image takes its place; the old one is released by the cloud
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiskChange:
-    disk: DiskId
-    way: Way
-    snapshot: SnapshotId | None = None  # reset, clone; replace: an image is first made of it
-    image: ImageId | None = None  # replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -377,6 +377,7 @@ def instance(found: instance_models.Instance) -> Instance:
         tags=dict(found.tags),
         host_name=found.host_name,
         key_pair=found.key_pair,
+        locks=tuple(found.locks),
     )
 
 
@@ -411,6 +412,7 @@ def snapshot(found: snapshot_models.Snapshot, progress: int) -> Snapshot:
         name=found.name,
         automatic=found.type != "user",
         encrypted=found.encrypted,
+        archived=found.category == "archive",
     )
 
 
