@@ -72,7 +72,11 @@ class LaunchRequest:
     user_data: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     snapshots: tuple[SnapshotId, ...] = ()  # of further data disks
-    confirm: str = ""
+    port: int = 0  # where each is to answer before it is used; 0: not asked
+    balancer: LoadBalancerId | None = None  # gets them, with `weight`
+    weight: int = 100
+    group: str = ""  # scaling group that they join
+    confirm: str = ""  # the preview's token, or the name
     parent: OperationId | None = None
 
     @property
