@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from shared.domain.ids import ImageId, InstanceId, OperationId, PolicyVersion, SnapshotId
+from shared.domain.ids import ImageId, InstanceId, LoadBalancerId, OperationId, PolicyVersion, SnapshotId
 from shared.domain.operation import Operation, OperationKind, opened
 from shared.domain.place import Place
 from shared.domain.policy import Elsewhere
