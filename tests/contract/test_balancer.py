@@ -10,6 +10,7 @@ from emulator import seed
 from emulator.cloud import Cloud
 from emulator.faults.fault import Fault
 from emulator.slb.model import Backend as Member
+from emulator.slb.model import Balancer as Model
 from emulator.testing import mock_aliyun
 from shared.adapters.credentials import Credentials
 from shared.adapters.sdk import Endpoint
@@ -137,6 +138,26 @@ def test_a_member_that_somebody_else_adds_first_gets_our_weight(door: Door, monk
     assert Backend(server=TWO, weight=60) in door.balancer.backends(LB)
 
 
+def test_a_server_knows_the_balancers_whose_pool_has_it(door: Door) -> None:
+    before = door.balancer.of(TWO)
+    door.balancer.attach(LB, TWO, weight=50)
+
+    assert (before, door.balancer.of(TWO), door.balancer.of(ONE)) == ((), (LB,), (LB,))
+    assert door.balancer.of(InstanceId("i-nobody")) == ()
+
+
+def test_more_balancers_than_a_page_holds_are_all_told(door: Door) -> None:
+    def build() -> None:
+        pool = {str(ONE): Member(server=str(ONE), weight=100)}
+        for n in range(130):
+            made = Model(id=f"lb-{n}", name="", address="", created=door.cloud.clock.now(), backends=dict(pool))
+            door.cloud.slb.balancers[made.id] = made
+
+    door.run(build)
+
+    assert set(door.balancer.of(ONE)) == {LB, *(f"lb-{n}" for n in range(130))}
+
+
 def test_weight_nought_drains_and_leaves_the_others_alone(door: Door) -> None:
     door.balancer.attach(LB, TWO, weight=100)
     door.balancer.set_weight(LB, ONE, weight=0)
@@ -206,6 +227,7 @@ def test_a_change_that_goes_wrong_is_cleared_up_by_reading_the_pool(door: Door, 
 def test_a_pool_that_cannot_be_read_is_not_an_empty_one(door: Door, mishap: Mishap) -> None:
     for read in (
         Read(action="DescribeLoadBalancerAttribute", ask=lambda: door.balancer.backends(LB)),
+        Read(action="DescribeLoadBalancers", ask=lambda: door.balancer.of(ONE)),
         Read(action="DescribeHealthStatus", ask=lambda: door.balancer.health(LB)),
     ):
         hold_read(door.cloud, door.run, "slb", read, mishap)
