@@ -32,6 +32,10 @@ from shared.domain.errors import Retryable as Retryable
 Make = Callable[[str], DrError]
 
 
+class RehearsalPassed(Permanent):
+    """A dry run has nothing against it: the cloud says so by an error. Adapters turn it into an answer."""
+
+
 def _wrong_key(text: str) -> DrError:
     return BadInput(
         f"{text}. Name an enabled key of the target region as kms_key of the copy rule, and let ECS use it; what is "
@@ -48,6 +52,7 @@ def _wrong_region(text: str) -> DrError:
 
 CODES: Final[tuple[tuple[str, Make, str], ...]] = (
     # pattern, error, source
+    ("DryRunOperation", RehearsalPassed, "RunInstances with DryRun; no code of its own otherwise"),
     ("InvalidParameter.KMSKeyId.*", _wrong_key, "CreateSnapshot; assumption: CopySnapshot and CopyImage too"),
     ("InvalidEncrypted.*", _wrong_key, "CopySnapshot: NotMatchKmsKeyId, NotSupportDecrypt"),
     ("InvalidRegionId.*", _wrong_region, "CopySnapshot: NotExists; DescribeRegions lists those that are enabled"),

@@ -4,11 +4,13 @@ import json
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar, Final
 
 from alibabacloud_ecs20140526 import models
 
 from shared.adapters import ecs_answers as answers
+from shared.adapters.cloud_errors import RehearsalPassed
 from shared.adapters.ecs_answers import Fields
 from shared.adapters.ecs_calls import IDS_AT_ONCE, EcsCalls, chunks, made, tags_of
 from shared.domain.errors import OutcomeUnknown
@@ -50,8 +52,18 @@ class EcsInstances(EcsCalls):
             raise OutcomeUnknown(f"ecs RunInstances: {amount} instances were asked for, none was answered")
         return ids
 
+    def rehearse(self, request: InstanceRequest) -> None:
+        with suppress(RehearsalPassed):
+            self._ask("RunInstances", "run_instances", self._order(request, amount=1, dry_run=True), changes=False)
+
     def _run(self, request: InstanceRequest, token: str, **how: Any) -> tuple[InstanceId, ...]:
-        asked = models.RunInstancesRequest(
+        asked = self._order(request, client_token=token, **how)
+        body = self._ask("RunInstances", "run_instances", asked, changes=True)
+        ids = Fields(body, "ecs RunInstances").texts("instance_id_sets", "instance_id_set")
+        return tuple(InstanceId(one) for one in ids)
+
+    def _order(self, request: InstanceRequest, **how: Any) -> models.RunInstancesRequest:
+        return models.RunInstancesRequest(
             region_id=self._region,
             zone_id=request.zone,
             image_id=request.image,
@@ -79,12 +91,8 @@ class EcsInstances(EcsCalls):
             ]
             or None,
             tag=tags_of(models.RunInstancesRequestTag, request.tags),
-            client_token=token,
             **how,
         )
-        body = self._ask("RunInstances", "run_instances", asked, changes=True)
-        ids = Fields(body, "ecs RunInstances").texts("instance_id_sets", "instance_id_set")
-        return tuple(InstanceId(one) for one in ids)
 
     # Its life ---------------------------------------------------------------------------------------------------------
 

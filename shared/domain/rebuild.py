@@ -25,9 +25,13 @@ ISOLATED: Final = "understudy:isolated"
 REPLACES: Final = provenance.REPLACES
 
 UNPLANNED: Final = ("SystemFailure.", "InstanceFailure.")
+HOST_FAILED: Final = "SystemFailure."
 RECENT: Final = timedelta(minutes=30)
 """A failure event that ended longer ago than this before the trouble was seen does not explain the trouble."""
 LOOK_AGAIN: Final = timedelta(seconds=30)
+GROUP_PATIENCE: Final = timedelta(minutes=10)
+"""How long a scaling group is given to replace what it made itself: it looks at health about once a minute, and a
+launch takes a minute or two (assumption)."""
 PAUSED_LOOK: Final = timedelta(minutes=1)
 """Between looks at what a pause or a lost zone holds up: nothing is decided until that is over."""
 
@@ -55,6 +59,9 @@ class View:
     zone_lost: int = 0  # other machines of its zone that were seen lost
     ahead: int = 0  # open rebuilds of the same rule that come first
     paused: str = ""  # why rebuilds are paused; "" when they are not
+    disarmed: bool = False  # the platform was told to leave it stopped, so no restart of a failed host comes
+    begun: int = 0  # rebuilds of the same rule that began within the last hour, this one not counted
+    group: str = ""  # the scaling group that made it and replaces what it finds unhealthy; "" when none does
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +71,7 @@ class Wait:
     until: datetime
     because: str
     paused: bool = False  # an operator holds it up, so others need not wait for it
+    told: bool = False  # worth a decision: it may last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,8 +126,8 @@ def judge(rule: RebuildRule, view: View) -> RebuildVerdict:
     if instance.state is InstanceState.RUNNING and view.service is Service.ANSWERS:
         return _answering(failure, view, deadline)
     if failure is None:
-        return _without_event(rule, instance, view, deadline)
-    return _lost(rule, view, deadline, f"{failure.type} ({failure.id}) is {failure.status}, {_looks(instance, view)}")
+        return _without_event(rule, instance, view, began)
+    return _lost(rule, view, began, failure)
 
 
 def unplanned(events: tuple[SystemEvent, ...], *, since: datetime) -> SystemEvent | None:
@@ -138,8 +146,9 @@ def _answering(failure: SystemEvent | None, view: View, deadline: datetime) -> R
     return Recovered(because="it runs and its service answers")
 
 
-def _without_event(rule: RebuildRule, instance: Instance, view: View, deadline: datetime) -> RebuildVerdict:
+def _without_event(rule: RebuildRule, instance: Instance, view: View, began: datetime) -> RebuildVerdict:
     """No failure event: an intention, a process that died, a machine that hangs, or a zone."""
+    deadline = began + rule.patience
     if instance.state in (InstanceState.STOPPED, InstanceState.STOPPING):
         return NotOurs(because=f"it is {instance.state} without any failure event: somebody meant that")
     if instance.state in (InstanceState.PENDING, InstanceState.STARTING):
@@ -152,26 +161,42 @@ def _without_event(rule: RebuildRule, instance: Instance, view: View, deadline: 
         return HandOver(zone=instance.zone, because="it is silent, and so is everything else that we know in its zone")
     if view.now < deadline:
         return Wait(until=deadline, because="it is silent without a failure event; it may be starting again")
-    return _go(rule, view, "it stayed silent beyond patience while others of its zone answer")
+    return _go(rule, view, began, "it stayed silent beyond patience while others of its zone answer")
 
 
-def _lost(rule: RebuildRule, view: View, deadline: datetime, seen: str) -> RebuildVerdict:
+def _lost(rule: RebuildRule, view: View, began: datetime, failure: SystemEvent) -> RebuildVerdict:
     assert view.instance is not None
+    deadline = began + rule.patience
+    seen = f"{failure.type} ({failure.id}) is {failure.status}, {_looks(view.instance, view)}"
     if view.zone_lost and not view.zone_alive:
         return HandOver(
             zone=view.instance.zone,
             because=f"{view.zone_lost + 1} instances of {view.instance.zone} are lost at once and none there answers",
         )
+    if view.disarmed and failure.type.startswith(HOST_FAILED):
+        return _go(rule, view, began, f"{seen}; the platform leaves it stopped, so its restart is not waited for")
     if view.now < deadline:
         return Wait(until=deadline, because=f"{seen}; the platform's own restart is waited for")
-    return _go(rule, view, f"{seen}; patience of {int(rule.patience.total_seconds())} s is over")
+    return _go(rule, view, began, f"{seen}; patience of {int(rule.patience.total_seconds())} s is over")
 
 
-def _go(rule: RebuildRule, view: View, because: str) -> RebuildVerdict:
+def _go(rule: RebuildRule, view: View, began: datetime, because: str) -> RebuildVerdict:
+    if view.group and view.now < (until := began + max(rule.patience, GROUP_PATIENCE)):
+        return Wait(
+            until=min(until, view.now + PAUSED_LOOK),
+            because=f"scaling group {view.group} made it and replaces it itself; it is given until {until:%H:%M:%S}",
+            told=True,
+        )
     if view.paused:
         return Wait(until=view.now + PAUSED_LOOK, because=f"rebuilds are paused: {view.paused}", paused=True)
     if view.ahead >= rule.max_at_once:
         return Wait(until=view.now + LOOK_AGAIN, because=f"{view.ahead} rebuilds of {rule.name} come first")
+    if view.begun >= rule.max_per_hour:
+        return Wait(
+            until=view.now + PAUSED_LOOK,
+            because=f"{view.begun} rebuilds of {rule.name} began within the last hour, max_per_hour allows no more",
+            told=True,
+        )
     return Rebuild(because=because)
 
 

@@ -205,6 +205,10 @@ class Instances(Protocol):
         Source: ECS API, RunInstances: Amount, MinAmount, UniqueSuffix, SDK 7.11.8."""
         ...
 
+    def rehearse(self, request: InstanceRequest) -> None:
+        """What `run` would be refused with, apart from stock, without buying anything. Source: RunInstances, DryRun."""
+        ...
+
     def stop(self, instance: InstanceId, *, force: bool) -> None:
         """Ask for a stop that keeps resources (KeepCharging). Asynchronous; success of the call is not 'stopped'."""
         ...

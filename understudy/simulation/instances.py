@@ -19,6 +19,9 @@ class InProcessInstances(InProcess):
     def run_many(self, request: InstanceRequest, *, amount: int, least: int, token: str) -> tuple[InstanceId, ...]:
         return self._run(_order(request, amount=amount, least=least), token)
 
+    def rehearse(self, request: InstanceRequest) -> None:
+        self._told("RunInstances", request, lambda: self._ecs.buying.check(_order(request)))
+
     def _run(self, order: instance_models.Order, token: str) -> tuple[InstanceId, ...]:
         with self._changing("RunInstances"):
             return tuple(InstanceId(made.id) for made in self._ecs.lifecycle.run(order, token=token))
