@@ -11,6 +11,7 @@ from shared.domain.errors import Conflict
 from shared.domain.ids import PolicyVersion
 from shared.domain.policy import Policy, Schedule
 from shared.domain.schedule import slots
+from shared.domain.slot_owner import owners
 from shared.observability import log
 from shared.ports.clock import Clock
 from shared.state.controls import Controls, Decided
@@ -107,6 +108,6 @@ def _owed(
 
 
 def _schedules(policy: Policy) -> Iterator[tuple[tuple[str, str], Schedule]]:
-    for protection in policy.protections:
-        for schedule in protection.schedules:
-            yield (protection.name, schedule.name), schedule
+    for owner in owners(policy):
+        for schedule in owner.schedules:
+            yield (owner.name, schedule.name), schedule

@@ -62,10 +62,13 @@ class CopyImageRequest:
     source: Place
     region: str
     kms_key: str = ""
+    version: int = 0  # of the family, as the image that is copied
+    again: int = 0  # how often an earlier operation for the same copy ended without it
 
     @property
     def id(self) -> OperationId:
-        return OperationId(f"copy_image/{self.image}@{self.region}")
+        again = f"/again-{self.again}" if self.again else ""
+        return OperationId(f"copy_image/{self.image}@{self.region}{again}")
 
     @property
     def target(self) -> Place:
@@ -160,13 +163,14 @@ class CopyImage:
             self._line.step_back(place, until=not_before)
             return Resume(after=not_before - now, because=step.data[_TROUBLE])
         # A name is unique in its region, and an attempt that failed still holds its own.
+        again = f"again-{request.again}" if request.again else ""
         attempt = "" if step.attempt == 1 else str(step.attempt)
         try:
             work.may_act()
             copy = self._clouds.at(request.source).images.copy(
                 request.image,
                 to=request.region,
-                name=provenance.name(request.name.removeprefix("understudy-"), attempt),
+                name=provenance.name(request.name.removeprefix("understudy-"), again, attempt),
                 tags=provenance.tags(work.operation.id, work.operation.policy, instance=request.instance),
                 token=step.token,
                 kms_key=request.kms_key,
@@ -212,13 +216,26 @@ class CopyImage:
 
     def _write_down(self, work: Work, request: CopyImageRequest, found: Image) -> None:
         record = image_records.record(
-            work.operation, request.target, found, request.instance, family=request.family, copy_of=request.image
+            work.operation,
+            request.target,
+            found,
+            request.instance,
+            family=request.family,
+            version=request.version,
+            copy_of=request.image,
         )
         image_records.write_down(work, self._clouds.at(request.target), self._images, record)
 
 
 def copies_of(
-    image: Image, *, family: str, instance: InstanceId, source: Place, regions: tuple[str, ...], kms_key: str = ""
+    image: Image,
+    *,
+    family: str,
+    instance: InstanceId,
+    source: Place,
+    regions: tuple[str, ...],
+    kms_key: str = "",
+    version: int = 0,
 ) -> Iterator[CopyImageRequest]:
     for region in dict.fromkeys(regions):
         yield CopyImageRequest(
@@ -229,6 +246,7 @@ def copies_of(
             source=source,
             region=region,
             kms_key=kms_key,
+            version=version,
         )
 
 

@@ -51,6 +51,7 @@ class Wanted:
     step: str = "image-of-point"
     family: str = ""
     version: str = ""
+    name: str = ""  # unique in its region; empty: one is made of the operation
     devices: Mapping[SnapshotId, str] = field(default_factory=dict)  # where known; else as the disks are attached now
 
 
@@ -87,9 +88,9 @@ class ImageOfPoint:
         if missing:
             return Refused(because=f"snapshots are gone: {', '.join(missing)}. Choose another restore point")
         snapshots = [shown[one] for one in wanted.snapshots]
-        unfit = _unfit(snapshots)
-        if unfit:
-            return Refused(because=unfit)
+        why_not = unfit(snapshots)
+        if why_not:
+            return Refused(because=why_not)
         waits = [one for one in snapshots if one.state is SnapshotState.PROGRESSING]
         if waits:
             least = min(waits, key=lambda one: one.progress_percent)
@@ -112,7 +113,9 @@ class ImageOfPoint:
         return {one.id: found[one.disk] for one in snapshots if found.get(one.disk)}
 
     def _make(self, work: Work, cloud: Compute, wanted: Wanted, step: Step) -> ImageId:
-        name = provenance.name("point", wanted.instance, provenance.token(work.operation.id, wanted.step, 1)[-12:])
+        name = wanted.name or provenance.name(
+            "point", wanted.instance, provenance.token(work.operation.id, wanted.step, 1)[-12:]
+        )
         if step.name in work.inherited and (sent := _sent(work, cloud, name)) is not None:
             return sent.id
         work.may_act()
@@ -163,7 +166,7 @@ class ImageOfPoint:
         return id_
 
 
-def _unfit(snapshots: Sequence[Snapshot]) -> str:
+def unfit(snapshots: Sequence[Snapshot]) -> str:
     """Why no image can ever be made of them; empty: one can."""
     failed = [one.id for one in snapshots if one.state is SnapshotState.FAILED]
     if failed:

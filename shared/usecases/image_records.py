@@ -22,6 +22,7 @@ def record(
     instance: InstanceId,
     *,
     family: str,
+    version: int = 0,
     copy_of: ImageId | None = None,
 ) -> ImageRecord:
     return ImageRecord(
@@ -33,6 +34,7 @@ def record(
         made=image.created,
         snapshots=image.snapshots,
         copy_of=copy_of,
+        version=version,
     )
 
 

@@ -124,7 +124,7 @@ class RebuildRequest:
 class PublishRequest:
     """One image into the active configurations of scaling groups."""
 
-    image: ImageId
+    image: ImageId  # "": the newest usable one of the family
     family: str
     groups: tuple[str, ...]
     asked: datetime
@@ -132,11 +132,11 @@ class PublishRequest:
 
     @property
     def id(self) -> OperationId:
-        return OperationId(f"publish/{self.image}")
+        return OperationId(f"publish/{self.image or self.family}/{codec.second(self.asked)}")
 
     def operation(self, *, policy: PolicyVersion, now: datetime, because: str) -> Operation:
-        subject = f"image family {self.family}"
-        return _operation(self.id, OperationKind.PUBLISH, subject, self, policy, now, because, None)
+        # Each its own subject: two at once are ordered by version, and neither is refused for the other.
+        return _operation(self.id, OperationKind.PUBLISH, self.id, self, policy, now, because, None)
 
     @classmethod
     def of(cls, operation: Operation) -> "PublishRequest":

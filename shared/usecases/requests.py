@@ -7,6 +7,7 @@ from typing import Final
 from shared.domain.bundles import Member
 from shared.domain.ids import InstanceId, OperationId, PolicyVersion
 from shared.domain.operation import Operation, OperationKind, Step, opened
+from shared.domain.policy import ImageDisks, ImageRule
 from shared.state import codec
 
 ON_DEMAND: Final = "on-demand"
@@ -63,21 +64,44 @@ class BackUpRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRequest:
-    instance: InstanceId
+    """One image of one family: of an instance, of the one that a rule chooses, or of a restore point's snapshots."""
+
+    instance: InstanceId  # "": one of the rule's
     family: str
-    asked: datetime
+    asked: datetime  # of a slot: when it was due
     copy_to: tuple[str, ...] = ()  # regions
     kms_key: str = ""  # of those regions; empty: as the image is encrypted
+    disks: ImageDisks = ImageDisks.ALL
+    rule: str = ""  # of the policy's images
+    schedule: str = ""  # of that rule; empty: by hand
+    point: str = ""  # id of a restore point of `instance`
+    publish_to: tuple[str, ...] = ()  # scaling groups
 
     @property
     def id(self) -> OperationId:
-        return OperationId(f"image/{self.instance}/{self.family}/{codec.second(self.asked)}")
+        if self.schedule:
+            return OperationId(f"image/{self.rule}/{self.schedule}/{codec.second(self.asked)}")
+        of = self.instance or self.rule
+        return OperationId(f"image/{of}/{self.family}/{codec.second(self.asked)}")
+
+    @classmethod
+    def of_rule(cls, rule: ImageRule, *, asked: datetime, schedule: str = "") -> "ImageRequest":
+        return cls(
+            instance=InstanceId(""),
+            family=rule.family,
+            asked=asked,
+            copy_to=rule.copy_to,
+            disks=rule.disks,
+            rule=rule.name,
+            schedule=schedule,
+            publish_to=rule.publish_to,
+        )
 
     def operation(self, *, policy: PolicyVersion, now: datetime, because: str) -> Operation:
         return opened(
             self.id,
             OperationKind.IMAGE,
-            self.instance,
+            self.instance or f"images {self.rule}",
             policy=policy,
             now=now,
             because=because,

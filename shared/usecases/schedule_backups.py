@@ -16,8 +16,9 @@ from shared.domain.blackout import Window, covering, windows
 from shared.domain.catch_up import CatchUp, catch_up
 from shared.domain.errors import DrError
 from shared.domain.ids import OperationId, PolicyVersion
-from shared.domain.policy import Protection, Schedule
+from shared.domain.policy import Schedule
 from shared.domain.schedule import slots
+from shared.domain.slot_owner import SlotOwner, image_rule, owners
 from shared.observability import log
 from shared.ports.clock import Clock
 from shared.ports.functions import Functions
@@ -27,7 +28,7 @@ from shared.state.decisions import Decisions
 from shared.state.journal import Journal
 from shared.state.policies import Policies
 from shared.state.slots import Slots
-from shared.usecases.requests import BackUpRequest
+from shared.usecases.requests import BackUpRequest, ImageRequest
 from shared.usecases.slot_ledger import SlotLedger
 
 PUNCTUAL: Final = timedelta(minutes=15)
@@ -82,7 +83,7 @@ class ScheduleBackups:
         pause = standing.paused(SCOPE)
         if pause is None:
             done += self._decide(standing, standing.policy, now, run)
-        opened = tuple(_request(one, one.run).id for one in done if one.run is not None)
+        opened = tuple(self._request(one, one.run).id for one in done if one.run is not None)
         for operation in opened:
             self._hand_over(operation)
         return Ticked(
@@ -94,13 +95,13 @@ class ScheduleBackups:
 
     def _decide(self, standing: Standing, version: PolicyVersion, now: datetime, run: str) -> list[Decided]:
         done: list[Decided] = []
-        for protection in self._policies.at(version).protections:
-            for schedule in protection.schedules:
-                plan = _plan(protection, schedule, standing, now)
+        for owner in owners(self._policies.at(version)):
+            for schedule in owner.schedules:
+                plan = _plan(owner, schedule, standing, now)
                 if plan.seen is None:
                     continue
                 decided = Decided(
-                    protection=protection.name,
+                    protection=owner.name,
                     schedule=schedule.name,
                     policy=version,
                     at=now,
@@ -121,9 +122,17 @@ class ScheduleBackups:
             self._ledger.write_down(one)
             if one.run is not None:
                 because = f"slot of {codec.second(one.run)} is due by schedule {one.schedule} of {one.protection}"
-                request = _request(one, one.run)
+                request = self._request(one, one.run)
                 self._journal.open(request.operation(policy=one.policy, now=self._clock.now(), because=because))
         self._controls.carried_out(cursor, at=at, decided=decided)
+
+    def _request(self, decided: Decided, due: datetime) -> BackUpRequest | ImageRequest:
+        named = image_rule(decided.protection)
+        if not named:
+            return BackUpRequest(protection=decided.protection, schedule=decided.schedule, due=due)
+        rule = self._policies.at(decided.policy).image(named)
+        assert rule is not None, "it was decided by the policy that it names"
+        return ImageRequest.of_rule(rule, asked=due, schedule=decided.schedule)
 
     def _hand_over(self, operation: OperationId) -> None:
         payload = json.dumps({"operation": operation}).encode()
@@ -134,12 +143,8 @@ class ScheduleBackups:
             log.event("invocation.failed", subject=operation, because=[str(error)])
 
 
-def _request(decided: Decided, due: datetime) -> BackUpRequest:
-    return BackUpRequest(protection=decided.protection, schedule=decided.schedule, due=due)
-
-
-def _plan(protection: Protection, schedule: Schedule, standing: Standing, now: datetime) -> CatchUp:
-    cursor = f"{protection.name}/{schedule.name}"
+def _plan(owner: SlotOwner, schedule: Schedule, standing: Standing, now: datetime) -> CatchUp:
+    cursor = f"{owner.name}/{schedule.name}"
     seen = standing.cursors.get(cursor)
     if seen is None:
         # A policy that was appended without `apply` (its last call was lost): count from just before this tick.
@@ -154,7 +159,7 @@ def _plan(protection: Protection, schedule: Schedule, standing: Standing, now: d
     due = tuple(slots(schedule, after=seen, until=until))
     if not due:
         return CatchUp()
-    closed = windows(protection.blackouts, after=seen, until=now)
+    closed = windows(owner.blackouts, after=seen, until=now)
     return catch_up(
         due,
         now=now,
