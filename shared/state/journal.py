@@ -109,6 +109,19 @@ class Journal:
             if found is not None and found.state is OperationState.NEEDS_OPERATOR:
                 yield found
 
+    def reopen(self, operation: Operation) -> Operation:
+        """One that waited for an operator goes on, as it is given here (`version` is that of the row as it was read).
+        Raises Conflict when it has changed since. The pointer is written on both sides of the row: a tick that takes
+        what was answered off its list may come in between."""
+        assert operation.state is OperationState.OPEN, "reopen writes an open one"
+        pointer = Row(key=(operation.kind.value, operation.id), columns={"at": codec.moment(self._clock.now())})
+        self._store.put(POINTERS, pointer, condition=Anything())
+        saved = replace(operation, version=operation.version + 1)
+        condition = Matches({"version": operation.version, "state": OperationState.NEEDS_OPERATOR.value})
+        settle.update(self._store, OPERATIONS, _row(saved, claim_owner=FREE), condition=condition)
+        self._store.put(POINTERS, pointer, condition=Anything())
+        return saved
+
     def answered(self, operation: Operation) -> None:
         """Take one that waited for an operator off the list. Its row stays."""
         self._store.delete(POINTERS, (operation.kind.value, operation.id), condition=Anything())

@@ -129,6 +129,9 @@ class Recovering:
 
     def _run(self, operation: Operation, run: str, owner: str) -> str:
         kind = operation.kind.value
+        orphaned = self._orphaned(operation)
+        if orphaned:
+            return self._refuse(operation, orphaned, run, owner)
         if not self._hold(operation):
             holder = self._subjects.holder(operation.subject)
             return self._refuse(operation, f"{holder} already deals with {operation.subject}", run, owner)
@@ -156,12 +159,24 @@ class Recovering:
             case _:
                 return self._ended(operation, outcome, run)
 
+    def _orphaned(self, operation: Operation) -> str:
+        """A plan that was stopped begins nothing more, also not through an executor of it that froze and thawed."""
+        parent = operation.inputs.get(PARENT)
+        if parent is None or operation.steps or LOOK_AT in operation.result:
+            return ""
+        found = self._journal.find(OperationId(parent))
+        if found is not None and found.state is OperationState.OPEN:
+            return ""
+        stands = "is not in the journal" if found is None else f"has ended ({found.state})"
+        return f"{parent}, to which it belongs, {stands}, so it is not begun"
+
     def _due(self, operation: Operation) -> bool:
         planned = operation.result.get(LOOK_AT)
         return planned is None or codec.instant(planned) <= self._clock.now() + EARLY
 
-    def _again(self, operation: str, after: timedelta) -> None:
-        payload = codec.dump({"operation": operation}).encode()
+    def _again(self, operation: str, after: timedelta, *, look: bool = False) -> None:
+        """`look`: also when it does not mean to look yet."""
+        payload = codec.dump({"operation": operation, **({"look": "now"} if look else {})}).encode()
         try:
             self._functions.invoke_async(FUNCTION, payload, delay=min(after, LONGEST_DELAY))
         except DrError as error:
@@ -210,7 +225,7 @@ class Recovering:
             self._subjects.release(operation.subject, operation.id)
         parent = operation.inputs.get(PARENT)
         if parent is not None:
-            self._again(parent, timedelta(0))
+            self._again(parent, timedelta(0), look=True)
         return f"{event}: {because[0]}"
 
     def _decide(
