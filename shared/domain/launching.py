@@ -13,8 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from shared.domain.ids import ImageId, InstanceId, OperationId, SnapshotId
-from shared.domain.inventory import Image, ImageState
+from shared.domain.ids import ImageId, InstanceId, LoadBalancerId, OperationId, SnapshotId
 from shared.domain.policy import Elsewhere
 from shared.domain.preview import token_of
 from shared.domain.provenance import OPERATION, operation_tag
@@ -69,6 +68,10 @@ class LaunchPlan:
     system_disk_gib: int | None = None
     further_disks: tuple[FurtherDisk, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    port: int = 0  # where each is to answer before it is used; 0: not asked
+    balancer: LoadBalancerId | None = None
+    weight: int = 100
+    group: str = ""  # scaling group
 
     @property
     def token(self) -> str:
@@ -78,7 +81,8 @@ class LaunchPlan:
             *(f"{one.zone}/{one.vswitch}/{one.instance_type}" for one in self.offers), "|", *self.security_groups, "|",
             self.key_pair, self.role, self.user_data, self.system_disk_category, str(self.system_disk_gib),
             *(f"{one.snapshot}/{one.category}" for one in self.further_disks),
-            *(f"{key}={value}" for key, value in sorted(self.tags.items())),
+            *(f"{key}={value}" for key, value in sorted(self.tags.items())), "|",
+            str(self.port), self.balancer or "", str(self.weight), self.group,
         )  # fmt: skip
         return token_of(*parts)
 
@@ -201,12 +205,6 @@ def launched_tags(
 
 def kept_tags(tags: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in sorted(tags.items()) if not key.startswith((OWN_TAGS, *RESERVED_TAGS))}
-
-
-def newest_first(images: Iterable[Image], family: str) -> list[Image]:
-    """Those of the family that instances can be made of, if their snapshots stand."""
-    fit = [one for one in images if one.family == family and one.state is ImageState.AVAILABLE]
-    return sorted(fit, key=lambda one: (one.created, one.id), reverse=True)
 
 
 BOOT: Final = timedelta(seconds=30)
