@@ -13,6 +13,7 @@ from shared.adapters import ecs_answers as answers
 from shared.adapters.cloud_errors import RehearsalPassed
 from shared.adapters.ecs_answers import Fields
 from shared.adapters.ecs_calls import IDS_AT_ONCE, EcsCalls, chunks, made, tags_of
+from shared.adapters.user_data import to_bytes, to_text
 from shared.domain.errors import OutcomeUnknown
 from shared.domain.ids import DiskId, ImageId, InstanceId
 from shared.domain.inventory import Setup
@@ -170,15 +171,6 @@ class EcsInstances(EcsCalls):
         self._ask(
             "ModifyInstanceMaintenanceAttributes", "modify_instance_maintenance_attributes", request, changes=True
         )
-
-
-def to_bytes(user_data: str) -> bytes:
-    """Bytes that are no UTF-8 (a compressed script) go through a text unharmed."""
-    return user_data.encode("utf-8", "surrogateescape")
-
-
-def to_text(user_data: bytes) -> str:
-    return user_data.decode("utf-8", "surrogateescape")
 
 
 def _plain(encoded: str) -> str:

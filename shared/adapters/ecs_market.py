@@ -20,6 +20,7 @@ class EcsMarket(EcsCalls):
     RAM_ACTIONS: ClassVar = ("ecs:DescribeAvailableResource", "ecs:DescribeVSwitches")
 
     def sells(self, zone: str, instance_type: str) -> bool:
+        """Assumption: where nothing of the kind was ever sold, the answer has no zones at all."""
         request = models.DescribeAvailableResourceRequest(
             region_id=self._region, destination_resource="InstanceType", zone_id=zone, instance_type=instance_type
         )

@@ -171,7 +171,7 @@ class Setup:
     """What an instance was given at its making and DescribeInstances does not show."""
 
     role: str = ""  # RAM role
-    user_data: str = ""  # plain text
+    user_data: str = ""  # plain text; bytes that are none read `data:;base64,...`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

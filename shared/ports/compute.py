@@ -186,7 +186,7 @@ class InstanceRequest:
     private_address: str | None = None  # None: the cloud picks one
     host_name: str = ""
     key_pair: str = ""
-    user_data: str = ""  # plain text; the adapter encodes it
+    user_data: str = ""  # plain text, or `data:;base64,...` of what is none; the adapter encodes it
     role: str = ""  # RAM role
     system_disk_gib: int | None = None  # None: as large as the image says
     data_disks: tuple[DataDiskRequest, ...] = ()

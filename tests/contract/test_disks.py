@@ -8,7 +8,6 @@ from shared.domain.ids import SnapshotId
 from shared.domain.inventory import InstanceState
 from tests.contract.conftest import Door
 from tests.contract.disks import (
-from tests.contract.faults import with_faults
     APP,
     DATA,
     LONG,
@@ -24,6 +23,7 @@ from tests.contract.faults import with_faults
     stop,
     write,
 )
+from tests.contract.faults import with_faults
 
 # Rolling back: refused ------------------------------------------------------------------------------------------------
 

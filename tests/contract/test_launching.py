@@ -1,5 +1,6 @@
 """Instances bought one by one or by the hundred, moved and left alone, through both doors: refusals first."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -276,6 +277,7 @@ def test_user_data_that_is_no_text_passes_through_unharmed(door: Door) -> None:
     door.run(give)
 
     read = door.instances.setup(APP)
+    assert json.loads(json.dumps(read.user_data, ensure_ascii=False).encode()) == read.user_data
     new = door.instances.run(order(user_data=read.user_data), token="t")
 
     assert door.cloud.ecs.find_instance(new).user_data == packed

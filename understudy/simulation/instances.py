@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from emulator.ecs import instances as instance_models
 from emulator.ecs.tagging import Tagging
+from shared.adapters.user_data import to_bytes, to_text
 from shared.domain.ids import DiskId, ImageId, InstanceId
 from shared.domain.inventory import Setup
 from shared.ports.compute import InstanceRequest
@@ -47,7 +48,7 @@ class InProcessInstances(InProcess):
             lambda: "" if (found := shelf.get(instance)) is None else found.ram_role,
         )
         given = self._told("DescribeUserData", instance, lambda: self._ecs.find_instance(instance).user_data)
-        return Setup(role=role, user_data=given.decode("utf-8", "surrogateescape"))
+        return Setup(role=role, user_data=to_text(given))
 
     def move_address(self, instance: InstanceId, *, vswitch: str, address: str = "") -> None:
         with self._changing("ModifyInstanceVpcAttribute"):
@@ -93,7 +94,7 @@ def _order(request: InstanceRequest, *, amount: int = 1, least: int | None = Non
             )
             for wanted in request.data_disks
         ),
-        user_data=request.user_data.encode("utf-8", "surrogateescape"),
+        user_data=to_bytes(request.user_data),
         host_name=request.host_name,
         unique_suffix=least is not None,
         key_pair=request.key_pair,
