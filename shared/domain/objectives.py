@@ -18,6 +18,7 @@ from shared.domain.retention import RestorePoint
 
 FAILOVER_PHASES: Final = ("detect", "decide", "fence", "promote", "rebind", "serve")
 REBUILD_PHASES: Final = ("detect", "decide", "create", "boot", "attach", "serve")
+LAUNCH_PHASES: Final = ("ask", "image", "create", "boot", "answer", "serve")
 
 
 def recovery_point_age(points: Iterable[RestorePoint], *, disk: DiskId, now: datetime) -> timedelta | None:
