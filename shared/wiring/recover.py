@@ -29,6 +29,7 @@ from shared.wiring.foundation import clock, configuration, credentials, endpoint
 
 RECIPES: dict[OperationKind, Callable[[], Recipe]] = {
     OperationKind.REBUILD: lambda: _rebuild(),
+    OperationKind.PUBLISH: lambda: _publish(),
 }
 PREVIEWS: dict[OperationKind, Callable[[], Show]] = {}
 
@@ -108,3 +109,11 @@ def _rebuild() -> Recipe:
         policies=Policies(store()),
         clock=clock(),
     )
+
+
+def _publish() -> Recipe:
+    from shared.adapters.ess import EssScaling
+    from shared.usecases.publish import Publish
+
+    scaling = EssScaling(endpoint=endpoint(configuration().region), credentials=credentials)
+    return Publish(clouds=clouds(), scaling=scaling, store=store(), clock=clock())

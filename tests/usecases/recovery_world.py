@@ -30,6 +30,7 @@ from shared.usecases.alarm import Alarm
 from shared.usecases.look import Look
 from shared.usecases.operations import Executor, Recipe
 from shared.usecases.previews import Show
+from shared.usecases.publish import Publish
 from shared.usecases.rebuild import RebuildRecipe
 from shared.usecases.recover import Recover
 from shared.usecases.recovering import CLAIM_FOR, Recovering
@@ -140,7 +141,10 @@ class RecoveryWorld(World):
         self.scaling = self.wire.through(InProcessScaling(self.cloud), "scaling")
         self.addresses = self.wire.through(InProcessAddresses(self.cloud), "addresses")
         self.services = self.wire.through(WorldServices(self), "services")
-        self.recipes: dict[OperationKind, Callable[[], Recipe]] = {OperationKind.REBUILD: self._rebuild}
+        self.recipes: dict[OperationKind, Callable[[], Recipe]] = {
+            OperationKind.REBUILD: self._rebuild,
+            OperationKind.PUBLISH: self._publish,
+        }
         """A fresh recipe for each invocation, as a cold start has it. Slices add theirs here."""
         self.previews: dict[OperationKind, Callable[[], Show]] = {}
 
@@ -241,6 +245,9 @@ class RecoveryWorld(World):
             policies=Policies(self.store),
             clock=self.clock,
         )
+
+    def _publish(self) -> Recipe:
+        return Publish(clouds=self.clouds, scaling=self.scaling, store=self.store, clock=self.clock)
 
     # the world
 
