@@ -196,7 +196,8 @@ class AutoScaling:
         self, group: ScalingGroup, ids: Sequence[str], weights: Sequence[int | None], *, entrusted: bool,
         ignore_invalid: bool, cause: str, trigger: Trigger,
     ) -> Activity:  # fmt: skip
-        """Group active and idle; instances running, free, in the VPC; no more than MaxSize in the end."""
+        """Group active and idle; instances running, free, in the VPC; no more than MaxSize in the end. Not while
+        ScaleOut is suspended (Auto Scaling, "Suspend and resume scaling group processes", 2026; code: assumption)."""
         fit = self.check_attach(group, ids, weights, ignore_invalid=ignore_invalid)
         if group.desired is not None:  # assumption: the desired capacity grows with what is attached
             group.desired = max(group.desired, min(group.max_size, group.total + len(fit)))
@@ -208,6 +209,8 @@ class AutoScaling:
         self, group: ScalingGroup, ids: Sequence[str], weights: Sequence[int | None], *, ignore_invalid: bool = False
     ) -> dict[str, int | None]:
         """Who may join, with which weight."""
+        if SCALE_OUT in group.suspended:
+            raise ApiError("IncorrectScalingGroupStatus", f"ScaleOut of {group.id} is suspended.")
         self.scaling.activities.check_idle(group)
         fit: dict[str, int | None] = {}
         for instance_id, weight in zip(ids, weights, strict=True):
@@ -240,10 +243,12 @@ class AutoScaling:
         self, group: ScalingGroup, members: Sequence[Member], *, release: bool, shrink: bool, cause: str,
         trigger: Trigger,
     ) -> Activity:  # fmt: skip
-        """Detach or remove. `shrink`: the desired capacity falls with them, and must not fall below MinSize; without
-        it they are replaced."""
+        """Detach or remove. `shrink`: the desired capacity falls with them; without it they are replaced. Either way
+        MinSize of them stay (DetachInstances, 2024-12; assumption: RemoveInstances alike). Not while ScaleIn is
+        suspended (assumption, as ScaleOut refuses what joins)."""
+        self._check_process(group, SCALE_IN)
         self.scaling.activities.check_idle(group)
-        if shrink and group.total - len(members) < group.min_size:
+        if group.total - len(members) < group.min_size:
             raise ApiError(
                 "IncorrectCapacity.MinSize",
                 f"{group.total} members less {len(members)} are below MinSize {group.min_size}.",
@@ -301,9 +306,7 @@ class AutoScaling:
         change = size - group.total
         if change == 0:
             raise ApiError("IncorrectCapacity.NoChange", f"{group.id} has {group.total} instances already.")
-        process = SCALE_OUT if change > 0 else SCALE_IN
-        if process in group.suspended or (change > 0 and group.system_suspended):
-            raise ApiError("IncorrectScalingGroupStatus", f"{process} of {group.id} is suspended.")
+        self._check_process(group, SCALE_OUT if change > 0 else SCALE_IN)
         if change > 0:
             activity = self.scaling.scale_out(group, change, cause=cause, trigger=trigger, parallel=parallel)
         else:
@@ -314,6 +317,19 @@ class AutoScaling:
         if group.desired is not None:
             group.desired = size
         return activity
+
+    def _check_process(self, group: ScalingGroup, process: str) -> None:
+        if process in group.suspended or (process == SCALE_OUT and group.system_suspended):
+            raise ApiError("IncorrectScalingGroupStatus", f"{process} of {group.id} is suspended.")
+
+    def change_maximum(self, group: ScalingGroup, size: int) -> None:
+        """What no longer fits is removed by the group itself."""
+        if group.state not in (ACTIVE, INACTIVE):
+            raise ApiError("IncorrectScalingGroupStatus", f"The scaling group {group.id} is {group.state}.")
+        if size < max(group.min_size, group.desired or 0):
+            raise ApiError("InvalidParameter", f"MaxSize {size} is below MinSize or DesiredCapacity of {group.id}.")
+        group.max_size = size
+        self.will.awaken(group)
 
     def _activity_ended(self, group: ScalingGroup, activity: Activity) -> None:
         self.refreshes.activity_ended(group, activity)  # before the size is put right by itself

@@ -60,7 +60,7 @@ class Will:
         sick = [member for member in group.members.values() if member.state == IN_SERVICE and not self._well(member)]
         for member in sick:
             member.healthy = False
-        if sick:
+        if sick and SCALE_IN not in group.suspended:  # marked, and removed once it is resumed
             names = ", ".join(member.instance_id for member in sick)
             self._ess.scaling.remove(
                 group, sick, cause=f"Unhealthy ECS instances are replaced: {names}", trigger=ITSELF

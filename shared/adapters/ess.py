@@ -1,8 +1,8 @@
 """Auto Scaling groups through the official SDK (`alibabacloud_ess20220222`).
 
 Effects carry a token where the cloud takes one; a lost answer is settled by the member's state (`memberships`), by
-`groups` for suspended processes, and by `configurations` for a published image. Suspending, resuming and publishing
-twice is harmless. Source: ESS API 2022-02-22, SDK 1.13.3.
+`groups` for suspended processes and the maximum, and by `configurations` for a published image. Suspending, resuming,
+publishing and setting the maximum twice is harmless. Source: ESS API 2022-02-22, SDK 1.13.3.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +31,7 @@ RAM_ACTIONS: Final = (
     "ess:SuspendProcesses",
     "ess:ResumeProcesses",
     "ess:ModifyScalingConfiguration",
+    "ess:ModifyScalingGroup",
 )
 """The RAM actions that this adapter needs."""
 
@@ -142,6 +143,10 @@ class EssScaling:
         )
         return self._begun("DetachInstances", request)
 
+    def set_maximum(self, group: str, size: int) -> None:
+        request = models.ModifyScalingGroupRequest(scaling_group_id=group, max_size=size)
+        self._sent("ModifyScalingGroup", request, changes=True)
+
     def suspend(self, group: str, processes: Sequence[str]) -> None:
         request = models.SuspendProcessesRequest(
             region_id=self._region, scaling_group_id=group, processes=list(processes)
@@ -183,6 +188,7 @@ _METHODS: Final = {
     "SuspendProcesses": "suspend_processes",
     "ResumeProcesses": "resume_processes",
     "ModifyScalingConfiguration": "modify_scaling_configuration",
+    "ModifyScalingGroup": "modify_scaling_group",
 }
 
 

@@ -17,8 +17,8 @@ def _with(make: Callable[[str], DrError], remedy: str) -> Callable[[str], DrErro
 
 
 _full = _with(QuotaReached, "Raise the scaling group's MaxSize, or let another member leave first.")
-_at_least = _with(Permanent, "Detach without decreasing the desired capacity, or lower the group's MinSize.")
-_asleep = _with(Permanent, "Enable the scaling group (or wait for its deletion), then start again.")
+_at_least = _with(Permanent, "Lower the group's MinSize, or let another member join first.")
+_asleep = _with(Permanent, "Enable the scaling group and resume its processes, then start again.")
 _elsewhere = _with(Permanent, "Detach the instance from the scaling group that it is in.")
 _unchecked = _with(Permanent, "Switch on the health check of every listener of the group's load balancers.")
 _has_public = _with(
@@ -32,7 +32,7 @@ ESS: Final[tuple[Line, ...]] = (
     ("ScalingActivityInProgress", Busy, "ESS, 400: a group takes one activity at a time"),
     ("IncorrectCapacity.MaxSize", _full, "AttachInstances, 400"),
     ("IncorrectCapacity.MinSize", _at_least, "DetachInstances, 400"),
-    ("IncorrectScalingGroupStatus", _asleep, "ESS, 400: Inactive or Deleting"),
+    ("IncorrectScalingGroupStatus", _asleep, "ESS, 400: Inactive, Deleting, or (assumption) the process is suspended"),
     ("InvalidInstanceId.InUse", _elsewhere, "AttachInstances, 400"),
     ("IncorrectLoadBalancerHealthCheck", _unchecked, "ESS, 400"),
     ("ResourceNotAvailable.ECS", NoStock, "ESS, 400"),

@@ -93,12 +93,18 @@ class Scaling(Protocol):
         ...
 
     def attach(self, group: str, instances: Sequence[InstanceId], *, entrusted: bool, token: str) -> str:
-        """Running instances join, within the group's maximum (else QuotaReached or Permanent)."""
+        """Running instances join, within the group's maximum (else QuotaReached). Permanent while ScaleOut is
+        suspended."""
         ...
 
     def detach(self, group: str, instances: Sequence[InstanceId], *, decrease: bool, token: str) -> str:
         """They leave the group and its balancers, and live on. `decrease`: the desired capacity goes down with them, so
-        that none is launched instead."""
+        that none is launched instead. Permanent when fewer than the minimum would stay, either way, and while ScaleIn
+        is suspended."""
+        ...
+
+    def set_maximum(self, group: str, size: int) -> None:
+        """Idempotent. Below what is there now the group removes members of its own choice: never do that."""
         ...
 
     def suspend(self, group: str, processes: Sequence[str]) -> None: ...

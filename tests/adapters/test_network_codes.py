@@ -63,7 +63,7 @@ def test_what_a_code_means_where(what: str, code: str, status: int, error: type[
     ("what", "code", "remedy"),
     [
         ("ess AttachInstances", "IncorrectCapacity.MaxSize", "Raise the scaling group's MaxSize"),
-        ("ess DetachInstances", "IncorrectCapacity.MinSize", "without decreasing"),
+        ("ess DetachInstances", "IncorrectCapacity.MinSize", "Lower the group's MinSize"),
         ("vpc AssociateEipAddress", "EIP_CAN_NOT_ASSOCIATE_WITH_PUBLIC_IP", "ConvertNatPublicIpToEip"),
         ("vpc AssociateEipAddress", "Forbidden.FinancialLocked", "pay"),
     ],

@@ -163,16 +163,34 @@ def test_attaching_beyond_the_maximum_says_which_number_stands_in_the_way(door: 
     assert FREE not in door.states()
 
 
-def test_detaching_with_a_decrease_below_the_minimum_is_refused_and_without_one_it_goes(door: Door) -> None:
+@pytest.mark.parametrize("decrease", [True, False])
+def test_detaching_below_the_minimum_is_refused_whether_or_not_one_is_launched_instead(
+    door: Door, decrease: bool
+) -> None:
     door.group(min_size=2)
 
     with pytest.raises(Permanent, match="MinSize"):
-        door.scaling.detach(GROUP, [ONE], decrease=True, token="smaller")
-    door.scaling.detach(GROUP, [ONE], decrease=False, token="same")
-    door.advance(ENOUGH)
+        door.scaling.detach(GROUP, [ONE], decrease=decrease, token="go")
+    door.advance(600)
 
-    assert ONE not in door.states()
-    assert len(door.newcomers()) == 1, "the group launched one in its place"
+    assert door.states() == {ONE: "inservice", TWO: "inservice"}
+
+
+def test_while_scale_out_is_suspended_nobody_joins_and_while_scale_in_is_nobody_leaves(door: Door) -> None:
+    door.scaling.suspend(GROUP, ["ScaleOut", "ScaleIn"])
+
+    with pytest.raises(Permanent, match="resume its processes"):
+        door.scaling.attach(GROUP, [FREE], entrusted=False, token="join")
+    with pytest.raises(Permanent, match="resume its processes"):
+        door.scaling.detach(GROUP, [ONE], decrease=True, token="go")
+
+
+def test_a_maximum_below_what_is_wanted_is_refused(door: Door) -> None:
+    with pytest.raises(Permanent):
+        door.scaling.set_maximum(GROUP, 1)
+    with pytest.raises(NotFound):
+        door.scaling.set_maximum("asg-none", 5)
+    assert door.scaling.groups([GROUP])[GROUP].most == 4
 
 
 def test_while_one_activity_runs_another_one_waits(door: Door) -> None:
@@ -388,17 +406,17 @@ def test_an_activity_is_its_own_groups(door: Door) -> None:
 
 
 def test_a_suspended_health_check_spares_the_stopped_until_it_is_resumed(door: Door) -> None:
-    door.scaling.suspend(GROUP, ["HealthCheck", "ScaleOut"])
+    door.scaling.suspend(GROUP, ["HealthCheck", "AlarmNotification"])
     door.scaling.suspend(GROUP, ["HealthCheck"])
     suspended = door.scaling.groups([GROUP])[GROUP]
     door.stop(ONE)
     door.advance(3600)
     spared = ONE in door.states()
-    door.scaling.resume(GROUP, ["HealthCheck", "ScaleOut"])
+    door.scaling.resume(GROUP, ["HealthCheck", "AlarmNotification"])
     door.scaling.resume(GROUP, ["HealthCheck"])
     door.advance(600)
 
-    assert suspended.suspended == {"HealthCheck", "ScaleOut"}
+    assert suspended.suspended == {"HealthCheck", "AlarmNotification"}
     assert not suspended.checks_health
     assert spared
     assert ONE not in door.states()
@@ -471,6 +489,11 @@ def test_a_change_that_goes_wrong_is_cleared_up_by_reading_back(door: Door, mish
             action="ResumeProcesses",
             send=lambda: scaling.resume(GROUP, ["HealthCheck"]),
             done=lambda: not suspended(),
+        ),
+        Write(
+            action="ModifyScalingGroup",
+            send=lambda: scaling.set_maximum(GROUP, 9),
+            done=lambda: scaling.groups([GROUP])[GROUP].most == 9,
         ),
         Write(
             action="ModifyScalingConfiguration",

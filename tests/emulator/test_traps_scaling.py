@@ -173,6 +173,41 @@ def test_a_suspended_health_check_spares_the_stopped_until_it_is_resumed() -> No
     assert "i-two" not in stage.cloud.ecs.instances
 
 
+def test_with_scale_out_suspended_nobody_can_be_attached_and_with_scale_in_nobody_detached() -> None:
+    stage = ScalingStage()
+    stage.of_group("SuspendProcesses", Processes=["ScaleOut", "ScaleIn"])
+
+    joins = stage.refusal("AttachInstances", InstanceIds=["i-free"])
+    leaves = stage.refusal("DetachInstances", InstanceIds=["i-one"])
+
+    assert joins == leaves == (400, "IncorrectScalingGroupStatus")
+
+
+def test_an_unhealthy_member_stays_while_scale_in_is_suspended() -> None:
+    stage = ScalingStage()
+    stage.of_group("SuspendProcesses", Processes=["ScaleIn"])
+    stage.stop("i-two")
+    stage.advance(3600)
+    stayed = "i-two" in stage.group.members
+
+    stage.of_group("ResumeProcesses", Processes=["ScaleIn"])
+    stage.advance(600)
+
+    assert stayed
+    assert "i-two" not in stage.group.members
+
+
+def test_a_full_group_at_its_minimum_lets_nobody_leave_even_if_one_would_be_launched_instead() -> None:
+    stage = ScalingStage(min=2, max=2)
+
+    for decrease in ("true", "false"):
+        assert stage.refusal("DetachInstances", InstanceIds=["i-one"], DecreaseDesiredCapacity=decrease) == (
+            400,
+            "IncorrectCapacity.MinSize",
+        )
+    assert stage.refusal("AttachInstances", InstanceIds=["i-free"]) == (400, "IncorrectCapacity.MaxSize")
+
+
 def test_a_protected_member_is_its_owners_business() -> None:
     stage = ScalingStage()
     stage.of_group("SetInstancesProtection", InstanceIds=["i-two"], ProtectedFromScaleIn=True)

@@ -126,6 +126,10 @@ class InProcessScaling:
             begun: Any = self._ess.tokens.once(action, token, (group, *instances, *more), once)
             return str(begun)
 
+    def set_maximum(self, group: str, size: int) -> None:
+        with called(self._cloud, "ess", "ModifyScalingGroup", changes=True, about=group):
+            self._ess.change_maximum(self._ess.group(group), size)
+
     def suspend(self, group: str, processes: Sequence[str]) -> None:
         with called(self._cloud, "ess", "SuspendProcesses", changes=True, about=group):
             self._ess.suspend(self._ess.group(group), processes)
