@@ -35,11 +35,14 @@ from shared.usecases.prune_examine import GOES, SPARED, Examination, consider, o
 from shared.usecases.prune_leftovers import by_place
 from shared.usecases.prune_record import rule_line
 from shared.usecases.prune_survey import Survey
+from shared.usecases.retire_images import RetireImages, done, planned
 
 SCOPE: Final = "prune"
 RUN_WITHIN: Final = timedelta(minutes=5)
 """No batch is begun later: one may delete for four minutes (`prune_deletions.ACT_WITHIN`) and is then read back,
 and the function's time-out is 600 s. What is left is the next run's."""
+IMAGES_BEFORE: Final = timedelta(minutes=4)
+"""Images are let go for four minutes at most, in a run whose points took no longer than this."""
 PERMIT_HOLDS: Final = timedelta(hours=24)
 
 
@@ -57,6 +60,7 @@ class Pruned:
     missing: tuple[str, ...] = ()
     planned: tuple[str, ...] = ()  # of a dry run, the first of them
     goes: int = 0  # of a dry run
+    images: tuple[str, ...] = ()  # that left their family, or went for good; of a dry run: that would
     permit: str = ""  # what lets a plan that was refused for the caps through, once
 
 
@@ -89,7 +93,10 @@ class Prune:
         images: Images,
         absences: Absences,
         clock: Clock,
+        retire: RetireImages | None = None,
     ) -> None:
+        """`retire` lets older images go, after the points."""
+        self._retire = retire
         self._clouds = clouds
         self._policies = policies
         self._controls = controls
@@ -111,6 +118,11 @@ class Prune:
         task = self._task(run, protection, allow)
         if task.paused:
             return Pruned(stopped=task.paused)
+        pruned = self._prune(task, dry=dry, drift=drift)
+        return pruned if protection or allow else self._with_images(task, pruned, dry=dry)
+
+    def _prune(self, task: _Task, *, dry: bool, drift: bool | None) -> Pruned:
+        run, protection = task.run, task.only
         batches = Batches(
             clouds=self._clouds, points=self._points, certificates=self._certificates, images=self._images,
             absences=self._absences, clock=self._clock, run=run, overtaken=lambda: self._overtaken(task.version),
@@ -139,6 +151,25 @@ class Prune:
         """The dry run, point by point, also while prune is paused. Raises BadInput without a policy."""
         task = self._task("", protection, allow)
         return self._examination(task, Survey(self._points, task.rules, now=task.as_of, only=protection))
+
+    def _with_images(self, task: _Task, pruned: Pruned, *, dry: bool) -> Pruned:
+        if self._retire is None or not task.policy.images:
+            return pruned
+        if dry:
+            found = self._retire.plan(task.policy)
+            lines = tuple(planned(found))
+            return replace(pruned, images=lines, refused=(*pruned.refused, *found.refused))
+        if self._clock.monotonic() - task.started > IMAGES_BEFORE.total_seconds():
+            return pruned  # the next run has time
+        found = self._retire.run(
+            task.policy, task.version, run=task.run, overtaken=lambda: self._overtaken(task.version)
+        )
+        return replace(
+            pruned,
+            images=tuple(done(found)),
+            refused=(*pruned.refused, *found.refused),
+            stopped=pruned.stopped or found.stopped,
+        )
 
     # -- deciding --------------------------------------------------------------------------------------------------
 

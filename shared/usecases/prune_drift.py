@@ -135,6 +135,7 @@ class Comparison:
         recorded = self._recorded(rules)
         for place in {rule.place for rule in rules.all()} - recorded.keys():
             recorded[place] = _Recorded()
+        places = set(recorded)
         for place in sorted(recorded):
             recorded[place].settle()
             try:
@@ -153,19 +154,23 @@ class Comparison:
         found.compared = bool(recorded)
         still_absent = (one for one in absent if rules.place(one) not in blind)
         self._conclude(still_absent, recorded, rules, blind, now, found, dry=dry)
-        found.leftovers = self._leftovers(recorded, now, dry=dry)
+        found.leftovers = self._leftovers(recorded, places - recorded.keys(), now, dry=dry)
         return found
 
-    def _leftovers(self, recorded: dict[Place, _Recorded], now: datetime, *, dry: bool) -> tuple[Leftover, ...]:
-        """In places that show something of ours, and of nothing that is a restore point's."""
+    def _leftovers(
+        self, recorded: dict[Place, _Recorded], unread: set[Place], now: datetime, *, dry: bool
+    ) -> tuple[Leftover, ...]:
+        """In places that show something of ours, and of nothing that is a restore point's. A region may hold nothing
+        but copies of images."""
         unfinished = {one.id for one in self._journal.open_of(OperationKind.IMAGE, OperationKind.COPY_IMAGE)}
-        return tuple(
-            one
-            for one in self._deleted.compare(now, unfinished=set(unfinished), dry=dry)
-            if one.record.place in recorded
-            and recorded[one.record.place].any_seen
-            and not any(snapshot in recorded[one.record.place] for snapshot in one.record.snapshots)
-        )
+
+        def clear(one: Leftover) -> bool:
+            of = recorded.get(one.record.place)
+            if of is None or not len(of):
+                return one.record.place not in unread and one.others_shown
+            return of.any_seen and not any(snapshot in of for snapshot in one.record.snapshots)
+
+        return tuple(one for one in self._deleted.compare(now, unfinished=set(unfinished), dry=dry) if clear(one))
 
     def _recorded(self, rules: Rules) -> dict[Place, _Recorded]:
         by_place: dict[Place, _Recorded] = {}

@@ -35,6 +35,7 @@ it."""
 class Leftover:
     record: ImageRecord
     missing_since: datetime
+    others_shown: bool = False  # its place shows other images of ours
 
 
 class DeletedImages:
@@ -50,7 +51,9 @@ class DeletedImages:
         found: list[Leftover] = []
         records = (one for one in self._images.all() if one.operation not in unfinished)
         for place, mine in groupby(records, key=lambda one: one.place):
-            for record, shown in self._shown(place, list(mine)):
+            seen = list(self._shown(place, list(mine)))
+            others = any(shown for _, shown in seen)
+            for record, shown in seen:
                 known = since.get(name(place, record.image))
                 if shown:
                     if known is not None and not dry:
@@ -59,7 +62,7 @@ class DeletedImages:
                     if not dry:
                         self._absences.note(place, record.image, now)
                 elif now - known >= LOST_AFTER:
-                    found.append(Leftover(record=record, missing_since=known))
+                    found.append(Leftover(record=record, missing_since=known, others_shown=others))
         return tuple(found)
 
     def _shown(self, place: Place, records: list[ImageRecord]) -> Iterator[tuple[ImageRecord, bool]]:

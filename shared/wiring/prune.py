@@ -1,7 +1,8 @@
-"""Function `prune`: deletes snapshots; cannot create anything."""
+"""Function `prune`: deletes snapshots and images; cannot create anything."""
 
 from functools import cache
 
+from shared.ports.scaling import Scaling
 from shared.state.absences import Absences
 from shared.state.certificates import Certificates
 from shared.state.controls import Controls
@@ -11,7 +12,8 @@ from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.usecases.prune import Prune
-from shared.wiring.foundation import clock, clouds, store
+from shared.usecases.retire_images import RetireImages
+from shared.wiring.foundation import clock, clouds, configuration, credentials, endpoint, store
 
 
 @cache
@@ -27,4 +29,13 @@ def prune() -> Prune:
         images=Images(store()),
         absences=Absences(store()),
         clock=clock(),
+        retire=RetireImages(clouds=clouds(may_delete=True), scaling=scaling, store=store(), clock=clock()),
     )
+
+
+@cache
+def scaling() -> Scaling:
+    """Asked only where a rule publishes images."""
+    from shared.adapters.ess import EssScaling
+
+    return EssScaling(endpoint=endpoint(configuration().region), credentials=credentials)
