@@ -6,7 +6,7 @@ call itself can tell (a key pair, a security group, a role that is gone; a quota
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain import image_versions
@@ -22,8 +22,8 @@ from shared.domain.launching import (
     NAME_AT_MOST,
     FurtherDisk,
     LaunchPlan,
-    kept_tags,
     offers,
+    other_tags,
 )
 from shared.domain.place import Place
 from shared.domain.policy import Elsewhere
@@ -146,7 +146,7 @@ class LaunchPlanning:
             system_disk_category=category,
             system_disk_gib=_size(model, source),
             further_disks=further,
-            tags={**(kept_tags(model.instance.tags) if model else {}), **request.tags},
+            tags=other_tags(model.instance.tags if model else {}, request.tags),
             port=request.port,
             balancer=request.balancer,
             weight=request.weight,
@@ -201,7 +201,7 @@ class LaunchPlanning:
 
     def _of_family(self, request: LaunchRequest, cloud: Compute, seen: _Seen) -> _Source | None:
         images = [one for one in cloud.images.list(family=request.family) if one.family == request.family]
-        newest = sorted(images, key=lambda one: (one.created, one.id), reverse=True)
+        newest = sorted(images, key=_version, reverse=True)
         unusable: list[str] = []
         for image in newest:
             why_not = image_versions.unfit(image, standing=_stands(image, cloud))
@@ -394,6 +394,10 @@ def _not_a_data_disk(id_: SnapshotId, found: Snapshot | None) -> str:
     if found.disk_kind is not DiskKind.DATA:
         return f"snapshot {id_} is of a system disk"
     return "" if found.usable and found.state is not SnapshotState.FAILED else f"snapshot {id_} cannot be used yet"
+
+
+def _version(image: Image) -> tuple[int, datetime, ImageId]:
+    return (int(image.version) if image.version.isdecimal() else 0, image.created, image.id)
 
 
 def _stands(image: Image, cloud: Compute) -> bool:
