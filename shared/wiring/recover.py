@@ -5,12 +5,14 @@ Recipes and previews are built when their first operation comes: a rebuild does 
 
 from collections.abc import Callable
 from functools import cache
+from typing import TYPE_CHECKING
 
 from shared.domain.budget import Caller
 from shared.domain.operation import OperationKind
 from shared.domain.place import Place
 from shared.ports.balancer import Balancer
 from shared.ports.compute import Clouds, Compute
+from shared.ports.scaling import Scaling
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
 from shared.state.journal import Journal
@@ -27,11 +29,17 @@ from shared.usecases.recovering import CLAIM_FOR, Recovering
 from shared.usecases.suspicion import Suspicions
 from shared.wiring.foundation import clock, configuration, credentials, endpoint, functions, keys_of, pacing, store
 
+if TYPE_CHECKING:
+    from shared.usecases.launch_planning import LaunchPlanning
+
 RECIPES: dict[OperationKind, Callable[[], Recipe]] = {
     OperationKind.REBUILD: lambda: _rebuild(),
     OperationKind.PUBLISH: lambda: _publish(),
+    OperationKind.LAUNCH: lambda: _launch(),
 }
-PREVIEWS: dict[OperationKind, Callable[[], Show]] = {}
+PREVIEWS: dict[OperationKind, Callable[[], Show]] = {
+    OperationKind.LAUNCH: lambda: _launch_planning().preview,
+}
 
 
 @cache
@@ -111,9 +119,42 @@ def _rebuild() -> Recipe:
     )
 
 
-def _publish() -> Recipe:
+@cache
+def scaling() -> Scaling:
     from shared.adapters.ess import EssScaling
+
+    return EssScaling(endpoint=endpoint(configuration().region), credentials=credentials)
+
+
+def _publish() -> Recipe:
     from shared.usecases.publish import Publish
 
-    scaling = EssScaling(endpoint=endpoint(configuration().region), credentials=credentials)
-    return Publish(clouds=clouds(), scaling=scaling, store=store(), clock=clock())
+    return Publish(clouds=clouds(), scaling=scaling(), store=store(), clock=clock())
+
+
+def _launch() -> Recipe:
+    from shared.adapters.services import TcpServices
+    from shared.state.images import Images
+    from shared.usecases.image_of_point import ImageOfPoint
+    from shared.usecases.launch import LaunchRecipe
+    from shared.usecases.launch_serving import Serving
+
+    return LaunchRecipe(
+        clouds=clouds(),
+        planning=_launch_planning(),
+        images=ImageOfPoint(records=Images(store()), clock=clock()),
+        serving=Serving(services=TcpServices(), balancer=balancer(), scaling=scaling(), clock=clock()),
+        clock=clock(),
+    )
+
+
+def _launch_planning() -> "LaunchPlanning":
+    from shared.usecases.launch_planning import LaunchPlanning
+
+    return LaunchPlanning(
+        clouds=clouds(),
+        home=Place(configuration().region),
+        points=Points(store()),
+        balancer=balancer(),
+        scaling=scaling(),
+    )

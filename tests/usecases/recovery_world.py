@@ -21,12 +21,17 @@ from shared.ports.probes import Sight
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
 from shared.state.deliveries import Deliveries
+from shared.state.images import Images
 from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.state.subjects import Subjects
 from shared.triggers.parse import parse
 from shared.usecases.alarm import Alarm
+from shared.usecases.image_of_point import ImageOfPoint
+from shared.usecases.launch import LaunchRecipe
+from shared.usecases.launch_planning import LaunchPlanning
+from shared.usecases.launch_serving import Serving
 from shared.usecases.look import Look
 from shared.usecases.operations import Executor, Recipe
 from shared.usecases.previews import Show
@@ -35,7 +40,7 @@ from shared.usecases.rebuild import RebuildRecipe
 from shared.usecases.recover import Recover
 from shared.usecases.recovering import CLAIM_FOR, Recovering
 from shared.usecases.suspicion import Suspicions
-from tests.usecases.backup_world import APPLICATIONS, World, a_policy
+from tests.usecases.backup_world import APPLICATIONS, PLACE, World, a_policy
 from understudy.simulation.addresses import InProcessAddresses
 from understudy.simulation.balancer import InProcessBalancer
 from understudy.simulation.scaling import InProcessScaling
@@ -144,9 +149,12 @@ class RecoveryWorld(World):
         self.recipes: dict[OperationKind, Callable[[], Recipe]] = {
             OperationKind.REBUILD: self._rebuild,
             OperationKind.PUBLISH: self._publish,
+            OperationKind.LAUNCH: self._launch,
         }
         """A fresh recipe for each invocation, as a cold start has it. Slices add theirs here."""
-        self.previews: dict[OperationKind, Callable[[], Show]] = {}
+        self.previews: dict[OperationKind, Callable[[], Show]] = {
+            OperationKind.LAUNCH: lambda: self._launch_planning().preview,
+        }
 
     # the functions
 
@@ -248,6 +256,24 @@ class RecoveryWorld(World):
 
     def _publish(self) -> Recipe:
         return Publish(clouds=self.clouds, scaling=self.scaling, store=self.store, clock=self.clock)
+
+    def _launch(self) -> Recipe:
+        return LaunchRecipe(
+            clouds=self.clouds,
+            planning=self._launch_planning(),
+            images=ImageOfPoint(records=Images(self.store), clock=self.clock),
+            serving=Serving(services=self.services, balancer=self.balancer, scaling=self.scaling, clock=self.clock),
+            clock=self.clock,
+        )
+
+    def _launch_planning(self) -> LaunchPlanning:
+        return LaunchPlanning(
+            clouds=self.clouds,
+            home=PLACE,
+            points=Points(self.store),
+            balancer=self.balancer,
+            scaling=self.scaling,
+        )
 
     # the world
 
