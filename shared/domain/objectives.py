@@ -17,6 +17,7 @@ from shared.domain.ids import DiskId
 from shared.domain.retention import RestorePoint
 
 FAILOVER_PHASES: Final = ("detect", "decide", "fence", "promote", "rebind", "serve")
+RESTORE_PHASES: Final = ("decide", "prepare", "drain", "stop", "secure", "change", "start", "serve")
 REBUILD_PHASES: Final = ("detect", "decide", "create", "boot", "attach", "serve")
 LAUNCH_PHASES: Final = ("ask", "image", "create", "boot", "answer", "serve")
 

@@ -48,7 +48,8 @@ def plan_restore(wishes: Sequence[DiskChange], view: Surroundings, *, accept_siz
     chosen = [choose(wish, view) for wish in wishes] if view.instance is not None else []
     disks = tuple(one for one in chosen if isinstance(one, DiskPlan))
     checks = [*_of_instance(view), *_of_surroundings(view)]
-    checks += (Check(name=one.name, ok=False, says=one.says, remedy=one.remedy) for one in chosen if _unfit(one))
+    unfit = [one for one in chosen if isinstance(one, Unfit)]
+    checks += (Check(name=one.name, ok=False, says=one.says, remedy=one.remedy) for one in unfit)
     if view.instance is not None and not wishes:
         remedy = f"Choose a point that has disks of {view.name}, or name disks"
         checks.append(Check(name="something to restore", ok=False, says="no disk is asked for", remedy=remedy))
@@ -65,10 +66,6 @@ def plan_restore(wishes: Sequence[DiskChange], view: Surroundings, *, accept_siz
         actions=tuple(_actions(disks, view)),
         token=token_for(view.name, disks),
     )
-
-
-def _unfit(one: DiskPlan | Unfit) -> bool:
-    return isinstance(one, Unfit)
 
 
 def _of_instance(view: Surroundings) -> Iterator[Check]:
@@ -189,8 +186,8 @@ def _warnings(disks: Sequence[DiskPlan], view: Surroundings, kept_days: int) -> 
             yield f"what was written to {one.disk} {since} is not on its clone; {one.disk} itself is kept, detached"
         if one.way is Way.REPLACE:
             yield (
-                f"{one.disk} is released by the cloud: its older snapshots stay, and are restored by an image from then "
-                "on; the new system disk has at least 40 GiB"
+                f"{one.disk} is released by the cloud: its snapshots stay, and are restored by an image from then on; "
+                "the new system disk has at least 40 GiB"
             )
     for balancer in view.alone_in:
         yield f"no other server of {balancer} takes traffic: its service is away until the end"

@@ -23,6 +23,7 @@ from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.state.subjects import Subjects
 from shared.usecases.adopting import MOST, AdoptRequest
+from shared.usecases.ask_restore import AskRestore
 from shared.usecases.requests import ON_DEMAND, BackUpRequest, ImageRequest
 from shared.usecases.schedule_backups import SCOPE
 
@@ -67,6 +68,14 @@ class Command:
             "pin": lambda arguments, run: self._pin(arguments, run, pinned=True),
             "unpin": lambda arguments, run: self._pin(arguments, run, pinned=False),
             "prune": self._prune,
+            **AskRestore(
+                policies=policies,
+                journal=journal,
+                points=points,
+                decisions=decisions,
+                functions=functions,
+                clock=clock,
+            ).commands(self._moment),
         }
 
     def run(self, arguments: Arguments, *, run: str) -> Result:

@@ -31,14 +31,18 @@ from shared.wiring.foundation import clock, configuration, credentials, endpoint
 
 if TYPE_CHECKING:
     from shared.usecases.launch_planning import LaunchPlanning
+    from shared.usecases.out_of_service import OutOfService
+    from shared.usecases.restore_look import RestoreLook
 
 RECIPES: dict[OperationKind, Callable[[], Recipe]] = {
     OperationKind.REBUILD: lambda: _rebuild(),
+    OperationKind.RESTORE: lambda: _restore(),
     OperationKind.PUBLISH: lambda: _publish(),
     OperationKind.LAUNCH: lambda: _launch(),
 }
 PREVIEWS: dict[OperationKind, Callable[[], Show]] = {
     OperationKind.LAUNCH: lambda: _launch_planning().preview,
+    OperationKind.RESTORE: lambda: _restore_preview(),
 }
 
 
@@ -158,3 +162,30 @@ def _launch_planning() -> "LaunchPlanning":
         balancer=balancer(),
         scaling=scaling(),
     )
+
+
+def _restore() -> Recipe:
+    from shared.adapters.services import TcpServices
+    from shared.usecases.restore import RestoreRecipe
+
+    return RestoreRecipe(look=_restore_look(), services=TcpServices(), policies=Policies(store()))
+
+
+def _restore_preview() -> Show:
+    from shared.usecases.restore_preview import RestorePreview
+
+    return RestorePreview(look=_restore_look(), policies=Policies(store()))
+
+
+def _restore_look() -> "RestoreLook":
+    from shared.usecases.restore_look import RestoreLook
+
+    return RestoreLook(
+        clouds=clouds(), home=Place(configuration().region), service=out_of_service(), store=store(), clock=clock()
+    )
+
+
+def out_of_service() -> "OutOfService":
+    from shared.usecases.out_of_service import OutOfService
+
+    return OutOfService(scaling=scaling(), balancer=balancer(), clock=clock())

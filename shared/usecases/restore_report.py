@@ -1,0 +1,66 @@
+"""How a restore ended, in words and figures: what was done, what is left over, and how to go back."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from shared.domain.operation import Operation
+from shared.domain.restoring import DiskPlan, Way
+from shared.state import codec
+from shared.usecases.operations import Escalated
+from shared.usecases.recovery_requests import RestoreRequest
+from shared.usecases.restore_changes import CLONE, FETCH, IMAGE, MADE, is_changed, stands_now
+from shared.usecases.restore_safety import point_id, snapshots
+
+RUNBOOK: Final = "restore-needs-operator"
+
+
+def result(
+    operation: Operation, request: RestoreRequest, disks: Sequence[DiskPlan], missing: Sequence[str]
+) -> dict[str, str]:
+    """Without the measured times."""
+    done = "; ".join(one.does for one in disks)
+    told = f"{request.instance} is restored: {done}. `understudy undo-rollback {operation.id}` goes back"
+    if missing:
+        told += f". It was in balancers that are gone, and serves there no more: {', '.join(missing)}"
+    return {
+        "outcome": "restored",
+        "because": told,
+        "instance": str(request.instance),
+        "point": request.point,
+        "safety_point": point_id(request),
+        "safety": ",".join(sorted(snapshots(operation).values())),
+        "disks": codec.dump([{"disk": one.disk, "way": one.way, "now": stands_now(operation, one)} for one in disks]),
+        "kept": ",".join(one.disk for one in disks if one.way is Way.CLONE),
+        **({"undoes": str(request.undoes)} if request.undoes else {}),
+        **{f"left_{kind}": ids for kind, ids in _made(operation)},
+    }
+
+
+def refusal(operation: Operation, because: str) -> str:
+    """Nothing was changed; what was made on the way stays, since nothing here deletes."""
+    left = [f"safety snapshots {', '.join(sorted(found.values()))}"] if (found := snapshots(operation)) else []
+    left += [f"{kind} {ids}" for kind, ids in _made(operation)]
+    return f"{because}. Nothing was changed{f'; left over: {chr(44).join(left)}' if left else ''}"
+
+
+def escalation(operation: Operation, disks: Sequence[DiskPlan], because: str) -> Escalated:
+    safety = snapshots(operation)
+    evidence = (
+        f"operation={operation.id}",
+        *(
+            f"{one.disk}: {one.way} {'done' if is_changed(operation, one) else 'not known to be done'}, "
+            f"safety snapshot {safety.get(one.disk, 'none')}"
+            for one in disks
+        ),
+        *(f"made: {kind} {ids}" for kind, ids in _made(operation)),
+        *(f"{one.name}={one.state.value}" for one in operation.steps if ":" not in one.name),
+    )
+    told = f"{because}. `understudy undo-rollback {operation.id}` goes back to the safety point"
+    return Escalated(because=told if safety else because, runbook=RUNBOOK, evidence=evidence)
+
+
+def _made(operation: Operation) -> Iterator[tuple[str, str]]:
+    for kind, prefix, key in (("snapshots", FETCH, MADE), ("disks", CLONE, MADE), ("images", IMAGE, "image")):
+        found = {step.data[key] for step in operation.steps if step.name.startswith(prefix) and key in step.data}
+        if found:
+            yield kind, ",".join(sorted(found))
