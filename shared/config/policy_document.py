@@ -7,8 +7,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from shared.config import policy_rules
+from shared.config import policy_images, policy_rules
 from shared.config.policy_errors import kind_of
+from shared.config.policy_images import ImageSection
 from shared.config.policy_plans import PlanSection, of_plan
 from shared.config.policy_protection import ProtectionSection
 from shared.config.policy_reading import Model, at, listed, named, read, sound, value_of
@@ -24,6 +25,8 @@ from shared.config.policy_sections import (
 from shared.config.policy_values import Name, Region, Zone, in_words
 from shared.config.problems import Path, Problem, nearest, quoted
 from shared.domain.policy import Policy
+
+PROTECTS = ("protections", "rebuilds", "images", "pairs")
 
 
 def check(tree: object) -> tuple[Policy | None, tuple[Problem, ...]]:
@@ -55,6 +58,7 @@ class _Document:
         self._rebuilds = self._list(RebuildSection, "rebuilds")
         self._pairs = self._list(PairSection, "pairs")
         self._plans = self._list(PlanSection, "plans")
+        self._images = self._list(ImageSection, "images")
 
     def policy(self) -> Policy | None:
         self._check_sites()
@@ -63,11 +67,12 @@ class _Document:
         self._check_protections()
         self._check_rebuilds()
         self._check_plans()
-        for section in ("accounts", "protections", "rebuilds", "pairs", "plans"):
+        self.problems += policy_images.problems(listed(self._tree, "images"), home=self._home)
+        for section in ("accounts", "protections", "rebuilds", "images", "pairs", "plans"):
             self.problems += policy_rules.of_names(listed(self._tree, section), (section,))
         self._check_pairs()
-        if self._top is not None and not any(self._tree.get(key) for key in ("protections", "rebuilds", "pairs")):
-            self._says((), "nothing is protected. Add protections, rebuilds or pairs")
+        if self._top is not None and not any(self._tree.get(key) for key in PROTECTS):
+            self._says((), "nothing is protected. Add protections, rebuilds, images or pairs")
         if self.problems or self._top is None:
             return None
         zone = self._top.time_zone
@@ -80,6 +85,7 @@ class _Document:
             accounts=tuple(one.value() for _, one in self._accounts),
             limits=self._top.limits.value(),
             plans=tuple(one.value() for _, one in self._plans),
+            images=tuple(one.value(zone) for _, one in self._images),
         )
 
     # Reading

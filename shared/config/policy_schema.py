@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from shared.config import policy_file
+from shared.config.policy_images import ImageSection
 from shared.config.policy_plans import PlanSection
 from shared.config.policy_protection import EVERY_DAY, ProtectionSection
 from shared.config.policy_rebuild import RebuildSection
@@ -25,6 +26,7 @@ _LISTS: dict[str, type[BaseModel]] = {
     "rebuilds": RebuildSection,
     "pairs": PairSection,
     "plans": PlanSection,
+    "images": ImageSection,
 }
 
 

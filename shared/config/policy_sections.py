@@ -240,6 +240,12 @@ class DocumentSection(Section):
         default=[],
         says="Region masters that stand in for each other.",
     )
+    images: list[Any] = key(
+        "[{name: applications, family: app, of: {tags: {role: app}}, schedules: [{name: weekly, hours: [3], "
+        "weekdays: [sun]}], keep: 3}]",
+        default=[],
+        says="Images of roles, taken and let go by rule.",
+    )
     plans: list[Any] = key(
         "[{name: site, waves: [{name: data, steps: [{name: databases, action: restore, "
         "select: {tags: {role: db}}}]}]}]",
