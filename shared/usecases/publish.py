@@ -163,19 +163,20 @@ class Publish:
         shown: ScalingGroup | None,
         configured: Mapping[str, ScalingConfiguration],
     ) -> None:
+        now = self._clock.now()
+        mine = Published(group=group, image=chosen.image, version=chosen.version, operation=work.operation.id, at=now)
+        # First of all, also where nothing can be done now: the look at readiness does it when it can be.
+        wanted = self._families.publish(chosen.family, mine)
         if shown is None:
             self._fail(work, group, "it is not shown: deleted, or inactive. Take it out of publish_to, or enable it")
             return
         if not shown.active:
-            self._fail(work, group, "it is not active. Enable it, and publish again")
+            self._fail(work, group, "it is not active. Enable it: it then gets this image")
             return
         configuration = configured.get(shown.configuration)
         if configuration is None:
             self._fail(work, group, "it has no active configuration. Give it one, and publish again")
             return
-        now = self._clock.now()
-        mine = Published(group=group, image=chosen.image, version=chosen.version, operation=work.operation.id, at=now)
-        wanted = self._families.publish(chosen.family, mine)
         step = intended(_GROUP + group, "", now, data={"configuration": configuration.id})
         if wanted.image != chosen.image:
             told = f"version {wanted.version} ({wanted.image}) is newer and was published before"

@@ -6,6 +6,7 @@ from typing import Final
 
 from shared.domain.place import Place
 from shared.ports.compute import Clouds
+from shared.ports.scaling import Scaling
 from shared.state.decisions import Decisions
 from shared.state.journal import Journal
 from shared.state.policies import Policies
@@ -16,8 +17,11 @@ from shared.usecases.copy_image import CopyImage
 from shared.usecases.copy_point import CopyPoint
 from shared.usecases.copy_sweep import CopySweep
 from shared.usecases.image import TakeImage
+from shared.usecases.image_readiness import ImageReadiness
+from shared.usecases.image_sweep import ImageSweep
+from shared.usecases.in_turn import in_turn
 from shared.wiring import foundation
-from shared.wiring.foundation import clock, configuration, functions, store
+from shared.wiring.foundation import clock, configuration, credentials, endpoint, functions, store
 
 LISTS_FOR: Final = timedelta(minutes=8)
 """Of the function's ten: a listing of 100,000 instances is 1,000 calls, and by the default limits we make 210 a minute.
@@ -64,5 +68,22 @@ def backup() -> CarryOn:
         functions=functions(),
         function="backup",
         clock=clock(),
-        sweep=CopySweep(clouds=clouds(), store=store(), policies=Policies(store()), clock=clock()).run,
+        sweep=in_turn(
+            CopySweep(clouds=clouds(), store=store(), policies=Policies(store()), clock=clock()).run,
+            ImageSweep(clouds=clouds(), store=store(), functions=functions(), function="backup", clock=clock()).run,
+            readiness().run,
+        ),
     )
+
+
+@cache
+def readiness() -> ImageReadiness:
+    return ImageReadiness(clouds=clouds(), scaling=scaling, store=store(), functions=functions(), clock=clock())
+
+
+@cache
+def scaling() -> Scaling:
+    """Asked only where a rule publishes images."""
+    from shared.adapters.ess import EssScaling
+
+    return EssScaling(endpoint=endpoint(configuration().region), credentials=credentials)
