@@ -17,6 +17,7 @@ An operation that was refused or waits for an operator lets the others of its wa
 next one: *needs operator*. `understudy plan resume` continues it, with a new operation for each that failed.
 """
 
+import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -414,7 +415,8 @@ class _Run:
             result={
                 "because": f"every wave is through. {words}" + (f". {'. '.join(told)}" if told else ""),
                 "rto_seconds": f"{phases.total.total_seconds():.1f}",
-                "phases": codec.dump({name: took.total_seconds() for name, took in phases.steps}),
+                # In the order of the waves, which `codec` would sort away.
+                "phases": json.dumps({name: took.total_seconds() for name, took in phases.steps}),
             }
         )
 
