@@ -21,6 +21,7 @@ PAUSE: Final = "pause/"
 PAST_PAUSE: Final = "past-pause/"
 ACKNOWLEDGED: Final = "acknowledged/"
 CURSOR: Final = "cursor/"
+SAID: Final = "said/"
 DECIDED: Final = "decided"
 MARK: Final = "mark"
 
@@ -153,6 +154,18 @@ class Controls:
     def acknowledged(self, subject: str) -> datetime | None:
         row = self._store.get(TABLE, (ACKNOWLEDGED + subject,))
         return None if row is None else codec.instant(str(row.columns["at"]))
+
+    def say(self, name: str, body: str) -> str:
+        """What an operator said, once and for good: what stands under that name now. Other readers pass it over."""
+        try:
+            settle.put(self._store, TABLE, Row(key=(SAID + name,), columns={"body": body}), condition=Absent())
+        except Conflict:
+            return self.said(name) or body
+        return body
+
+    def said(self, name: str) -> str | None:
+        row = self._store.get(TABLE, (SAID + name,))
+        return None if row is None else str(row.columns["body"])
 
     def advance(self, cursor: str, *, seen: datetime | None, to: datetime, decided: Sequence[Decided] = ()) -> bool:
         """Move a schedule's cursor from what was `seen`, together with what becomes of the slots up to there; False

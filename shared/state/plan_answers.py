@@ -1,18 +1,16 @@
 """What operators said to a run of a recovery plan: that a wave may begin, that nothing more shall.
 
-Rows of the small table of controls, written by function `command` and read by `recover` one at a time. They stay: who
-approved what, and when, can be read later.
+Written by function `command` and read by `recover`, one row at a time. They stay: who approved what, and when, can be
+read later.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from shared.domain.errors import Conflict
 from shared.domain.ids import OperationId
-from shared.ports.store import Absent, Row, Store
-from shared.state import codec, settle
-from shared.state.controls import TABLE
+from shared.state import codec
+from shared.state.controls import Controls
 
 APPROVED: Final = "plan-approved/"
 ABORTED: Final = "plan-aborted/"
@@ -26,8 +24,8 @@ class PlanAnswer:
 
 
 class PlanAnswers:
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, controls: Controls) -> None:
+        self._controls = controls
 
     def approve(self, run: OperationId, wave: str, answer: PlanAnswer) -> PlanAnswer:
         """What stands now: the first approval stays."""
@@ -43,13 +41,8 @@ class PlanAnswers:
         return self._said(f"{ABORTED}{run}")
 
     def _say(self, name: str, answer: PlanAnswer) -> PlanAnswer:
-        row = Row(key=(name,), columns={"body": codec.dump(answer)})
-        try:
-            settle.put(self._store, TABLE, row, condition=Absent())
-        except Conflict:
-            return self._said(name) or answer
-        return answer
+        return codec.load(PlanAnswer, self._controls.say(name, codec.dump(answer)))
 
     def _said(self, name: str) -> PlanAnswer | None:
-        row = self._store.get(TABLE, (name,))
-        return None if row is None else codec.load(PlanAnswer, str(row.columns["body"]))
+        body = self._controls.said(name)
+        return None if body is None else codec.load(PlanAnswer, body)

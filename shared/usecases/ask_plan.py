@@ -4,7 +4,7 @@ Function `command` records it and wakes `recover`; what needs to read the cloud 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -29,6 +29,9 @@ from shared.usecases.recovery_requests import PlanRequest
 from shared.usecases.suspicion import hand_over
 
 FUNCTION: Final = "recover"
+Arguments = Mapping[str, object]
+Result = dict[str, object]
+A_RUN: Final = "a run of a plan, as `understudy plan list` shows it"
 _STALE: Final = ("because", "runbook", "evidence")
 """Of the result: what a run that goes on does not say any more."""
 
@@ -53,7 +56,35 @@ class AskPlan:
         self._functions = functions
         self._clock = clock
 
-    def show(self, plan: str, *, by: str, at: datetime | None, asked: datetime) -> dict[str, object]:
+    def commands(self, moment: Callable[[Arguments], datetime]) -> Mapping[str, Callable[[Arguments, str], Result]]:
+        """`moment`: when it was asked for, which is part of a run's id."""
+        return {
+            "plan_show": lambda given, _: self.show(
+                _text(given, "plan", "a plan of the policy"),
+                by=_by(given),
+                at=_point_in_time(given),
+                asked=moment(given),
+            ),
+            "plan_run": lambda given, run: self.run(
+                _text(given, "plan", "a plan of the policy"),
+                confirm=_optional(given, "confirm"),
+                by=_by(given),
+                at=_point_in_time(given),
+                asked=moment(given),
+                run=run,
+            ),
+            "plan_approve": lambda given, run: self.approve(
+                _text(given, "run", A_RUN), _optional(given, "wave"), by=_by(given), run=run
+            ),
+            "plan_abort": lambda given, run: self.abort(
+                _text(given, "run", A_RUN), because=_optional(given, "because"), by=_by(given), run=run
+            ),
+            "plan_resume": lambda given, run: self.resume(
+                _text(given, "run", A_RUN), without_failed=given.get("without_failed") is True, by=_by(given), run=run
+            ),
+        }
+
+    def show(self, plan: str, *, by: str, at: datetime | None, asked: datetime) -> Result:
         """The preview. Raises BadInput for a plan that the policy does not have."""
         self._known(plan)
         request = PlanRequest(plan=plan, asked=asked, by=by, confirm="", at=at)
@@ -63,9 +94,7 @@ class AskPlan:
             raise BadInput(str(answer.get("because", answer)))
         return {"preview": answer}
 
-    def run(
-        self, plan: str, *, confirm: str, by: str, at: datetime | None, asked: datetime, run: str
-    ) -> dict[str, object]:
+    def run(self, plan: str, *, confirm: str, by: str, at: datetime | None, asked: datetime, run: str) -> Result:
         """Opens a run. Raises BadInput when there is no such plan, or one of it is under way."""
         version, _ = self._known(plan)
         if not confirm:
@@ -84,7 +113,7 @@ class AskPlan:
         hand_over(self._functions, FUNCTION, {"operation": opened.id, "look": "now"})
         return {"operation": opened.id}
 
-    def approve(self, id: str, wave: str, *, by: str, run: str) -> dict[str, object]:
+    def approve(self, id: str, wave: str, *, by: str, run: str) -> Result:
         """Let a wave begin: the named one, or that which waits now. The first approval of a wave stays."""
         operation, plan = self._run(id)
         if operation.state is not OperationState.OPEN:
@@ -102,7 +131,7 @@ class AskPlan:
         hand_over(self._functions, FUNCTION, {"operation": operation.id, "look": "now"})
         return {"operation": operation.id, "approved": chosen, "by": stands.by, "at": codec.second(stands.at)}
 
-    def abort(self, id: str, *, because: str, by: str, run: str) -> dict[str, object]:
+    def abort(self, id: str, *, because: str, by: str, run: str) -> Result:
         """Nothing more is begun; how it stands then is the run's end."""
         operation, _ = self._run(id)
         if operation.state not in (OperationState.OPEN, OperationState.NEEDS_OPERATOR):
@@ -115,7 +144,7 @@ class AskPlan:
         hand_over(self._functions, FUNCTION, {"operation": operation.id, "look": "now"})
         return {"operation": operation.id, "aborted": True, "by": stands.by, "at": codec.second(stands.at)}
 
-    def resume(self, id: str, *, without_failed: bool, by: str, run: str) -> dict[str, object]:
+    def resume(self, id: str, *, without_failed: bool, by: str, run: str) -> Result:
         """A run that stopped goes on: what failed gets a new operation, or with `without_failed` is left out."""
         operation, _ = self._run(id)
         if operation.state is OperationState.OPEN:
@@ -172,3 +201,33 @@ class AskPlan:
         )
         log.decision(made)
         self._decisions.record(operation.subject, made)
+
+
+def _text(given: Arguments, name: str, what: str) -> str:
+    value = given.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise BadInput(f"argument {name} is {value!r}; it must be {what}")
+    return value.strip()
+
+
+def _optional(given: Arguments, name: str) -> str:
+    value = given.get(name) or ""
+    if not isinstance(value, str):
+        raise BadInput(f"argument {name} is {value!r}; it must be text, or be left out")
+    return value.strip()
+
+
+def _point_in_time(given: Arguments) -> datetime | None:
+    value = _optional(given, "as_of")
+    if not value:
+        return None
+    try:
+        at = codec.instant(value)
+    except (ValueError, OverflowError) as error:
+        raise BadInput(f"argument as_of is {value!r}; write it as 2026-03-02T10:00:00Z") from error
+    return at
+
+
+def _by(given: Arguments) -> str:
+    by = given.get("by")
+    return by if isinstance(by, str) and by else "an operator"

@@ -19,10 +19,12 @@ from shared.state import codec
 from shared.state.controls import Controls, Pause
 from shared.state.decisions import Decisions
 from shared.state.journal import Journal
+from shared.state.plan_answers import PlanAnswers
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.state.subjects import Subjects
 from shared.usecases.adopting import MOST, AdoptRequest
+from shared.usecases.ask_plan import AskPlan
 from shared.usecases.ask_restore import AskRestore
 from shared.usecases.requests import ON_DEMAND, BackUpRequest, ImageRequest
 from shared.usecases.schedule_backups import SCOPE
@@ -72,6 +74,15 @@ class Command:
                 policies=policies,
                 journal=journal,
                 points=points,
+                decisions=decisions,
+                functions=functions,
+                clock=clock,
+            ).commands(self._moment),
+            **AskPlan(
+                policies=policies,
+                journal=journal,
+                subjects=subjects,
+                answers=PlanAnswers(controls),
                 decisions=decisions,
                 functions=functions,
                 clock=clock,

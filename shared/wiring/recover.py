@@ -32,6 +32,7 @@ from shared.wiring.foundation import clock, configuration, credentials, endpoint
 if TYPE_CHECKING:
     from shared.usecases.launch_planning import LaunchPlanning
     from shared.usecases.out_of_service import OutOfService
+    from shared.usecases.plan_preview import PlanPreview
     from shared.usecases.restore_look import RestoreLook
 
 RECIPES: dict[OperationKind, Callable[[], Recipe]] = {
@@ -39,10 +40,12 @@ RECIPES: dict[OperationKind, Callable[[], Recipe]] = {
     OperationKind.RESTORE: lambda: _restore(),
     OperationKind.PUBLISH: lambda: _publish(),
     OperationKind.LAUNCH: lambda: _launch(),
+    OperationKind.PLAN: lambda: _plan(),
 }
 PREVIEWS: dict[OperationKind, Callable[[], Show]] = {
     OperationKind.LAUNCH: lambda: _launch_planning().preview,
     OperationKind.RESTORE: lambda: _restore_preview(),
+    OperationKind.PLAN: lambda: _plan_preview().show,
 }
 
 
@@ -189,3 +192,42 @@ def out_of_service() -> "OutOfService":
     from shared.usecases.out_of_service import OutOfService
 
     return OutOfService(scaling=scaling(), balancer=balancer(), clock=clock())
+
+
+def _plan() -> Recipe:
+    from shared.adapters.services import TcpServices
+    from shared.state.plan_answers import PlanAnswers
+    from shared.usecases.run_plan import PlanRecipe
+
+    journal, controls, preview = Journal(store(), clock()), Controls(store()), _plan_preview()
+    return PlanRecipe(
+        preview=preview,
+        children=preview.children,
+        inventory=here().inventory,
+        balancer=balancer(),
+        services=TcpServices(),
+        journal=journal,
+        answers=PlanAnswers(controls),
+        controls=controls,
+        decisions=Decisions(store()),
+        policies=Policies(store()),
+        functions=functions(),
+        clock=clock(),
+    )
+
+
+def _plan_preview() -> "PlanPreview":
+    from shared.usecases.plan_children import Children
+    from shared.usecases.plan_preview import PlanPreview
+
+    inventory = here().inventory
+    others: dict[OperationKind, Callable[[], Show]] = {
+        kind: build for kind, build in PREVIEWS.items() if kind is not OperationKind.PLAN
+    }
+    return PlanPreview(
+        inventory=inventory,
+        children=Children(points=Points(store()), inventory=inventory, region=configuration().region),
+        policies=Policies(store()),
+        previews=Lazily(others),
+        clock=clock(),
+    )
