@@ -24,6 +24,9 @@ from shared.usecases.look import instance_of
 from shared.usecases.operations import Refused, Resume, Work, intended
 
 POLL: Final = timedelta(seconds=5)
+STOPS: Final = timedelta(seconds=10)
+STARTS: Final = timedelta(seconds=15)
+"""Neither is over sooner (assumption, from what was seen), so nobody looks before."""
 FORCE_AFTER: Final = timedelta(minutes=2)
 AGAIN: Final = timedelta(seconds=30)
 STOP_LIMIT: Final = timedelta(minutes=7)
@@ -60,6 +63,7 @@ class Power:
         ):
             said = {ASKED: codec.moment(self._now())} | ({FORCED: "yes"} if force else {})
             work.learn(replace(step, data={**step.data, **said}))
+            return Resume(after=STOPS, because=f"{id} is told to stop{' by force' if force else ''}")
         return Resume(after=POLL, because=f"{id} is being stopped{' by force' if force else ''}")
 
     def start(self, work: Work, id: InstanceId, name: str, *, stop: str) -> Resume | Refused | None:
@@ -74,8 +78,8 @@ class Power:
         waited = self._now() - step.at
         if waited > START_LIMIT:
             return Refused(because=f"{id} reads {instance.state} {int(waited.total_seconds())} s after a start")
-        if instance.state is InstanceState.STOPPED:
-            self._ask(work, lambda: self.cloud.instances.start(id))
+        if instance.state is InstanceState.STOPPED and self._ask(work, lambda: self.cloud.instances.start(id)):
+            return Resume(after=STARTS, because=f"{id} is told to start")
         return Resume(after=POLL, because=f"{id} is {instance.state}, and is to run")
 
     def _due(self, step: Step, instance: Instance, *, force: bool) -> bool:

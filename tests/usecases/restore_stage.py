@@ -26,6 +26,7 @@ class RestoreWorld(RecoveryWorld):
         super().__init__(policy, stands=stands)
         self.recipes[OperationKind.RESTORE] = self.restoring
         self.previews[OperationKind.RESTORE] = self.previewing
+        self.began_at = self.clock.now()  # when something is asked for: a repetition says the same
 
     def restoring(self) -> Recipe:
         return RestoreRecipe(look=self.restore_look(), services=self.services, policies=Policies(self.store))
@@ -66,7 +67,7 @@ class RestoreWorld(RecoveryWorld):
         made = {}
         for disk in disks:
             self.write(disk, BEFORE)
-            made[DiskId(disk)] = SnapshotId(self.cloud.ecs.snapshots.create(disk, name="", tags={}, token=None).id)
+            made[DiskId(disk)] = SnapshotId(self.cloud.ecs.snapshots.create(disk, name="by-hand", tags={}, token=None).id)
         self.advance(minutes=15)
         point = RestorePoint(
             id="by-hand",
