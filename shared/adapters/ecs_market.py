@@ -17,7 +17,7 @@ VSWITCHES_AT_ONCE: Final = 50
 class EcsMarket(EcsCalls):
     """Implements `shared.ports.compute.Market`."""
 
-    RAM_ACTIONS: ClassVar = ("ecs:DescribeAvailableResource", "ecs:DescribeVSwitches")
+    RAM_ACTIONS: ClassVar = ("ecs:DescribeAvailableResource", "ecs:DescribeVSwitches", "ecs:DescribeRegions")
 
     def sells(self, zone: str, instance_type: str) -> bool:
         """Assumption: where nothing of the kind was ever sold, the answer has no zones at all."""
@@ -49,3 +49,8 @@ class EcsMarket(EcsCalls):
         for found in self._numbered("DescribeVSwitches", "describe_vswitches", request, "v_switches", "v_switch"):
             if found.text("v_switch_id") in wanted:
                 yield answers.vswitch(found)
+
+    def regions(self) -> frozenset[str]:
+        body = self._ask("DescribeRegions", "describe_regions", models.DescribeRegionsRequest(), changes=False)
+        found = Fields(body, "ecs DescribeRegions").items("regions", "region")
+        return frozenset(one.text("region_id") for one in found)

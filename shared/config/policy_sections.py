@@ -143,6 +143,7 @@ CALLS = (
     "DescribeInstances",
     "DescribeInvocationResults",
     "DescribeLockedSnapshots",
+    "DescribeRegions",
     "DescribeSnapshotGroups",
     "DescribeSnapshots",
     "DescribeUserData",

@@ -293,6 +293,10 @@ class Market(Protocol):
         """Unknown ones are left out."""
         ...
 
+    def regions(self) -> frozenset[str]:
+        """All that this account can use. Source: ECS API, DescribeRegions."""
+        ...
+
 
 class Guests(Protocol):
     """Commands run inside instances by Cloud Assistant."""

@@ -18,15 +18,17 @@ from shared.ports.functions import Functions
 from shared.state import codec
 from shared.state.controls import Controls, Pause
 from shared.state.decisions import Decisions
+from shared.state.families import Families
 from shared.state.journal import Journal
 from shared.state.plan_answers import PlanAnswers
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.state.subjects import Subjects
 from shared.usecases.adopting import MOST, AdoptRequest
+from shared.usecases.ask_image import AskImage
 from shared.usecases.ask_plan import AskPlan
 from shared.usecases.ask_restore import AskRestore
-from shared.usecases.requests import ON_DEMAND, BackUpRequest, ImageRequest
+from shared.usecases.requests import ON_DEMAND, BackUpRequest
 from shared.usecases.schedule_backups import SCOPE
 
 PAUSABLE: Final = ("backups", "prune", "rebuilds", "failover", "all")
@@ -48,6 +50,7 @@ class Command:
         journal: Journal,
         points: Points,
         subjects: Subjects,
+        families: Families,
         decisions: Decisions,
         functions: Functions,
         clock: Clock,
@@ -62,7 +65,6 @@ class Command:
         self._clock = clock
         self._commands: Mapping[str, Callable[[Arguments, str], Result]] = {
             "back_up": self._back_up,
-            "image": self._image,
             "adopt": self._adopt,
             "pause": self._pause,
             "resume": self._resume,
@@ -70,6 +72,14 @@ class Command:
             "pin": lambda arguments, run: self._pin(arguments, run, pinned=True),
             "unpin": lambda arguments, run: self._pin(arguments, run, pinned=False),
             "prune": self._prune,
+            **AskImage(
+                policies=policies,
+                journal=journal,
+                families=families,
+                decisions=decisions,
+                functions=functions,
+                clock=clock,
+            ).commands(self._moment),
             **AskRestore(
                 policies=policies,
                 journal=journal,
@@ -115,25 +125,6 @@ class Command:
         because = f"asked for by {_by(arguments)}"
         self._journal.open(request.operation(policy=version, now=self._clock.now(), because=because))
         self._tell("backup.requested", protection, (because,), run, operation=request.id)
-        self._wake("backup", {"operation": request.id})
-        return {"operation": request.id}
-
-    def _image(self, arguments: Arguments, run: str) -> Result:
-        """A full image of one instance, filed under a family that rebuild rules name."""
-        version, policy = self._policies.active()
-        copy_to, kms_key = _regions(arguments, policy.region), _key(arguments)
-        if kms_key and len(copy_to) != 1:
-            raise BadInput(f"argument kms_key is {kms_key!r}: a key belongs to one region, so name one in copy_to")
-        request = ImageRequest(
-            instance=InstanceId(_text(arguments, "instance", "an instance id, e.g. i-bp1...")),
-            family=_text(arguments, "family", "the image family that rebuild rules name, e.g. app"),
-            asked=self._moment(arguments),
-            copy_to=copy_to,
-            kms_key=kms_key,
-        )
-        because = f"asked for by {_by(arguments)}"
-        self._journal.open(request.operation(policy=version, now=self._clock.now(), because=because))
-        self._tell("image.requested", request.instance, (because,), run, operation=request.id)
         self._wake("backup", {"operation": request.id})
         return {"operation": request.id}
 
@@ -264,23 +255,6 @@ def _text(arguments: Arguments, name: str, what: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise BadInput(f"argument {name} is {value!r}; it must be {what}")
     return value.strip()
-
-
-def _regions(arguments: Arguments, home: str) -> tuple[str, ...]:
-    """Where an image is copied to: other regions, or none."""
-    given = arguments.get("copy_to") or []
-    if not isinstance(given, list) or not all(isinstance(one, str) and one.strip() for one in given):
-        raise BadInput(f"argument copy_to is {given!r}; it must be a list of regions, e.g. [cn-shanghai]")
-    if home in given:
-        raise BadInput(f"argument copy_to names {home}, where the image is made: name other regions, or leave it out")
-    return tuple(dict.fromkeys(one.strip() for one in given))
-
-
-def _key(arguments: Arguments) -> str:
-    key = arguments.get("kms_key") or ""
-    if not isinstance(key, str):
-        raise BadInput(f"argument kms_key is {key!r}; it must be the id of a key of the region in copy_to")
-    return key.strip()
 
 
 def _snapshots(arguments: Arguments) -> tuple[SnapshotId, ...]:

@@ -4,6 +4,7 @@ from functools import cache
 
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
+from shared.state.families import Families
 from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
@@ -20,6 +21,7 @@ def command() -> Command:
         journal=Journal(store(), clock()),
         points=Points(store()),
         subjects=Subjects(store()),
+        families=Families(store()),
         decisions=Decisions(store()),
         functions=functions(),
         clock=clock(),

@@ -13,6 +13,7 @@ from shared.domain.ids import DiskId, OperationId
 from shared.domain.operation import OperationKind
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
+from shared.state.families import Families
 from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
@@ -43,6 +44,7 @@ def deployed(connected: Local, run: Run, tmp_path: Path, monkeypatch: pytest.Mon
                 journal=Journal(store, clock),
                 points=Points(store),
                 subjects=Subjects(store),
+                families=Families(store),
                 decisions=Decisions(store),
                 functions=functions,
                 clock=clock,

@@ -15,6 +15,7 @@ from shared.domain.operation import Operation, OperationKind, OperationState
 from shared.domain.retention import RestorePoint
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
+from shared.state.families import Families
 from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
@@ -52,6 +53,7 @@ def deployed(connected: Local, monkeypatch: pytest.MonkeyPatch) -> InProcessFunc
                 journal=Journal(store, clock),
                 points=Points(store),
                 subjects=Subjects(store),
+                families=Families(store),
                 decisions=Decisions(store),
                 functions=functions,
                 clock=clock,

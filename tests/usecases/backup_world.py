@@ -22,6 +22,7 @@ from shared.state.absences import Absences
 from shared.state.certificates import Certificate, Certificates
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
+from shared.state.families import Families
 from shared.state.images import Images
 from shared.state.journal import Journal
 from shared.state.points import Points
@@ -305,6 +306,7 @@ class World:
             journal=Journal(self.store, self.clock),
             points=Points(self.store),
             subjects=Subjects(self.store),
+            families=Families(self.store),
             decisions=Decisions(self.store),
             functions=self.functions,
             clock=self.clock,

@@ -31,3 +31,6 @@ class InProcessMarket(InProcess):
                     yield VSwitch(id=one.id, zone=one.zone, vpc=one.vpc, free_addresses=free)
 
         return self._listed("DescribeVSwitches", sorted(wanted), found) if wanted else iter(())
+
+    def regions(self) -> frozenset[str]:
+        return self._told("DescribeRegions", (), lambda: frozenset(self._ecs.cloud.regions))
