@@ -62,6 +62,7 @@ class View:
     disarmed: bool = False  # the platform was told to leave it stopped, so no restart of a failed host comes
     begun: int = 0  # rebuilds of the same rule that began within the last hour, this one not counted
     group: str = ""  # the scaling group that made it and replaces what it finds unhealthy; "" when none does
+    attached: bool = False  # member of a group that did not make it, and would fill its place all the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

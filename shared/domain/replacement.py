@@ -1,12 +1,24 @@
-"""What a replacement is made of: an image of the family, and data disks from the instance's own restore points."""
+"""What a replacement is made of, and where it may stand: an image of the family, the old one's data disks or its
+restore points, its address, its places behind balancers and in a scaling group. Pure: what was read goes in."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from shared.domain.ids import DiskId, ImageId, InstanceId, OperationId, SnapshotId
-from shared.domain.inventory import Disk, DiskKind, Image, ImageState, Instance, Snapshot, SnapshotState
+from shared.domain.ids import DiskId, ImageId, InstanceId, LoadBalancerId, OperationId, SnapshotId
+from shared.domain.inventory import (
+    Disk,
+    DiskKind,
+    Image,
+    ImageState,
+    Instance,
+    Setup,
+    Snapshot,
+    SnapshotState,
+    VSwitch,
+)
+from shared.domain.policy import Address, DataFrom, RebuildRule
 from shared.domain.provenance import OPERATION, operation_tag
 from shared.domain.rebuild import REPLACES
 from shared.domain.retention import RestorePoint
@@ -17,8 +29,16 @@ RESERVED_TAGS: Final = ("aliyun", "acs:")
 MAX_TAGS: Final = 20
 
 
+CLOUD_DISKS: Final = "cloud"
+"""Categories whose disks can be detached and attached elsewhere begin with it; local disks stay with their host."""
+SICK_DISK: Final = ("ErrorDetected", "Stalled")
+"""Types of events about a disk. Source: ECS system events, read 2021."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoredDisk:
+    """A data disk made of a snapshot."""
+
     disk: DiskId  # whose bytes
     snapshot: SnapshotId
     taken: datetime
@@ -28,21 +48,65 @@ class RestoredDisk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MovedDisk:
+    """A data disk that survived: taken off the old one and given to the new one as it is."""
+
+    disk: DiskId
+    device: str
+    delete_with_instance: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One way to ask for the new one. They are tried in order, each under a token of its own."""
+
+    zone: str
+    vswitch: str
+    instance_type: str
+    image: ImageId
+    keeps_address: bool  # the old one's, once it was moved off it
+    moves_disks: bool  # else its data disks are made of snapshots
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """One pool's member, as it was when the old one was found lost."""
+
+    balancer: LoadBalancerId
+    weight: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Replacement:
     """Everything that the create call needs, fixed once chosen, so that every attempt asks for the same."""
 
     replaces: InstanceId
-    image: ImageId
-    instance_type: str
-    zone: str
-    vswitch: str
+    candidates: tuple[Candidate, ...]  # at least one
     security_groups: tuple[str, ...]
     name: str
     host_name: str
     key_pair: str
     system_disk_category: str
-    data_disks: tuple[RestoredDisk, ...]
+    system_disk_gib: int
+    restored: tuple[RestoredDisk, ...] = ()  # for candidates that move no disks
+    moved: tuple[MovedDisk, ...] = ()  # for those that do
+    address: str = ""  # the old one's
+    vswitch: str = ""  # in which it had that
+    role: str = ""
+    user_data: bool = False  # whether it has some: read again for the call, since it may hold secrets
+    backends: tuple[Backend, ...] = ()
+    public: tuple[str, ...] = ()  # allocations of its public addresses
+    group: str = ""  # the scaling group that it is taken off and the new one joins
+    notes: tuple[str, ...] = ()  # what an operator should know of the choice
     tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def keeps_address(self) -> bool:
+        return any(one.keeps_address for one in self.candidates)
+
+    @property
+    def moves_disks(self) -> bool:
+        return any(one.moves_disks for one in self.candidates)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,65 +116,146 @@ class Missing:
     because: tuple[str, ...]
 
 
-def choose(
-    *,
-    instance: Instance,
-    disks: Iterable[Disk],
-    images: Iterable[Image],
-    family: str,
-    points: Iterable[RestorePoint],
-    snapshots: Iterable[Snapshot],
-    operation: OperationId,
-    now: datetime,
-) -> Replacement | Missing:
-    """The newest usable image of `family`, and every data disk from the newest restore point that can be restored.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What was read about the old one and around it, in one look."""
 
-    `points` are the instance's own, `snapshots` what the cloud says *now* about the snapshots in them: our record says
-    what a point is, the cloud says whether it still stands. All data disks come from one point if any point has them
-    all (they then share one instant); only otherwise each from its own newest. A data disk without a usable point is
-    missing: data is never dropped silently.
+    instance: Instance
+    disks: tuple[Disk, ...]
+    images: tuple[Image, ...]  # of the rule's family
+    points: tuple[RestorePoint, ...]  # its own
+    snapshots: tuple[Snapshot, ...]  # what the cloud says *now* of those in the points
+    vswitches: tuple[VSwitch, ...] = ()
+    setup: Setup = field(default_factory=Setup)
+    backends: tuple[Backend, ...] = ()
+    public: tuple[str, ...] = ()
+    group: str = ""
+    sick_disks: bool = False  # the cloud says that a disk of it fails
+
+
+def choose(seen: Seen, rule: RebuildRule, *, operation: OperationId, now: datetime) -> Replacement | Missing:
+    """The newest usable image, and every data disk: moved over where it can be, else from the newest restore point.
+
+    All restored disks come from one point if any point has them all (they then share one instant); only otherwise each
+    from its own newest. A data disk without a source is missing: data is never dropped silently.
+
+    Places in order: its own zone by its own type, then by the other types, then the same elsewhere. Only its own
+    vSwitch can keep the address, only its own zone can take the disks.
     """
-    own = tuple(disks)
-    system = next((disk for disk in own if disk.kind is DiskKind.SYSTEM), None)
-    data = sorted((disk for disk in own if disk.kind is DiskKind.DATA), key=lambda disk: (disk.device, disk.id))
-    image = newest_image(images, family=family, data_disks=len(data))
-    restored = _restore(data, points, {snapshot.id: snapshot for snapshot in snapshots}, now)
-    problems = []
-    if image is None:
-        problems.append(f"image family {family} has no available image that fits: make one of a healthy instance")
+    old = seen.instance
+    system = next((disk for disk in seen.disks if disk.kind is DiskKind.SYSTEM), None)
+    data = sorted((disk for disk in seen.disks if disk.kind is DiskKind.DATA), key=lambda disk: (disk.device, disk.id))
+    sources = _restore(data, seen.points, {snapshot.id: snapshot for snapshot in seen.snapshots}, now)
+    pointless = [disk.id for disk in data if disk.id not in sources]
+    whole = newest_image(seen.images, family=rule.image_family, data_disks=len(data))
+    bare = newest_image(seen.images, family=rule.image_family, data_disks=0)
+    moves, notes = _moves(data, rule, seen, bare)
+    problems: list[str] = []
+    if whole is None:
+        problems.append(
+            f"image family {rule.image_family} has no available image that fits: make one of a healthy instance"
+        )
     if system is None:
         problems.append("its system disk is not in the inventory, so the new one's category is unknown")
-    problems += [f"data disk {disk.id} has no usable restore point" for disk in data if disk.id not in restored]
-    if image is None or system is None or problems:
-        return Missing(because=tuple(problems))
+    if not moves:
+        problems += [f"data disk {one} has no usable restore point" for one in pointless]
+    if system is None or whole is None or problems:
+        return Missing(because=(*problems, *notes))
+    candidates = []
+    for zone, vswitch in _places(old, rule, seen.vswitches):
+        here = moves and zone == old.zone
+        image = bare if here else whole
+        if not here and pointless:
+            notes.append(f"{zone} is out of the question: {', '.join(pointless)} has no usable restore point")
+            continue
+        assert image is not None
+        candidates += [
+            Candidate(
+                zone=zone,
+                vswitch=vswitch,
+                instance_type=type_,
+                image=image.id,
+                keeps_address=rule.address is Address.KEEP and vswitch == old.vswitch,
+                moves_disks=here,
+            )
+            for type_ in dict.fromkeys((old.instance_type, *rule.instance_types))
+        ]
+    if not candidates:
+        return Missing(because=(f"vSwitch {old.vswitch} is gone, and the rule names no other that stands", *notes))
     return Replacement(
-        replaces=instance.id,
-        image=image.id,
-        instance_type=instance.instance_type,
-        zone=instance.zone,
-        vswitch=instance.vswitch,
-        security_groups=instance.security_groups,
-        name=instance.name,
-        host_name=instance.host_name,
-        key_pair=instance.key_pair,
+        replaces=old.id,
+        candidates=tuple(candidates),
+        security_groups=old.security_groups,
+        name=old.name,
+        host_name=old.host_name,
+        key_pair=old.key_pair,
+        role=seen.setup.role,
+        user_data=bool(seen.setup.user_data),
         system_disk_category=system.category,
-        data_disks=tuple(
+        system_disk_gib=max(system.size_gib, *(_system_gib(one) for one in (whole, bare))),
+        restored=tuple(
             RestoredDisk(
                 disk=disk.id,
-                snapshot=restored[disk.id][0],
-                taken=restored[disk.id][1],
+                snapshot=sources[disk.id][0],
+                taken=sources[disk.id][1],
                 category=disk.category,
                 device=disk.device,
                 delete_with_instance=disk.delete_with_instance,
             )
             for disk in data
+            if disk.id in sources and not pointless
         ),
-        tags=successor_tags(instance, operation=operation),
+        moved=tuple(
+            MovedDisk(disk=disk.id, device=disk.device, delete_with_instance=disk.delete_with_instance)
+            for disk in data
+            if moves
+        ),
+        address=old.private_address,
+        vswitch=old.vswitch,
+        backends=seen.backends,
+        public=seen.public,
+        group=seen.group,
+        notes=tuple(notes),
+        tags=successor_tags(old, operation=operation),
     )
 
 
+def _moves(data: Sequence[Disk], rule: RebuildRule, seen: Seen, bare: Image | None) -> tuple[bool, list[str]]:
+    """Whether its data disks can be given to the new one, and why not."""
+    if not data or rule.data_from is DataFrom.POINTS:
+        return False, []
+    ids = ", ".join(disk.id for disk in data)
+    if seen.sick_disks:
+        return False, [f"the cloud reports a failing disk, so {ids} stay with the old one and points are used"]
+    unfit = [disk.id for disk in data if disk.state != "in_use" or not disk.category.startswith(CLOUD_DISKS)]
+    if unfit:
+        return False, [f"{', '.join(unfit)} cannot be moved to another instance, so points are used"]
+    if bare is None:
+        return False, [
+            f"every usable image of family {rule.image_family} brings data disks of its own, so points are used and "
+            f"{ids} stay with the old one: they may hold newer data. An image of the system disk alone lets them move"
+        ]
+    return True, []
+
+
+def _places(old: Instance, rule: RebuildRule, vswitches: Iterable[VSwitch]) -> list[tuple[str, str]]:
+    """Those whose vSwitch stands, in the zone and VPC that it should be in."""
+    stand = {one.id: one for one in vswitches}
+    wanted = dict.fromkeys([(old.zone, old.vswitch), *((one.zone, one.vswitch) for one in rule.elsewhere)])
+    return [
+        (zone, vswitch)
+        for zone, vswitch in wanted
+        if vswitch in stand and stand[vswitch].zone == zone and stand[vswitch].vpc == old.vpc
+    ]
+
+
+def _system_gib(image: Image | None) -> int:
+    """0 where the cloud has not said."""
+    return max((disk.size_gib for disk in image.disks if disk.kind is DiskKind.SYSTEM), default=0) if image else 0
+
+
 def newest_image(images: Iterable[Image], *, family: str, data_disks: int) -> Image | None:
-    """Available, of the family, newest first; without more data disks than the instance had.
+    """Available, of the family, newest first; without more data disks than `data_disks`.
 
     An image's own data disks are created too, unless the request has one for the same device, which then takes its
     place (assumption; so the disks of what was created are counted before it is given traffic).
@@ -118,9 +263,15 @@ def newest_image(images: Iterable[Image], *, family: str, data_disks: int) -> Im
     usable = [
         image
         for image in images
-        if image.family == family and image.state is ImageState.AVAILABLE and len(image.snapshots) <= 1 + data_disks
+        if image.family == family and image.state is ImageState.AVAILABLE and _data_disks(image) <= data_disks
     ]
     return max(usable, key=lambda image: (image.created, image.id), default=None)
+
+
+def _data_disks(image: Image) -> int:
+    if image.disks:
+        return sum(disk.kind is DiskKind.DATA for disk in image.disks)
+    return max(len(image.snapshots) - 1, 0)
 
 
 def successor_tags(instance: Instance, *, operation: OperationId) -> dict[str, str]:

@@ -3,24 +3,30 @@
 Reads only. Asks as little as the verdict needs: a zone is alive as soon as one machine of it was seen alive.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.ids import InstanceId
-from shared.domain.inventory import Instance, InstanceState
+from shared.domain.inventory import Instance, InstanceState, SystemEvent
 from shared.domain.operation import Operation, OperationKind, StepState
-from shared.domain.policy import Policy, RebuildRule
-from shared.domain.rebuild import ISOLATED, RECENT, Service, View, unplanned
+from shared.domain.policy import PlatformRestart, Policy, RebuildRule
+from shared.domain.rebuild import HOST_FAILED, ISOLATED, RECENT, Service, View, unplanned
 from shared.ports.balancer import Balancer, Health
 from shared.ports.clock import Clock
-from shared.ports.compute import Inventory
+from shared.ports.compute import Instances, Inventory
 from shared.ports.probes import Services, Sight
+from shared.ports.scaling import Scaling
 from shared.state.controls import Controls
+from shared.state.decisions import Decisions
 from shared.state.journal import Journal
 from shared.usecases import selecting
 from shared.usecases.operations import ASIDE
 
 PROBE_TIMEOUT: Final = timedelta(seconds=2)
+HOUR: Final = timedelta(hours=1)
+_ENOUGH: Final = 2
+"""One that died after it had told that it begins tells so twice."""
 MOST_NEIGHBOURS: Final = 8
 """Neighbours tried at most: eight silent ones in a row make a zone, and each costs a time-out."""
 
@@ -32,13 +38,19 @@ class Look:
         self,
         *,
         inventory: Inventory,
+        instances: Instances,
         balancer: Balancer,
+        scaling: Scaling,
         services: Services,
         journal: Journal,
         controls: Controls,
+        decisions: Decisions,
         clock: Clock,
     ) -> None:
         self._inventory = inventory
+        self._instances = instances
+        self._scaling = scaling
+        self._decisions = decisions
         self._balancer = balancer
         self._services = services
         self._journal = journal
@@ -53,19 +65,55 @@ class Look:
             return View(now=now, first_seen=seen, instance=instance)
         health = self._balancer.health(rule.balancer) if rule.balancer else {}
         alive, lost = self._zone(instance, rule, policy, health, now)
-        pause = self._controls.read().paused("rebuilds")
+        events = tuple(self._inventory.system_events(id))
+        group, made = self._group(id)
         return View(
             now=now,
             first_seen=seen,
             instance=instance,
-            events=tuple(self._inventory.system_events(id)),
+            events=events,
             service=self.service(instance, rule.port),
             in_rotation=in_rotation(health.get(id)),
             zone_alive=alive,
             zone_lost=lost,
             ahead=self._ahead(operation, rule),
-            paused=pause.because if pause else "",
+            paused=self.paused(),
+            disarmed=self._disarmed(id, rule, events),
+            begun=self._begun_lately(operation, rule, now),
+            group=group if made else "",
+            attached=bool(group) and not made,
         )
+
+    def paused(self) -> str:
+        """Why rebuilds are paused; "" when they are not."""
+        pause = self._controls.read().paused("rebuilds")
+        return pause.because if pause else ""
+
+    def _disarmed(self, id: InstanceId, rule: RebuildRule, events: Sequence[SystemEvent]) -> bool:
+        """Whether the platform leaves it stopped. Asked only when a host failed and the rule had it set so."""
+        if rule.platform_restart is not PlatformRestart.DISARM:
+            return False
+        failed = any(event.type.startswith(HOST_FAILED) for event in events)
+        return failed and id in self._instances.leaves_alone([id])
+
+    def _group(self, id: InstanceId) -> tuple[str, bool]:
+        """The scaling group that looks after its health, and whether it made it. A group whose health check is off or
+        suspended replaces nothing."""
+        member = self._scaling.memberships([id]).get(id)
+        if member is None or member.on_standby:
+            return "", False
+        group = self._scaling.groups([member.group]).get(member.group)
+        checks = group is not None and group.active and group.checks_health
+        return (member.group, member.created_by_group) if checks else ("", False)
+
+    def _begun_lately(self, operation: Operation, rule: RebuildRule, now: datetime) -> int:
+        """Rebuilds of the rule that began within the hour. One that was refused has not begun."""
+        begun = set()
+        for decision in self._decisions.of(rule_subject(rule), newest=_ENOUGH * rule.max_per_hour):
+            if decision.at <= now - HOUR:
+                break
+            begun.add(decision.inputs.get("operation"))
+        return len(begun - {operation.id})
 
     def service(self, instance: Instance, port: int) -> Service:
         """Whether its port answers; untried when it is not running."""
@@ -131,6 +179,11 @@ def in_rotation(health: Health | None) -> bool | None:
 
 def instance_of(inventory: Inventory, id: InstanceId) -> Instance | None:
     return next((found for found in inventory.instances(ids=[id]) if found.id == id), None)
+
+
+def rule_subject(rule: RebuildRule) -> str:
+    """Under which its decisions are kept that concern no single instance."""
+    return f"rebuild rule {rule.name}"
 
 
 def rule_named(policy: Policy, name: str) -> RebuildRule | None:

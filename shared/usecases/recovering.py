@@ -122,10 +122,15 @@ class Recovering:
         return looked, errors
 
     def sweep(self) -> None:
-        """What an operator has acknowledged waits no longer, of whichever kind."""
+        """What an operator has acknowledged waits no longer, of whichever kind; and what died between its end and
+        letting its subject go lets go now."""
         for operation in list(self._journal.waiting(*OperationKind)):
             if not waits(operation, self._controls):
                 self._journal.answered(operation)
+        for _, holder in list(self._subjects.held()):
+            held = self._journal.find(holder)
+            if held is not None and held.state in (OperationState.DONE, OperationState.REFUSED):
+                self._let_go(held)
 
     def _run(self, operation: Operation, run: str, owner: str) -> str:
         kind = operation.kind.value

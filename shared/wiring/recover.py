@@ -20,10 +20,8 @@ from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.state.subjects import Subjects
 from shared.usecases.lazily import Lazily
-from shared.usecases.look import Look
 from shared.usecases.operations import Executor, Recipe
 from shared.usecases.previews import Previews, Show
-from shared.usecases.rebuild import RebuildRecipe
 from shared.usecases.recover import Recover
 from shared.usecases.recovering import CLAIM_FOR, Recovering
 from shared.usecases.suspicion import Suspicions
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
     from shared.usecases.launch_planning import LaunchPlanning
     from shared.usecases.out_of_service import OutOfService
     from shared.usecases.plan_preview import PlanPreview
+    from shared.usecases.rebuild_run import Ports
     from shared.usecases.restore_look import RestoreLook
 
 RECIPES: dict[OperationKind, Callable[[], Recipe]] = {
@@ -44,6 +43,7 @@ RECIPES: dict[OperationKind, Callable[[], Recipe]] = {
 }
 PREVIEWS: dict[OperationKind, Callable[[], Show]] = {
     OperationKind.LAUNCH: lambda: _launch_planning().preview,
+    OperationKind.REBUILD: lambda: _rebuild_preview(),
     OperationKind.RESTORE: lambda: _restore_preview(),
     OperationKind.PLAN: lambda: _plan_preview().show,
 }
@@ -100,28 +100,44 @@ def balancer() -> Balancer:
 
 
 def _rebuild() -> Recipe:
-    from shared.adapters.services import TcpServices
+    from shared.usecases.rebuild import RebuildRecipe
 
-    journal, controls = Journal(store(), clock()), Controls(store())
-    services = TcpServices()
-    compute = here()
-    return RebuildRecipe(
+    return RebuildRecipe(ports=_rebuild_ports())
+
+
+def _rebuild_preview() -> Show:
+    from shared.usecases.rebuild_preview import RebuildPreview
+
+    return RebuildPreview(ports=_rebuild_ports(), subjects=Subjects(store()))
+
+
+def _rebuild_ports() -> "Ports":
+    from shared.adapters.eip import EipAddresses
+    from shared.adapters.services import TcpServices
+    from shared.usecases.look import Look
+    from shared.usecases.rebuild_run import Ports
+
+    services, compute = TcpServices(), here()
+    return Ports(
         look=Look(
             inventory=compute.inventory,
+            instances=compute.instances,
             balancer=balancer(),
+            scaling=scaling(),
             services=services,
-            journal=journal,
-            controls=controls,
+            journal=Journal(store(), clock()),
+            controls=Controls(store()),
+            decisions=Decisions(store()),
             clock=clock(),
         ),
-        inventory=compute.inventory,
-        instances=compute.instances,
-        images=compute.images,
-        snapshots=compute.snapshots,
+        compute=compute,
         balancer=balancer(),
+        scaling=scaling(),
+        addresses=EipAddresses(endpoint=endpoint(configuration().region), credentials=credentials),
         services=services,
         points=Points(store()),
         policies=Policies(store()),
+        decisions=Decisions(store()),
         clock=clock(),
     )
 

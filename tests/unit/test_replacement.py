@@ -15,8 +15,10 @@ from shared.domain.inventory import (
     InstanceState,
     Snapshot,
     SnapshotState,
+    VSwitch,
 )
-from shared.domain.replacement import MAX_TAGS, Missing, Replacement, choose, newest_image, successor_tags
+from shared.domain.policy import Address, DataFrom, Elsewhere, RebuildRule, Selection
+from shared.domain.replacement import MAX_TAGS, Missing, Replacement, Seen, choose, newest_image, successor_tags
 from shared.domain.retention import RestorePoint
 
 NOW = datetime(2026, 3, 2, 1, 10, tzinfo=UTC)
@@ -52,6 +54,22 @@ def disk(name: str, kind: DiskKind = DiskKind.DATA, device: str = "/dev/vdb") ->
     )
 
 
+HERE = VSwitch(id="v", zone="z", vpc="vpc", free_addresses=9)
+THERE = VSwitch(id="v-other", zone="z-other", vpc="vpc", free_addresses=9)
+RULE = RebuildRule(
+    name="apps",
+    select=Selection(tags={"role": "app"}),
+    image_family="app",
+    balancer=None,
+    weight=0,
+    port=80,
+    patience=HOUR,
+    max_at_once=1,
+)
+FROM_POINTS = replace(RULE, data_from=DataFrom.POINTS)
+ELSEWHERE = replace(
+    RULE, elsewhere=(Elsewhere(zone="z-other", vswitch="v-other"),), instance_types=("t-2",), address=Address.KEEP
+)
 SYSTEM, B, C = disk("d-sys", DiskKind.SYSTEM, "/dev/vda"), disk("d-b"), disk("d-c", device="/dev/vdc")
 IMAGE = Image(id=ImageId("m-1"), name="m-1", family="app", state=ImageState.AVAILABLE, created=NOW - HOUR, snapshots=())
 
@@ -91,22 +109,23 @@ def chosen(
     *,
     disks: tuple[Disk, ...] = (SYSTEM, B, C),
     images: tuple[Image, ...] = (IMAGE,),
+    rule: RebuildRule = FROM_POINTS,
+    **more: object,
 ) -> Replacement | Missing:
-    return choose(
+    seen = Seen(
         instance=INSTANCE,
         disks=disks,
         images=images,
-        family="app",
-        points=points,
-        snapshots=snapshots,
-        operation=OPERATION,
-        now=NOW,
+        points=tuple(points),
+        snapshots=tuple(snapshots),
+        vswitches=(HERE, THERE),
     )
+    return choose(replace(seen, **more), rule, operation=OPERATION, now=NOW)  # type: ignore[arg-type]
 
 
 def sources(plan: Replacement | Missing) -> dict[str, str]:
     assert isinstance(plan, Replacement), plan
-    return {one.disk: one.snapshot for one in plan.data_disks}
+    return {one.disk: one.snapshot for one in plan.restored}
 
 
 def test_all_data_disks_come_from_one_instant_when_any_point_has_them_all() -> None:
@@ -152,6 +171,67 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
     assert isinstance(found, Missing)
     assert [problem.split(" ")[0] for problem in found.because] == ["image", "its", "data"]
     assert "d-c" in found.because[2]
+
+
+# Where, and with what of the old one --------------------------------------------------------------------------------
+
+
+def places(plan: Replacement | Missing) -> list[tuple[str, str, bool, bool]]:
+    assert isinstance(plan, Replacement), plan
+    return [(one.zone, one.instance_type, one.keeps_address, one.moves_disks) for one in plan.candidates]
+
+
+BOTH = [point("both", 1, b="s-b1", c="s-c1")]
+STAND = [snapshot("s-b1", "d-b"), snapshot("s-c1", "d-c")]
+
+
+def test_its_own_zone_and_type_come_first_and_only_there_address_and_disks_are_kept() -> None:
+    assert places(chosen(BOTH, STAND, rule=ELSEWHERE)) == [
+        ("z", "t", True, True),
+        ("z", "t-2", True, True),
+        ("z-other", "t", False, False),
+        ("z-other", "t-2", False, False),
+    ]
+
+
+def test_surviving_disks_need_no_point_in_their_own_zone_and_rule_another_zone_out() -> None:
+    plan = chosen([], [], rule=ELSEWHERE)
+
+    assert [place[0] for place in places(plan)] == ["z", "z"]
+    assert isinstance(plan, Replacement)
+    assert [one.disk for one in plan.moved] == ["d-b", "d-c"]
+    assert any("z-other is out of the question" in note for note in plan.notes)
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        pytest.param({"sick_disks": True}, "reports a failing disk", id="the cloud reports a failing disk"),
+        pytest.param({"disks": (SYSTEM, replace(B, state="detaching"), C)}, "d-b cannot be moved", id="not in use"),
+        pytest.param({"disks": (SYSTEM, replace(B, category="local_ssd_pro"), C)}, "d-b cannot", id="local"),
+        pytest.param(
+            {"images": (replace(IMAGE, snapshots=(SnapshotId("s-1"), SnapshotId("s-2"))),)},
+            "brings data disks of its own",
+            id="an image would double them",
+        ),
+    ],
+)
+def test_disks_that_cannot_move_are_made_of_points_and_that_is_told(more: dict[str, object], says: str) -> None:
+    plan = chosen(BOTH, STAND, rule=RULE, **more)  # type: ignore[arg-type]
+
+    assert sources(plan) == {"d-b": "s-b1", "d-c": "s-c1"}
+    assert isinstance(plan, Replacement)
+    assert not plan.moves_disks
+    assert any(says in note for note in plan.notes)
+
+
+def test_no_vswitch_that_stands_is_missing_before_anything_is_touched() -> None:
+    gone = chosen(BOTH, STAND, rule=RULE, vswitches=())
+    of_another_vpc = chosen(BOTH, STAND, rule=RULE, vswitches=(replace(HERE, vpc="vpc-2"),))
+
+    assert isinstance(gone, Missing)
+    assert "vSwitch v is gone" in gone.because[0]
+    assert isinstance(of_another_vpc, Missing)
 
 
 @pytest.mark.parametrize(("data_disks", "expected"), [(0, "m-2"), (1, "m-whole"), (2, "m-whole")])

@@ -19,15 +19,19 @@ from shared.domain.inventory import (
     ImageState,
     Instance,
     InstanceState,
+    Setup,
     Snapshot,
     SnapshotGroup,
     SnapshotLock,
     SnapshotState,
     SystemEvent,
+    VSwitch,
 )
+from shared.ports.addresses import PublicAddress
 from shared.ports.balancer import Backend, Health
 from shared.ports.compute import InstanceRequest
 from shared.ports.probes import Sight
+from shared.ports.scaling import Membership
 
 SECOND = timedelta(seconds=1)
 ZONE_H, ZONE_I = "cn-hangzhou-h", "cn-hangzhou-i"
@@ -304,6 +308,12 @@ class FleetInstances:
     def run(self, request: InstanceRequest, *, token: str) -> InstanceId:
         return self._fleet.run(request, token)
 
+    def rehearse(self, request: InstanceRequest) -> None:
+        pass  # what is wrong with it, this cloud says only when it is asked in earnest
+
+    def setup(self, instance: InstanceId) -> Setup:
+        return Setup()
+
     def stop(self, instance: InstanceId, *, force: bool) -> None:
         assert force
         self._fleet.stop(instance)
@@ -382,9 +392,35 @@ class FleetSnapshots:
         return iter(())
 
 
+class FleetMarket:
+    def vswitches(self, ids: Sequence[str]) -> Iterator[VSwitch]:
+        for one in ids:
+            yield VSwitch(id=one, zone=f"cn-hangzhou-{one[-1]}", vpc="vpc-demo", free_addresses=200)
+
+
+class NoScaling:
+    """Nobody is in a scaling group."""
+
+    def memberships(self, instances: Sequence[InstanceId]) -> dict[InstanceId, Membership]:
+        return {}
+
+
+class NoAddresses:
+    """Nobody has a public address."""
+
+    def of(self, instance: InstanceId) -> tuple[PublicAddress, ...]:
+        return ()
+
+    def find(self, allocations: Sequence[str]) -> tuple[PublicAddress, ...]:
+        return ()
+
+
 class FleetBalancer:
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
+
+    def of(self, server: InstanceId) -> tuple[LoadBalancerId, ...]:
+        return (LB,) if self._fleet.balancer_exists and server in self._fleet.pool else ()
 
     def backends(self, balancer: LoadBalancerId) -> tuple[Backend, ...]:
         self._exists(balancer)

@@ -4,13 +4,14 @@ import itertools
 import json
 import logging
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 from emulator.cloud import Cloud
 from shared.domain.errors import DrError
 from shared.domain.ids import DiskId, InstanceId, LoadBalancerId, PairName, PolicyVersion, SiteName
 from shared.domain.operation import Operation, OperationKind
-from shared.domain.policy import Member, Pair, Policy, PruneLimits, RebuildRule, Selection
+from shared.domain.policy import Address, DataFrom, Member, Pair, Policy, PruneLimits, RebuildRule, Selection
 from shared.domain.retention import RestorePoint
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
@@ -24,6 +25,7 @@ from shared.usecases.alarm import Alarm, Answer
 from shared.usecases.look import Look
 from shared.usecases.operations import Executor
 from shared.usecases.rebuild import RebuildRecipe
+from shared.usecases.rebuild_run import Ports
 from shared.usecases.recover import Recover
 from shared.usecases.recovering import CLAIM_FOR, Recovering
 from shared.usecases.suspicion import Suspicions
@@ -37,8 +39,11 @@ from tests.usecases.fleet import (
     FleetImages,
     FleetInstances,
     FleetInventory,
+    FleetMarket,
     FleetServices,
     FleetSnapshots,
+    NoAddresses,
+    NoScaling,
     Tripwire,
 )
 from understudy.simulation.functions import InProcessFunctions
@@ -80,6 +85,8 @@ def policy(*, balancer: LoadBalancerId | None = LB, max_at_once: int = 2) -> Pol
                 port=8080,
                 patience=timedelta(minutes=6),
                 max_at_once=max_at_once,
+                address=Address.NEW,
+                data_from=DataFrom.POINTS,
             ),
         ),
         pairs=(
@@ -140,6 +147,8 @@ class Stage:
         store = guard(plain, "store")
         functions = guard(self.queue, "functions")
         inventory = guard(FleetInventory(self.fleet), "inventory")
+        instances = guard(FleetInstances(self.fleet), "instances")
+        scaling = guard(NoScaling(), "scaling")
         balancer = guard(FleetBalancer(self.fleet), "balancer")
         services = guard(FleetServices(self.fleet), "services")
         journal = Journal(store, self.clock)
@@ -160,23 +169,34 @@ class Stage:
         )
         look = Look(
             inventory=inventory,
+            instances=instances,
             balancer=balancer,
+            scaling=scaling,
             services=services,
             journal=journal,
             controls=controls,
+            decisions=decisions,
             clock=self.clock,
         )
         recipe = RebuildRecipe(
-            look=look,
-            inventory=inventory,
-            instances=guard(FleetInstances(self.fleet), "instances"),
-            images=guard(FleetImages(self.fleet), "images"),
-            snapshots=guard(FleetSnapshots(self.fleet), "snapshots"),
-            balancer=balancer,
-            services=services,
-            points=Points(store),
-            policies=policies,
-            clock=self.clock,
+            ports=Ports(
+                look=look,
+                compute=SimpleNamespace(
+                    inventory=inventory,
+                    instances=instances,
+                    images=guard(FleetImages(self.fleet), "images"),
+                    snapshots=guard(FleetSnapshots(self.fleet), "snapshots"),
+                    market=guard(FleetMarket(), "market"),
+                ),
+                balancer=balancer,
+                scaling=scaling,
+                addresses=guard(NoAddresses(), "addresses"),
+                services=services,
+                points=Points(store),
+                policies=policies,
+                decisions=decisions,
+                clock=self.clock,
+            )
         )
         self.recover = Recover(
             recovering=Recovering(

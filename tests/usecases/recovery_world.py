@@ -32,11 +32,13 @@ from shared.usecases.image_of_point import ImageOfPoint
 from shared.usecases.launch import LaunchRecipe
 from shared.usecases.launch_planning import LaunchPlanning
 from shared.usecases.launch_serving import Serving
+from shared.usecases.lazily import Lazily
 from shared.usecases.look import Look
 from shared.usecases.operations import Executor, Recipe
 from shared.usecases.previews import Show
 from shared.usecases.publish import Publish
 from shared.usecases.rebuild import RebuildRecipe
+from shared.usecases.rebuild_run import Ports
 from shared.usecases.recover import Recover
 from shared.usecases.recovering import CLAIM_FOR, Recovering
 from shared.usecases.suspicion import Suspicions
@@ -163,7 +165,7 @@ class RecoveryWorld(World):
         subjects = Subjects(self.store)
         return Recover(
             recovering=Recovering(
-                recipes={kind: make() for kind, make in self.recipes.items()},
+                recipes=Lazily(self.recipes),
                 executor=Executor(journal, self.clock, claim_for=CLAIM_FOR),
                 journal=journal,
                 subjects=subjects,
@@ -194,10 +196,13 @@ class RecoveryWorld(World):
     def look(self) -> Look:
         return Look(
             inventory=self.here.inventory,
+            instances=self.here.instances,
             balancer=self.balancer,
+            scaling=self.scaling,
             services=self.services,
             journal=Journal(self.store, self.clock),
             controls=Controls(self.store),
+            decisions=Decisions(self.store),
             clock=self.clock,
         )
 
@@ -241,16 +246,19 @@ class RecoveryWorld(World):
         )
 
     def _rebuild(self) -> Recipe:
-        return RebuildRecipe(
+        return RebuildRecipe(ports=self.rebuild_ports())
+
+    def rebuild_ports(self) -> Ports:
+        return Ports(
             look=self.look(),
-            inventory=self.here.inventory,
-            instances=self.here.instances,
-            images=self.here.images,
-            snapshots=self.here.snapshots,
+            compute=self.here,
             balancer=self.balancer,
+            scaling=self.scaling,
+            addresses=self.addresses,
             services=self.services,
             points=Points(self.store),
             policies=Policies(self.store),
+            decisions=Decisions(self.store),
             clock=self.clock,
         )
 

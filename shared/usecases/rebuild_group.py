@@ -1,0 +1,185 @@
+"""The scaling group of a rebuild's old machine: that steps aside before its group replaces it by itself, and its
+successor takes the place. What to do next is `shared.domain.group_plan`'s word; here it is asked, done and read back.
+
+| call | token | what decides after a lost answer |
+|---|---|---|
+| EnterStandby, ExitStandby, AttachInstances | operation, step, try | the member's state in the group |
+| DetachInstances | none; the intention is journalled | whether it is still a member |
+| ModifyScalingGroup (MaxSize) | none | the group's maximum |
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from shared.domain.group_plan import Before, Do, Move, before, step_aside, step_back, swap
+from shared.domain.ids import InstanceId, LoadBalancerId
+from shared.domain.inventory import InstanceState
+from shared.domain.operation import Step
+from shared.domain.provenance import token
+from shared.ports.scaling import Membership, ScalingGroup
+from shared.state import codec
+from shared.usecases.operations import Outcome, done, intended
+from shared.usecases.rebuild_fence import fence_again
+from shared.usecases.rebuild_run import JOIN, POLL, STANDBY, Run
+
+GROUP_LIMIT: Final = timedelta(minutes=10)
+"""A group takes one activity at a time, and a launch of its own may come first."""
+BACK: Final = "back"
+
+
+def aside(run: Run) -> Outcome | None:
+    """On standby the group looks after its health no more. Its weights are written down first: standby takes them."""
+    if run.is_done(STANDBY):
+        return None
+    member, group = _read(run, run.old)
+    step = run.step(STANDBY)
+    if step is None:
+        if member is None:
+            run.finish(STANDBY)
+            return None
+        data = {"group": member.group, "weights": codec.dump(weights_of(run))}
+        if group is not None:
+            data["was"] = codec.dump(before(group, member))
+        step = intended(STANDBY, token(run.work.operation.id, STANDBY, 1, member.group), run.now(), data=data)
+        run.work.intend(step)
+    move = step_aside(group, member)
+    match move.do:
+        case Do.NOTHING:
+            run.work.learn(done(step, run.now()))
+            return None
+        case Do.ENTER_STANDBY:
+            run.work.may_act()
+            run.own.scaling.enter_standby(step.data["group"], [run.old], token=step.token)
+            if (now := _read(run, run.old)[0]) is not None and now.on_standby:
+                run.work.learn(done(step, run.now()))
+                return None
+        case Do.OPERATOR:
+            return run.escalate(f"{run.old}: {move.because}")
+        case _:
+            pass
+    return run.within(step.at, GROUP_LIMIT, POLL, f"scaling group {step.data['group']}: {move.because}", what=STANDBY)
+
+
+def back(run: Run) -> Outcome | None:
+    """It was held aside and is not lost after all: in service again, with the weights that it had."""
+    held = run.step(STANDBY)
+    if held is None or "group" not in held.data or run.is_done(BACK):
+        return None
+    step = run.step(BACK)
+    if step is None:
+        step = intended(BACK, token(run.work.operation.id, BACK, 1, held.data["group"]), run.now())
+        run.work.intend(step)
+    member, group = _read(run, run.old)
+    old = run.seen(run.old)
+    runs = old is not None and old.state is InstanceState.RUNNING
+    move = step_back(group, member, runs=runs)
+    match move.do:
+        case Do.NOTHING:
+            for balancer, weight in weights_then(run).items():
+                run.work.may_act()
+                run.own.balancer.attach(balancer, run.old, weight=weight)
+            run.work.learn(done(step, run.now()))
+            return None
+        case Do.EXIT_STANDBY:
+            run.work.may_act()
+            run.own.scaling.exit_standby(held.data["group"], [run.old], token=step.token)
+        case Do.OPERATOR:
+            return run.escalate(f"{run.old} runs again, but {move.because}")
+        case _:
+            pass
+    return run.within(step.at, GROUP_LIMIT, POLL, f"scaling group {held.data['group']}: {move.because}", what=BACK)
+
+
+def join(run: Run) -> Outcome | None:
+    """The successor becomes a member in place of the old one, which must still read Stopped: the group gives it
+    traffic."""
+    held = run.step(STANDBY)
+    if held is None or "group" not in held.data:
+        run.finish(JOIN)
+        return None
+    old = run.seen(run.old)
+    if old is not None and old.state is not InstanceState.STOPPED:
+        return fence_again(run, old)
+    name = held.data["group"]
+    step = run.step(JOIN)
+    if step is None:
+        step = intended(JOIN, "", run.now(), data={"tries": "0"})
+        run.work.intend(step)
+    members = run.own.scaling.memberships([run.old, run.replacement])
+    group = run.own.scaling.groups([name]).get(name)
+    if "was" not in held.data:
+        return run.escalate(f"scaling group {name} was not shown when its member failed: attach the new one by hand")
+    move = swap(
+        codec.load(Before, held.data["was"]),
+        group,
+        old=_of(members.get(run.old), name),
+        new=_of(members.get(run.replacement), name),
+        we_let_go="let_go" in step.data,
+    )
+    if move.do is Do.NOTHING:
+        run.work.learn(done(step, run.now()))
+        return None
+    if move.do in (Do.OPERATOR, Do.STAY_OUT):
+        return run.escalate(f"scaling group {name}: {move.because}; {run.replacement} runs and is no member")
+    if move.do is not Do.WAIT:
+        step = _take(run, step, name, move)
+        run.work.learn(step)
+        if run.now() - step.at <= GROUP_LIMIT:
+            return join(run) if int(step.data["tries"]) <= MOVES_AT_ONCE else run.again(POLL, move.because)
+    return run.within(step.at, GROUP_LIMIT, POLL, f"scaling group {name}: {move.because}", what=JOIN)
+
+
+MOVES_AT_ONCE: Final = 5
+"""Widen, attach, detach, narrow; then it is looked at no sooner than usual."""
+
+
+def _take(run: Run, step: Step, group: str, move: Move) -> Step:
+    tries = int(step.data["tries"]) + 1
+    more = {"tries": str(tries), **({"let_go": "yes"} if move.do is Do.DETACH else {})}
+    step = replace(step, data={**step.data, **more})
+    run.work.intend(step)
+    signed = token(run.work.operation.id, JOIN, tries, move.do.value)
+    run.work.may_act()
+    match move.do:
+        case Do.WIDEN | Do.NARROW:
+            run.own.scaling.set_maximum(group, move.size)
+        case Do.ATTACH:
+            run.own.scaling.attach(group, [run.replacement], entrusted=move.entrusted, token=signed)
+        case Do.DETACH:
+            run.own.scaling.detach(group, [run.old], decrease=move.decrease, token=signed)
+        case _:
+            raise AssertionError(f"{move.do} is no move of a swap")
+    return step
+
+
+def weights_of(run: Run) -> dict[LoadBalancerId, int]:
+    """Of the old one, wherever it has one."""
+    found: dict[LoadBalancerId, int] = {}
+    for balancer in run.own.balancer.of(run.old):
+        pool = run.own.balancer.backends(balancer)
+        found[balancer] = next((one.weight for one in pool if one.server == run.old), 0)
+    return found
+
+
+def weights_then(run: Run) -> dict[LoadBalancerId, int]:
+    """As they were before it was put on standby; nothing when it was not."""
+    held = run.step(STANDBY)
+    return (
+        {}
+        if held is None or "weights" not in held.data
+        else codec.load(dict[LoadBalancerId, int], held.data["weights"])
+    )
+
+
+def _read(run: Run, instance: InstanceId) -> tuple[Membership | None, ScalingGroup | None]:
+    member = run.own.scaling.memberships([instance]).get(instance)
+    if member is None:
+        return None, None
+    found: Mapping[str, ScalingGroup] = run.own.scaling.groups([member.group])
+    return member, found.get(member.group)
+
+
+def _of(member: Membership | None, group: str) -> Membership | None:
+    return member if member is not None and member.group == group else None

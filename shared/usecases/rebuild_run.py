@@ -1,0 +1,189 @@
+"""What every step of a rebuild stands on: its ports, its journal, its rule, and how it waits, fails and escalates."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.domain.decision import Decision
+from shared.domain.errors import BadInput, Forbidden
+from shared.domain.ids import InstanceId
+from shared.domain.inventory import Instance
+from shared.domain.operation import Step, StepState
+from shared.domain.policy import Policy, RebuildRule
+from shared.domain.replacement import Candidate, Replacement
+from shared.observability import log
+from shared.ports.addresses import PublicAddresses
+from shared.ports.balancer import Balancer
+from shared.ports.clock import Clock
+from shared.ports.compute import Compute
+from shared.ports.probes import Services
+from shared.ports.scaling import Scaling
+from shared.state import codec
+from shared.state.decisions import Decisions
+from shared.state.points import Points
+from shared.state.policies import Policies
+from shared.usecases.look import Look, rule_named
+from shared.usecases.operations import FORBIDDEN_SINCE, Escalated, Outcome, Resume, Work
+from shared.usecases.recovering import FORBIDDEN_LIMIT
+from shared.usecases.recovery_requests import RebuildRequest
+
+RUNBOOK: Final = "rebuild-needs-operator"
+POLL: Final = timedelta(seconds=5)
+"""Between looks at something of the cloud."""
+
+LOOK, CHOOSE, STANDBY, FENCE, DRAIN, FREE, CREATE = "look", "choose", "standby", "fence", "drain", "free", "create"
+RELEASE, BOOT, DISKS, ANSWER, JOIN = "release", "boot", "disks", "answer", "join"
+ATTACH, SERVE, ISOLATE = "attach", "serve", "isolate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    look: Look
+    compute: Compute
+    balancer: Balancer
+    scaling: Scaling
+    addresses: PublicAddresses
+    services: Services
+    points: Points
+    policies: Policies
+    decisions: Decisions
+    clock: Clock
+
+
+class Run:
+    """One run over one operation's journal."""
+
+    def __init__(self, own: Ports, work: Work) -> None:
+        self.own = own
+        self.work = work
+        self.inputs = work.operation.inputs
+        self.old = InstanceId(self.inputs["instance"])
+        self.request = RebuildRequest.of(work.operation)
+        self.policy: Policy = own.policies.at(work.operation.policy)
+        self.rule = self._find_rule()
+        self._read: dict[InstanceId, Instance | None] = {}
+        self._plan: Replacement | None = None
+
+    # the journal
+
+    def is_done(self, name: str) -> bool:
+        step = self.step(name)
+        return step is not None and step.state is StepState.DONE
+
+    def step(self, name: str) -> Step | None:
+        return next((step for step in self.work.operation.steps if step.name == name), None)
+
+    def at(self, name: str) -> datetime:
+        step = self.step(name)
+        assert step is not None, name
+        return step.at
+
+    def data(self, name: str, key: str) -> str:
+        step = self.step(name)
+        assert step is not None, name
+        return step.data[key]
+
+    def finish(self, name: str, **data: str) -> None:
+        """A step that was not intended beforehand: whatever it asks for may be asked for twice."""
+        stands = self.step(name)
+        known = stands.data if stands is not None else {}
+        self.work.learn(Step(name=name, state=StepState.DONE, at=self.now(), data={**known, **data}))
+
+    def forget(self, name: str) -> None:
+        """What was learnt of something that is no longer there."""
+        operation = self.work.operation
+        self.work.operation = replace(operation, steps=tuple(one for one in operation.steps if one.name != name))
+
+    @property
+    def plan(self) -> Replacement:
+        if self._plan is None:
+            self._plan = codec.load(Replacement, self.data(CHOOSE, "plan"))
+        return self._plan
+
+    @property
+    def candidate(self) -> Candidate:
+        """The one by which the new one was made."""
+        return self.plan.candidates[int(self.data(CREATE, "candidate"))]
+
+    @property
+    def replacement(self) -> InstanceId:
+        return InstanceId(self.data(CREATE, "instance"))
+
+    @property
+    def moves_disks(self) -> bool:
+        return self.candidate.moves_disks
+
+    # the world
+
+    def now(self) -> datetime:
+        return self.own.clock.now()
+
+    def instances(self, *ids: InstanceId) -> tuple[Instance | None, ...]:
+        """Read in one call; None for one that the cloud does not list."""
+        found = {one.id: one for one in self.own.compute.inventory.instances(ids=list(ids))}
+        self._read.update({one: found.get(one) for one in ids})
+        return tuple(found.get(one) for one in ids)
+
+    def seen(self, id: InstanceId) -> Instance | None:
+        """As it was read in this run, which is moments ago."""
+        return self._read[id] if id in self._read else self.instances(id)[0]
+
+    def remember(self, instance: Instance | None) -> None:
+        self._read[self.old] = instance
+
+    # outcomes
+
+    def again(self, after: timedelta, because: str) -> Resume:
+        return Resume(after=after, because=because)
+
+    def within(self, since: datetime, limit: timedelta, after: timedelta, seen: str, *, what: str) -> Outcome:
+        if self.now() - since > limit:
+            return self.escalate(f"{seen}, {int(limit.total_seconds())} s after {what}")
+        return Resume(after=after, because=seen)
+
+    def escalate(self, because: str, *more: str) -> Escalated:
+        step = self.step(CREATE)
+        built = step.data.get("instance", "none") if step else "none"
+        evidence = (
+            f"operation={self.work.operation.id}",
+            f"old={self.old}",
+            f"replacement={built}",
+            *more,
+            *(f"{one.name}={one.state.value}" for one in self.work.operation.steps),
+        )
+        return Escalated(because=because, runbook=RUNBOOK, evidence=evidence)
+
+    def forbidden(self, error: Forbidden) -> Escalated | None:
+        """An end, when our calls have been forbidden for long."""
+        now = self.now()
+        since = codec.instant(self.work.operation.result.get(FORBIDDEN_SINCE, codec.moment(now)))
+        if now - since > FORBIDDEN_LIMIT:
+            return self.escalate(
+                f"our role has been forbidden this for {int((now - since).total_seconds())} s: {error}"
+            )
+        self.work.note(FORBIDDEN_SINCE, codec.moment(since))
+        return None
+
+    def tell(self, event: str, because: Sequence[str], *, subject: str = "", acted: bool = False) -> None:
+        made = Decision(
+            event=event,
+            at=self.now(),
+            subject=subject or self.old,
+            because=tuple(because),
+            inputs={"operation": self.work.operation.id, "instance": self.old, "rule": self.rule.name},
+            policy=self.work.operation.policy,
+            acted=acted,
+        )
+        log.decision(made)
+        self.own.decisions.record(made.subject, made)
+
+    def _find_rule(self) -> RebuildRule:
+        found = rule_named(self.policy, self.inputs["rule"])
+        if found is None:
+            raise BadInput(f"rebuild rule {self.inputs['rule']} is not in policy version {self.work.operation.policy}")
+        return found
+
+
+Take = Callable[[Run], Outcome | None]
+"""One step: None when the next one may follow. May be run any number of times."""

@@ -1,0 +1,99 @@
+"""The new machine of a rebuild takes the part over: our own eyes first, then traffic, then the balancers' eyes; and the
+old one is isolated, never deleted.
+"""
+
+from datetime import timedelta
+from typing import Final
+
+from shared.domain.inventory import InstanceState
+from shared.domain.provenance import operation_tag, token
+from shared.domain.rebuild import ISOLATED
+from shared.ports.balancer import Health
+from shared.ports.probes import Sight
+from shared.usecases.look import PROBE_TIMEOUT
+from shared.usecases.operations import Outcome
+from shared.usecases.rebuild_fence import fence_again
+from shared.usecases.rebuild_run import ANSWER, ATTACH, BOOT, DISKS, ISOLATE, POLL, SERVE, Run
+
+PROMPT: Final = timedelta(seconds=2)
+"""Between probes of our own, which cost the cloud nothing."""
+SERVE_LIMIT: Final = timedelta(minutes=5)
+NO_DATA_LIMIT: Final = timedelta(minutes=1)
+"""How long a balancer may say nothing about a server before our own probe has to be enough."""
+
+
+def answer(run: Run) -> Outcome | None:
+    address = run.data(BOOT, "address")
+    sight = run.own.services.answers(address, run.rule.port, timeout=PROBE_TIMEOUT)
+    if sight is Sight.ANSWERED:
+        run.finish(ANSWER)
+        return None
+    return run.within(run.at(DISKS), SERVE_LIMIT, PROMPT, f"{address}:{run.rule.port} is {sight}", what="boot")
+
+
+def attach(run: Run) -> Outcome | None:
+    """The last moment before two could serve: the old one must still read Stopped."""
+    old = run.seen(run.old)
+    if old is not None and old.state is not InstanceState.STOPPED:
+        return fence_again(run, old)
+    for backend in run.plan.backends:
+        run.work.may_act()
+        run.own.balancer.attach(backend.balancer, run.replacement, weight=backend.weight)
+    _move_public(run)
+    run.finish(ATTACH)
+    if run.plan.backends or run.plan.public:
+        return run.again(POLL, f"{run.replacement} is given its traffic")
+    return None
+
+
+def serve(run: Run) -> Outcome | None:
+    """Read back: the balancers find it healthy, its weights are the recorded ones, its public addresses are its own."""
+    waits = []
+    waited = run.now() - run.at(ATTACH)
+    for backend in run.plan.backends:
+        health = run.own.balancer.health(backend.balancer).get(run.replacement, Health.UNAVAILABLE)
+        if not (health is Health.NORMAL or (health is Health.UNAVAILABLE and waited > NO_DATA_LIMIT)):
+            waits.append(f"{backend.balancer} says {health} of {run.replacement}")
+            continue
+        pool = {one.server: one.weight for one in run.own.balancer.backends(backend.balancer)}
+        if pool.get(run.replacement) != backend.weight:
+            run.work.may_act()
+            run.own.balancer.attach(backend.balancer, run.replacement, weight=backend.weight)
+            waits.append(f"weight {pool.get(run.replacement)} in {backend.balancer} is set to {backend.weight}")
+    waits += _move_public(run)
+    if waits:
+        return run.within(run.at(ATTACH), SERVE_LIMIT, POLL, ", ".join(waits), what=ATTACH)
+    run.finish(SERVE)
+    return None
+
+
+def _move_public(run: Run) -> list[str]:
+    """One step of each public address towards the new one; what is not there yet. A gap cannot be avoided."""
+    waits = []
+    for one in run.own.addresses.find(run.plan.public) if run.plan.public else ():
+        if one.instance == run.replacement and one.state == "inuse":
+            continue
+        waits.append(f"public address {one.address} is {one.state}")
+        if one.state == "inuse" and one.instance == run.old:
+            run.work.may_act()
+            signed = token(run.work.operation.id, "unassociate", 1, one.allocation)
+            run.own.addresses.unassociate(one.allocation, run.old, token=signed)
+        elif one.state == "available":
+            run.work.may_act()
+            signed = token(run.work.operation.id, "associate", 1, one.allocation, run.replacement)
+            run.own.addresses.associate(one.allocation, run.replacement, token=signed)
+        elif one.state == "inuse":
+            waits[-1] = ""  # somebody gave it to another one meanwhile: theirs now
+    return [one for one in waits if one]
+
+
+def isolate(run: Run) -> Outcome | None:
+    run.work.may_act()
+    run.own.compute.instances.tag(
+        [run.old], resource_type="instance", tags={ISOLATED: operation_tag(run.work.operation.id)}
+    )
+    for backend in run.plan.backends:
+        run.work.may_act()
+        run.own.balancer.detach(backend.balancer, run.old)
+    run.finish(ISOLATE)
+    return None
