@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from itertools import islice
 from typing import Final
 
@@ -55,6 +56,12 @@ def mismatches(policy: Policy, clouds: Clouds, *, without: Collection[Place] = (
         if protection.freeze is not None:
             found += _frozen_twice(f"protections[{at}].freeze", protection, selected, place, frozen)
     home = Place(policy.region)
+    copied = _copied_to(policy)
+    if copied:
+        known = clouds.at(home).market.regions()
+        found += [says for key, regions in copied for says in unknown_regions(key, regions, known)]
+    for at, images in enumerate(policy.images):
+        found += _selection(f"images[{at}].of", images.of, select(clouds.at(home).inventory, images.of), home)
     inventory = clouds.at(home).inventory if policy.rebuilds or policy.pairs else None
     rebuilt: dict[InstanceId, str] = {}
     for at, rule in enumerate(policy.rebuilds):
@@ -72,6 +79,26 @@ def mismatches(policy: Policy, clouds: Clouds, *, without: Collection[Place] = (
         assert inventory is not None
         found += _members(f"pairs[{at}].members", pair, inventory, policy)
     return tuple(found)
+
+
+def _copied_to(policy: Policy) -> list[tuple[str, tuple[str, ...]]]:
+    """Each key that names regions, with them."""
+    return [
+        *(
+            (f"protections[{at}].copies", tuple(rule.region for rule in one.copies))
+            for at, one in enumerate(policy.protections)
+            if one.copies
+        ),
+        *((f"images[{at}].copy_to", one.copy_to) for at, one in enumerate(policy.images) if one.copy_to),
+    ]
+
+
+def unknown_regions(key: str, wanted: Iterable[str], known: Collection[str]) -> Iterator[str]:
+    for region in wanted:
+        if region not in known:
+            close = get_close_matches(region, sorted(known), n=1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            yield f"{key}: there is no region {region} for this account.{hint} Name one that it can use"
 
 
 def _frozen_twice(

@@ -1,7 +1,5 @@
 """Requests to the `command` function: it writes the intent, and the functions that may act carry it out."""
 
-from collections.abc import Sequence
-
 from rich.markup import escape
 
 from shared.domain.errors import BadInput
@@ -16,14 +14,6 @@ def back_up(protection: str) -> None:
     # The moment is part of the operation's id: a request that has to be repeated makes no second point.
     answer = connection.command("back_up", protection=protection, at=_now(connection))
     _say(f"asked for a restore point of every instance of {protection}", answer.get("operation"))
-
-
-def image(instance: str, family: str, *, copy_to: Sequence[str] = (), kms_key: str = "") -> None:
-    connection = Connection()
-    elsewhere = {"copy_to": list(copy_to), **({"kms_key": kms_key} if kms_key else {})} if copy_to or kms_key else {}
-    answer = connection.command("image", instance=instance, family=family, at=_now(connection), **elsewhere)
-    where = f", and its copy in {', '.join(copy_to)}" if copy_to else ""
-    _say(f"asked for an image of {instance} in family {family}{where}", answer.get("operation"))
 
 
 def pin(instance: str, point: str, because: str) -> None:

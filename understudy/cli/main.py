@@ -3,12 +3,23 @@
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from shared.domain.errors import DrError
 from understudy.cli import outcome
+
+
+class MakeByDefault(TyperGroup):
+    """`image i-1 app` is `image make i-1 app`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
+            args = ["make", *args]
+        return super().parse_args(ctx, args)
+
 
 app = typer.Typer(
     name="understudy",
@@ -22,6 +33,12 @@ app = typer.Typer(
 )
 backup = typer.Typer(no_args_is_help=True, help="Take restore points by hand.")
 app.add_typer(backup, name="backup", rich_help_panel="Change")
+image = typer.Typer(
+    cls=MakeByDefault,
+    no_args_is_help=True,
+    help="Make images of instances, publish and pin them: `understudy image i-... app`.",
+)
+app.add_typer(image, name="image", rich_help_panel="Change")
 certificate = typer.Typer(no_args_is_help=True, help="What each prune did, and why.")
 app.add_typer(certificate, name="certificate", rich_help_panel="Look")
 
@@ -164,19 +181,73 @@ def backup_now(protection: Annotated[str, typer.Argument(help="Its name in the p
     asking.back_up(protection)
 
 
-@app.command(rich_help_panel=CHANGE)
-def image(
-    instance: Annotated[str, typer.Argument(help="The instance, e.g. i-bp67acfmxazb4ph.")],
-    family: Annotated[str, typer.Argument(help="The image family that rebuilds take their image from.")],
+@image.command("make")
+def image_make(
+    instance: Annotated[str, typer.Argument(help="The instance, e.g. i-bp67acfmxazb4ph.")] = "",
+    family: Annotated[str, typer.Argument(help="The image family that rebuilds take their image from.")] = "",
+    rule: Annotated[str, typer.Option("--rule", help="By a rule under images: it says which instance.")] = "",
+    point: Annotated[str, typer.Option("--point", help="Of a restore point's snapshots, with --of.")] = "",
+    of: Annotated[str, typer.Option("--of", help="The instance, as an option.")] = "",
+    family_option: Annotated[str, typer.Option("--family", help="The family, as an option.")] = "",
+    disks: Annotated[str, typer.Option("--disks", help="all, or system; as the rule says unless given.")] = "",
     copy_to: Annotated[
         list[str] | None, typer.Option("--copy-to", help="Also copy it into this region; may be given several times.")
     ] = None,
     kms_key: Annotated[str, typer.Option("--kms-key", help="Encrypt the copy by this key of its region.")] = "",
 ) -> None:
-    """Make a full image of an instance, for later rebuilds."""
-    from understudy.cli import asking
+    """Make an image of an instance or a restore point; `make` may be left out."""
+    from understudy.cli import images
 
-    asking.image(instance, family, copy_to=copy_to or [], kms_key=kms_key)
+    images.make(
+        of or instance,
+        family_option or family,
+        rule=rule,
+        point=point,
+        disks=disks,
+        copy_to=copy_to or [],
+        kms_key=kms_key,
+    )
+
+
+@image.command("publish")
+def image_publish(
+    what: Annotated[str, typer.Argument(help="A family, for its newest usable image; or an image id.")],
+) -> None:
+    """Have the scaling groups of its role start instances from it."""
+    from understudy.cli import images
+
+    images.publish(what)
+
+
+@image.command("pin")
+def image_pin(
+    family: Annotated[str, typer.Argument(help="Its family.")],
+    image: Annotated[str, typer.Argument(help="The image, as `understudy images` shows it.")],
+    because: Because,
+) -> None:
+    """Keep an image whatever its rule says."""
+    from understudy.cli import images
+
+    images.pin(family, image, because)
+
+
+@image.command("unpin")
+def image_unpin(
+    family: Annotated[str, typer.Argument(help="Its family.")],
+    image: Annotated[str, typer.Argument(help="The image.")],
+) -> None:
+    """Give an image back to its rule."""
+    from understudy.cli import images
+
+    images.unpin(family, image)
+
+
+@app.command("images", rich_help_panel=LOOK)
+def images_table(json: Annotated[bool, typer.Option("--json", help="For machines.")] = False) -> None:
+    """Show the images of each role: which is used next, which go and when, and what is lacking."""
+    from understudy.cli import images
+
+    images.images(as_json=json)
 
 
 @app.command(rich_help_panel=CHANGE)
