@@ -1,4 +1,4 @@
-"""Each part of the ECS port names the permissions of exactly the calls that it sends, and the emulator can judge them."""
+"""Each part of the ECS port names the permissions of just the calls that it sends, and the emulator can judge them."""
 
 import inspect
 import re
