@@ -56,6 +56,7 @@ def render(view: StatusView) -> str:
         _tiles(view),
         *(_pair(pair) for pair in view.pairs),
         _protections(view),
+        _roles(view),
         _disks(view),
         _slots(view),
         _skips(view),
@@ -123,6 +124,30 @@ def left_out(view: StatusView) -> tuple[str, ...]:
         said = f"This is a part of a larger fleet: instances {f'behind {view.after} ' if view.after else ''}up to "
         return (f"{said}{view.following}. The next part: ?after={view.following}",)
     return (f"This is a part of a larger fleet: the instances behind {view.after}, to the end",) if view.after else ()
+
+
+def _roles(view: StatusView) -> str:
+    """Whether each role could be rebuilt now."""
+    rows = []
+    for role in view.roles:
+        state, tone = ("not judged yet", "warn") if role.judged is None else ("not ready", "bad")
+        if role.ready:
+            state, tone = ("ready, but", "warn") if role.lacks else ("ready", "good")
+        rows.append(
+            (
+                escape(role.family),
+                _whole(state, tone),
+                f"<code>{escape(role.image)}</code>" if role.image else "none",
+                str(role.version or "-"),
+                _moment(role.made) if role.made else "-",
+                escape(", ".join(role.regions)),
+                f"<span class=soft>{escape('; '.join(role.lacks))}</span>",
+            )
+        )
+    if not rows:
+        return ""
+    head = ("Role", "State", "Newest usable image", "Version", "Made", "Stands in", "Lacks")
+    return f"<section><h2>Images</h2>{_table(head, rows)}</section>"
 
 
 def _protections(view: StatusView) -> str:

@@ -130,6 +130,20 @@ class CertificateView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RoleView:
+    """Whether one role could be rebuilt now, as it was judged last."""
+
+    family: str
+    ready: bool
+    lacks: tuple[str, ...] = ()
+    image: str = ""
+    version: int = 0
+    made: datetime | None = None
+    regions: tuple[str, ...] = ()
+    judged: datetime | None = None  # None: not yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StatusView:
     at: datetime
     policy: int | None
@@ -143,6 +157,7 @@ class StatusView:
     notes: tuple[str, ...] = field(default=())
     bounds: tuple[BoundView, ...] = ()
     copies: tuple[CopiesView, ...] = ()
+    roles: tuple[RoleView, ...] = ()
     after: str = ""  # disks, slots and copies are those of instances behind this one
     following: str = ""  # and there are more behind this one, which were not read; empty: all were
     unprotected: int | None = None  # instances that no protection selects; None: nobody counted

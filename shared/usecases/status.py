@@ -16,6 +16,7 @@ from shared.domain.ids import DiskId, InstanceId, OperationId, PolicyVersion, Sn
 from shared.domain.objectives import measure, recovery_point_age, worst_gap
 from shared.domain.operation import Operation, OperationKind
 from shared.domain.policy import Pair, Policy
+from shared.domain.readiness import roles
 from shared.domain.recovery_bound import Bound, recovery_bound
 from shared.domain.retention import RestorePoint
 from shared.observability.view import (
@@ -26,6 +27,7 @@ from shared.observability.view import (
     OperationView,
     PairView,
     PauseView,
+    RoleView,
     SkipView,
     SlotsView,
     StatusView,
@@ -35,6 +37,7 @@ from shared.ports.clock import Clock
 from shared.state.certificates import Certificate, Certificates, Fate
 from shared.state.controls import Controls, Standing
 from shared.state.failovers import Failovers
+from shared.state.families import Families
 from shared.state.fleet import Fleet
 from shared.state.heartbeats import OVERDUE, Heartbeats
 from shared.state.journal import Journal
@@ -71,6 +74,7 @@ class Status:
         failovers: Failovers,
         fleet: Fleet,
         clock: Clock,
+        families: Families | None = None,
     ) -> None:
         self._policies = policies
         self._controls = controls
@@ -83,6 +87,7 @@ class Status:
         self._failovers = failovers
         self._clock = clock
         self._fleet = fleet
+        self._families = families
         self._bounds: dict[object, Bound] = {}
 
     def view(self, *, after: str = "") -> StatusView:
@@ -108,6 +113,7 @@ class Status:
             prune=next(map(_certificate, self._certificates.newest(1)), None),
             bounds=tuple(_bound(one) for one in bounds),
             copies=_copies(points, policy, now),
+            roles=() if policy is None or self._families is None else _roles(policy, self._families),
             after=after,
             following=following,
         )
@@ -214,7 +220,7 @@ def _disks(
     views = []
     for disk in sorted({*held, *history.disks}):
         current, made = held.get(disk, []), history.disks.get(disk, [])
-        here = [point for point in current if not point.copy_of]
+        here = [point for point in current if not point.copy_of and not point.safety]
         known = [*here, *made]
         start = min((point.taken for point in known), default=now)
         worst = worst_gap(made, disk=disk, start=max(start, now - WINDOW), end=now) if made else None
@@ -252,6 +258,28 @@ def _copies(points: Sequence[RestorePoint], policy: Policy | None, now: datetime
         within = next((rule.within for rule in rules if rule.region == region), None)
         overdue = 0 if within is None else sum(1 for one in taken if one + within < now)
         views.append(CopiesView(protection=name, region=region, waiting=len(taken), overdue=overdue, oldest=min(taken)))
+    return tuple(views)
+
+
+def _roles(policy: Policy, families: Families) -> tuple[RoleView, ...]:
+    views = []
+    for role in roles(policy):
+        judged = families.readiness(role.family)
+        if judged is None:
+            views.append(RoleView(family=role.family, ready=False))
+            continue
+        views.append(
+            RoleView(
+                family=role.family,
+                ready=judged.ready,
+                lacks=judged.lacks,
+                image=judged.image or "",
+                version=judged.version,
+                made=judged.made,
+                regions=judged.regions,
+                judged=judged.at,
+            )
+        )
     return tuple(views)
 
 

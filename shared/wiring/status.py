@@ -6,6 +6,7 @@ from shared.adapters import chance
 from shared.state.certificates import Certificates
 from shared.state.controls import Controls
 from shared.state.failovers import Failovers
+from shared.state.families import Families
 from shared.state.fleet import Fleet
 from shared.state.heartbeats import Heartbeats
 from shared.state.journal import Journal
@@ -31,4 +32,5 @@ def status() -> Status:
         failovers=Failovers(store()),
         fleet=Fleet(store()),
         clock=clock(),
+        families=Families(store()),
     )

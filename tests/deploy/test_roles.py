@@ -43,7 +43,6 @@ WITHHELD = {
         "ecs:RunInstances",
         "ecs:StopInstance",
         "ecs:StartInstance",
-        "ecs:DescribeInstanceHistoryEvents",
     },
     "prune": {
         "ecs:CreateSnapshot",
@@ -249,7 +248,7 @@ def test_only_named_functions_may_be_called() -> None:
     }
     assert {entry: targets for entry, targets in called.items() if targets} == {
         "schedule": {"backup", "deadletter"},
-        "backup": {"backup", "deadletter"},
+        "backup": {"backup", "recover", "deadletter"},
         "prune": {"deadletter"},
         "recover": {"recover", "deadletter"},
         "alarm": {"backup", "recover", "deadletter"},

@@ -36,6 +36,7 @@ def status(*, as_json: bool, after: str = "") -> None:
     _head(screen, view)
     _pairs(screen, view)
     _bounds(screen, view)
+    _roles(screen, view)
     _disks(screen, view)
     _slots(screen, view)
     _copies(screen, view)
@@ -101,6 +102,18 @@ def _bounds(screen: Console, view: StatusView) -> None:
         tone = "green" if bound.at_most is not None and bound.at_most <= bound.target else "red"
         screen.print(
             f"[{tone}]{escape(bound.protection)}[/{tone}] is {escape(bound.because)}; target {duration(bound.target)}",
+            soft_wrap=True,
+        )
+
+
+def _roles(screen: Console, view: StatusView) -> None:
+    """What is not ready; `understudy images` has all of it."""
+    for role in view.roles:
+        if role.judged is None or (role.ready and not role.lacks):
+            continue
+        tone, state = ("yellow", "ready, but") if role.ready else ("red", "not ready")
+        screen.print(
+            f"image family [{tone}]{escape(role.family)}[/{tone}]: {state}: {escape('; '.join(role.lacks))}",
             soft_wrap=True,
         )
 
