@@ -25,6 +25,7 @@ MOST: Final = 1_000
 """Instances of one operation: their ids and addresses stand in its one row."""
 CALL: Final = "understudy:call"
 """Tag of a launched instance: by which call of its operation it was made."""
+OTHER_TAGS: Final = MAX_TAGS - 2
 DEFAULT_CATEGORY: Final = "cloud_essd"
 NAME_AT_MOST: Final = 120
 """The cloud takes 128 characters; the number and room for it are ours."""
@@ -194,17 +195,15 @@ def numbered(name: str, ask: Ask, plan: LaunchPlan) -> str:
     return f"{name}[{ask.begin},{digits}]"
 
 
-def launched_tags(
-    operation: OperationId, call: int, kept: Mapping[str, str], given: Mapping[str, str]
-) -> dict[str, str]:
-    """Those of the model without ours and the cloud's, then those that were given; ours tell the calls apart."""
-    own = {OPERATION: operation_tag(operation), CALL: f"{call:03d}"}
-    others = {**kept_tags(kept), **given}
-    return dict(list(others.items())[: MAX_TAGS - len(own)]) | own
+def marks(operation: OperationId, call: int) -> dict[str, str]:
+    """Our own tags of what one call makes."""
+    return {OPERATION: operation_tag(operation), CALL: f"{call:03d}"}
 
 
-def kept_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in sorted(tags.items()) if not key.startswith((OWN_TAGS, *RESERVED_TAGS))}
+def other_tags(model: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Those that were given, then the model's without ours and the cloud's, as many as there is room for."""
+    kept = {key: value for key, value in sorted(model.items()) if not key.startswith((OWN_TAGS, *RESERVED_TAGS))}
+    return dict(list({**given, **{key: value for key, value in kept.items() if key not in given}}.items())[:OTHER_TAGS])
 
 
 BOOT: Final = timedelta(seconds=30)
