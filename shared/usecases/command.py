@@ -26,6 +26,7 @@ from shared.state.policies import Policies
 from shared.state.subjects import Subjects
 from shared.usecases.adopting import MOST, AdoptRequest
 from shared.usecases.ask_image import AskImage
+from shared.usecases.ask_launch import AskLaunch
 from shared.usecases.ask_plan import AskPlan
 from shared.usecases.ask_restore import AskRestore
 from shared.usecases.requests import ON_DEMAND, BackUpRequest
@@ -87,6 +88,9 @@ class Command:
                 decisions=decisions,
                 functions=functions,
                 clock=clock,
+            ).commands(self._moment),
+            **AskLaunch(
+                policies=policies, journal=journal, decisions=decisions, functions=functions, clock=clock
             ).commands(self._moment),
             **AskPlan(
                 policies=policies,

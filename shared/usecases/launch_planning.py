@@ -157,11 +157,11 @@ class LaunchPlanning:
     # the instance that is taken as a model
 
     def _model(self, request: LaunchRequest, cloud: Compute, seen: _Seen) -> _Model | None:
-        if request.like is None:
-            return None
-        for place in dict.fromkeys((request.place, self._home)):
+        """The instance that is named, or else the one whose point it is, if it still stands."""
+        named = request.like or request.subject
+        for place in dict.fromkeys((request.place, self._home)) if named else ():
             there = cloud if place == request.place else self._clouds.at(place)
-            found = next(iter(there.inventory.instances(ids=[request.like])), None)
+            found = next(iter(there.inventory.instances(ids=[named] if named else [])), None)
             if found is None:
                 continue
             here = place == request.place
@@ -174,11 +174,12 @@ class LaunchPlanning:
             disks = tuple(there.inventory.disks(instance=found.id))
             setup = Setup() if request.role and request.user_data else there.instances.setup(found.id)
             return _Model(instance=found, disks=disks, setup=setup, here=here)
-        seen.amiss(
-            "model",
-            f"instance {request.like} is not in {request.place}",
-            "Name another with --like, or give types (--type), places (--where) and security groups yourself",
-        )
+        if request.like is not None:
+            seen.amiss(
+                "model",
+                f"instance {request.like} is not in {request.place}",
+                "Name another with --like, or give types (--type), places (--where) and security groups yourself",
+            )
         return None
 
     # what they are made of
