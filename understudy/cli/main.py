@@ -251,6 +251,66 @@ def images_table(json: Annotated[bool, typer.Option("--json", help="For machines
 
 
 @app.command(rich_help_panel=CHANGE)
+def launch(
+    name: Annotated[str, typer.Argument(help="Of the instances: shop is numbered as shop001, shop002, ...")],
+    image: Annotated[str, typer.Option("--image", help="The image they are made of.")] = "",
+    family: Annotated[str, typer.Option("--family", help="Or a family: its newest usable image.")] = "",
+    point: Annotated[str, typer.Option("--point", help="Or a restore point: an image is made of it first.")] = "",
+    of: Annotated[str, typer.Option("--of", help="The instance whose restore point that is.")] = "",
+    amount: Annotated[int, typer.Option("--amount", "-n", help="How many, 1-1000.")] = 1,
+    least: Annotated[int, typer.Option("--least", help="Fewer are handed to an operator.")] = 1,
+    like: Annotated[str, typer.Option("--like", help="The instance whose settings they get, unless given.")] = "",
+    types: Annotated[list[str] | None, typer.Option("--type", help="Instance types, in the order to try.")] = None,
+    where: Annotated[list[str] | None, typer.Option("--where", help="ZONE=VSWITCH, in the order to try.")] = None,
+    groups: Annotated[list[str] | None, typer.Option("--security-group", help="Security groups.")] = None,
+    key_pair: Annotated[str, typer.Option("--key-pair", help="Key pair.")] = "",
+    role: Annotated[str, typer.Option("--role", help="RAM role of the instances.")] = "",
+    user_data: Annotated[Path | None, typer.Option("--user-data", help="A file with the script to start with.")] = None,
+    tags: Annotated[list[str] | None, typer.Option("--tag", help="KEY=VALUE, beside those of --like.")] = None,
+    snapshots: Annotated[
+        list[str] | None, typer.Option("--snapshot", help="Of further data disks, one for each.")
+    ] = None,
+    port: Annotated[int, typer.Option("--port", help="Where each must answer before it is used.")] = 0,
+    behind: Annotated[str, typer.Option("--behind", help="A load balancer that gets them.")] = "",
+    weight: Annotated[int, typer.Option("--weight", help="With this weight.")] = 100,
+    join: Annotated[str, typer.Option("--join", help="A scaling group that they join.")] = "",
+    region: Annotated[str, typer.Option("--region", help="Of the point's copy; the policy's when left out.")] = "",
+    account: Annotated[str, typer.Option("--account", help="An account of the policy; ours when left out.")] = "",
+    confirm: Annotated[str, typer.Option("--confirm", help="The preview's token, or the name: do it.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Show which instances would be made of an image, a family or a restore point; make them with --confirm."""
+    from understudy.cli import launching
+
+    launching.launch(
+        name,
+        user_data=user_data,
+        tags=tags or [],
+        confirm=confirm,
+        as_json=json,
+        image=image,
+        family=family,
+        point=point,
+        of=of,
+        amount=amount,
+        least=least,
+        like=like,
+        types=types,
+        where=where,
+        security_groups=groups,
+        key_pair=key_pair,
+        role=role,
+        snapshots=snapshots,
+        port=port,
+        balancer=behind,
+        weight=weight,
+        group=join,
+        region=region,
+        account=account,
+    )
+
+
+@app.command(rich_help_panel=CHANGE)
 def adopt(
     snapshots: Annotated[list[str], typer.Argument(help="Snapshots that Understudy did not make.")],
     protection: Annotated[str, typer.Option("--protection", "-p", help="Whose retention judges them from now on.")],
