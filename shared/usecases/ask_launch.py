@@ -86,11 +86,11 @@ def request_of(arguments: Arguments, *, region: str, asked: datetime) -> LaunchR
             f"arguments image, family and point are {image!r}, {family!r} and {point!r}: give exactly one of them "
             "(an image, a family whose newest is taken, or a restore point)"
         )
-    subject, like, name = _text(arguments, "of"), _text(arguments, "like"), _text(arguments, "name")
+    subject, like, name = _text(arguments, "of"), _text(arguments, "like"), _text(arguments, "called")
     if bool(point) != bool(subject):
         raise BadInput(f"arguments point and of are {point!r} and {subject!r}: a restore point is one of an instance")
     if not name:
-        raise BadInput("argument name is empty: it names the instances, e.g. shop (shop001, shop002, ...)")
+        raise BadInput("argument called is empty: it names the instances, e.g. shop (shop001, shop002, ...)")
     amount = _number(arguments, "amount", 1)
     balancer = _text(arguments, "balancer")
     return LaunchRequest(

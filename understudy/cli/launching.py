@@ -24,7 +24,7 @@ def launch(name: str, *, user_data: Path | None, tags: Sequence[str], confirm: s
     connection = Connection()
     # The moment is part of the operation's id: a request that has to be repeated is the same one.
     at = f"{connection.clock.now():%Y-%m-%dT%H:%M:%SZ}"
-    answer = connection.command("launch", name=name, at=at, **asked, **({"confirm": confirm} if confirm else {}))
+    answer = connection.command("launch", called=name, at=at, **asked, **({"confirm": confirm} if confirm else {}))
     if "preview" in answer:
         preview = answer["preview"]
         assert isinstance(preview, dict), preview
