@@ -4,7 +4,7 @@ Without a confirmation nothing is opened: what it would do is asked of `recover`
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from shared.domain.decision import Decision
@@ -21,6 +21,9 @@ from shared.state.journal import Journal
 from shared.state.policies import Policies
 from shared.usecases.recovery_requests import RebuildRequest
 from shared.usecases.suspicion import hand_over
+
+Arguments = Mapping[str, object]
+Result = dict[str, object]
 
 
 def open_rebuild(
@@ -48,35 +51,43 @@ class AskRebuild:
         self._functions = functions
         self._clock = clock
 
-    def __call__(
-        self, instance: InstanceId, *, rule: str, confirm: str, by: str, asked: datetime, run: str
-    ) -> dict[str, object]:
+    def commands(self, moment: Callable[[Arguments], datetime]) -> Mapping[str, Callable[[Arguments, str], Result]]:
+        """`moment`: when it was asked for, which is part of the operation's id."""
+        return {"rebuild": lambda arguments, run: self._rebuild(arguments, moment(arguments), run)}
+
+    def _rebuild(self, arguments: Arguments, asked: datetime, run: str) -> Result:
         """The preview; with `confirm` the operation. Raises BadInput for a rule that the policy does not have."""
         version, policy = self._policies.active()
         request = RebuildRequest(
-            instance=instance, rule=rule_for(policy, version, rule), asked=asked, by=by, confirm=confirm
+            instance=InstanceId(_text(arguments, "instance")),
+            rule=rule_for(policy, version, _optional(arguments, "rule")),
+            asked=asked,
+            by=_optional(arguments, "by") or "an operator",
+            confirm=_optional(arguments, "confirm"),
         )
-        if not confirm:
+        if not request.confirm:
             question = {"preview": {"kind": OperationKind.REBUILD.value, "request": codec.dump(request)}}
-            return {"preview": json.loads(self._functions.invoke("recover", json.dumps(question).encode()))}
-        because = f"asked for by {by}"
+            answer = json.loads(self._functions.invoke("recover", json.dumps(question).encode()))
+            return answer if "refused" in answer else {"preview": answer}
+        because = f"asked for by {request.by}"
         made = Decision(
             event="rebuild.requested",
             at=self._clock.now(),
-            subject=instance,
+            subject=request.instance,
             because=(because,),
             inputs={"operation": request.id, "rule": request.rule},
             acted=True,
             run=run,
         )
         log.decision(made)
-        self._decisions.record(instance, made)
-        open_rebuild(self._journal, self._functions, request, policy=version, now=self._clock.now(), because=because)
+        self._decisions.record(request.instance, made)
+        now = self._clock.now()
+        open_rebuild(self._journal, self._functions, request, policy=version, now=now, because=because)
         return {"operation": request.id}
 
 
 def rule_for(policy: Policy, version: PolicyVersion, named: str) -> str:
-    """The rule that is named, or the only one. Which instances it selects is judged where the cloud can be read."""
+    """The rule that is named; "" for the first that selects the instance, judged where the cloud can be read."""
     rules: Mapping[str, RebuildRule] = {one.name: one for one in policy.rebuilds}
     if named in rules:
         return named
@@ -86,3 +97,17 @@ def rule_for(policy: Policy, version: PolicyVersion, named: str) -> str:
     if not rules:
         raise BadInput(f"policy {version} has no rebuilds, so nothing says how an instance is replaced. Add a rule")
     return ""
+
+
+def _text(arguments: Arguments, name: str) -> str:
+    value = _optional(arguments, name)
+    if not value:
+        raise BadInput(f"argument {name} is {arguments.get(name)!r}; it must be an instance id, e.g. i-bp1...")
+    return value
+
+
+def _optional(arguments: Arguments, name: str) -> str:
+    value = arguments.get(name)
+    if value is not None and not isinstance(value, str):
+        raise BadInput(f"argument {name} is {value!r}; it must be text")
+    return (value or "").strip()

@@ -28,6 +28,7 @@ from shared.usecases.adopting import MOST, AdoptRequest
 from shared.usecases.ask_image import AskImage
 from shared.usecases.ask_launch import AskLaunch
 from shared.usecases.ask_plan import AskPlan
+from shared.usecases.ask_rebuild import AskRebuild
 from shared.usecases.ask_restore import AskRestore
 from shared.usecases.requests import ON_DEMAND, BackUpRequest
 from shared.usecases.schedule_backups import SCOPE
@@ -90,6 +91,9 @@ class Command:
                 clock=clock,
             ).commands(self._moment),
             **AskLaunch(
+                policies=policies, journal=journal, decisions=decisions, functions=functions, clock=clock
+            ).commands(self._moment),
+            **AskRebuild(
                 policies=policies, journal=journal, decisions=decisions, functions=functions, clock=clock
             ).commands(self._moment),
             **AskPlan(

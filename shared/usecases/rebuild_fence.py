@@ -113,8 +113,10 @@ def free(run: Run) -> Outcome | None:
     if old is None or old.state is not InstanceState.STOPPED:
         return run.again(POLL, f"{run.old} does not read Stopped") if old else run.escalate(f"{run.old} vanished")
     if old.private_address == plan.address:
-        if run.now() - step.at > MOVE_LIMIT or "refused" in step.data:
-            run.work.learn(done(step, run.now(), kept=step.data.get("refused", "the move did not show in time")))
+        # Counted from when it was really asked for: a run may die between its intention and the call.
+        sent = codec.instant(step.data.get("sent", codec.moment(run.now())))
+        if run.now() - sent > MOVE_LIMIT:
+            run.work.learn(done(step, run.now(), kept="the move did not show in time"))
             return None
         run.work.may_act()
         refused = ""
@@ -129,6 +131,7 @@ def free(run: Run) -> Outcome | None:
             return None
         (old,) = run.instances(run.old)
         if old is None or old.private_address == plan.address:
+            run.work.learn(replace(step, data={**step.data, "sent": codec.moment(sent)}))
             return run.again(POLL, f"{plan.address} is being moved off {run.old}")
     run.work.learn(done(step, run.now(), moved=old.private_address))
     return None

@@ -99,7 +99,7 @@ def _actions(plan: Replacement) -> tuple[Action, ...]:
     made: list[Action] = []
 
     def add(wave: int, does: str, subject: str, takes: timedelta) -> None:
-        made.append(Action(wave=wave, does=does, subject=subject, takes=takes))
+        made.append(Action(wave=wave, does=f"{subject} {does}", subject=subject, takes=takes))
 
     if plan.group or plan.backends:
         add(1, "is taken out of service", old, EXPECTED.out_of_service)

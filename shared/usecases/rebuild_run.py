@@ -12,6 +12,7 @@ from shared.domain.inventory import Instance
 from shared.domain.operation import Step, StepState
 from shared.domain.policy import Policy, RebuildRule
 from shared.domain.replacement import Candidate, Replacement
+from shared.domain.selection import selects
 from shared.observability import log
 from shared.ports.addresses import PublicAddresses
 from shared.ports.balancer import Balancer
@@ -61,9 +62,9 @@ class Run:
         self.old = InstanceId(self.inputs["instance"])
         self.request = RebuildRequest.of(work.operation)
         self.policy: Policy = own.policies.at(work.operation.policy)
-        self.rule = self._find_rule()
         self._read: dict[InstanceId, Instance | None] = {}
         self._plan: Replacement | None = None
+        self.rule = self._find_rule()
 
     # the journal
 
@@ -179,10 +180,18 @@ class Run:
         self.own.decisions.record(made.subject, made)
 
     def _find_rule(self) -> RebuildRule:
-        found = rule_named(self.policy, self.inputs["rule"])
+        named = self.inputs["rule"]
+        found = rule_named(self.policy, named) if named else self._rule_that_selects()
         if found is None:
-            raise BadInput(f"rebuild rule {self.inputs['rule']} is not in policy version {self.work.operation.policy}")
+            version = self.work.operation.policy
+            says = f"rebuild rule {named} is not in" if named else f"no rebuild rule selects {self.old} in"
+            raise BadInput(f"{says} policy version {version}")
         return found
+
+    def _rule_that_selects(self) -> RebuildRule | None:
+        """Of one that was asked for without naming a rule."""
+        old = self.seen(self.old)
+        return next((one for one in self.policy.rebuilds if old is not None and selects(one.select, old)), None)
 
 
 Take = Callable[[Run], Outcome | None]

@@ -311,6 +311,19 @@ def launch(
 
 
 @app.command(rich_help_panel=CHANGE)
+def rebuild(
+    instance: Annotated[str, typer.Argument(help="The instance to replace, lost or not.")],
+    rule: Annotated[str, typer.Option("--rule", help="The rebuild rule; else the first that selects it.")] = "",
+    confirm: Annotated[str, typer.Option("--confirm", help="The preview's token, or the instance: do it.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Show how an instance would be replaced by a new one; do it with --confirm. The old one is kept."""
+    from understudy.cli import rebuilding
+
+    rebuilding.rebuild(instance, rule=rule, confirm=confirm, as_json=json)
+
+
+@app.command(rich_help_panel=CHANGE)
 def adopt(
     snapshots: Annotated[list[str], typer.Argument(help="Snapshots that Understudy did not make.")],
     protection: Annotated[str, typer.Option("--protection", "-p", help="Whose retention judges them from now on.")],
