@@ -25,8 +25,8 @@ from shared.usecases.operations import ASIDE
 
 PROBE_TIMEOUT: Final = timedelta(seconds=2)
 HOUR: Final = timedelta(hours=1)
-_ENOUGH: Final = 2
-"""One that died after it had told that it begins tells so twice."""
+BEGUN: Final = "rebuild.begun"
+"""Told of a rebuild just before it first touches anything; twice by one that died after telling so."""
 MOST_NEIGHBOURS: Final = 8
 """Neighbours tried at most: eight silent ones in a row make a zone, and each costs a time-out."""
 
@@ -109,10 +109,11 @@ class Look:
     def _begun_lately(self, operation: Operation, rule: RebuildRule, now: datetime) -> int:
         """Rebuilds of the rule that began within the hour. One that was refused has not begun."""
         begun = set()
-        for decision in self._decisions.of(rule_subject(rule), newest=_ENOUGH * rule.max_per_hour):
+        for decision in self._decisions.of(rule_subject(rule)):
             if decision.at <= now - HOUR:
                 break
-            begun.add(decision.inputs.get("operation"))
+            if decision.event == BEGUN:
+                begun.add(decision.inputs.get("operation"))
         return len(begun - {operation.id})
 
     def service(self, instance: Instance, port: int) -> Service:

@@ -37,7 +37,7 @@ from shared.domain.selection import selects
 from shared.ports.compute import DataDiskRequest, InstanceRequest
 from shared.state import codec
 from shared.usecases import rebuild_group
-from shared.usecases.look import rule_subject
+from shared.usecases.look import BEGUN, rule_subject
 from shared.usecases.operations import Done, Outcome, Refused, Resume
 from shared.usecases.rebuild_run import CHOOSE, LOOK, Ports, Run
 from shared.usecases.suspicion import USED_UP
@@ -134,7 +134,7 @@ def take_choice(run: Run) -> Outcome | None:
         run.own.compute.instances.rehearse(request_of(plan, plan.candidates[0], user_data=seen.setup.user_data))
     if run.request is None:
         # Counted by every later loss of this rule, so it stands before the first touch.
-        run.tell("rebuild.begun", (run.data(LOOK, "because"),), subject=rule_subject(run.rule), acted=True)
+        run.tell(BEGUN, (run.data(LOOK, "because"),), subject=rule_subject(run.rule), acted=True)
     run.finish(CHOOSE, plan=codec.dump(plan))
     return None
 

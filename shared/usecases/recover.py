@@ -17,6 +17,7 @@ from shared.ports.clock import Clock
 from shared.ports.compute import Inventory
 from shared.state.policies import Policies
 from shared.usecases import selecting
+from shared.usecases.disarm import Disarm
 from shared.usecases.look import in_rotation
 from shared.usecases.recovering import Recovering
 from shared.usecases.suspicion import Suspicion, Suspicions, slot_of
@@ -39,9 +40,11 @@ class Recover:
         suspicions: Suspicions,
         inventory: Inventory,
         balancer: Balancer,
+        disarm: Disarm,
         policies: Policies,
         clock: Clock,
     ) -> None:
+        self._disarm = disarm
         self._recovering = recovering
         self._suspicions = suspicions
         self._inventory = inventory
@@ -71,7 +74,9 @@ class Recover:
         failed: list[str] = []
         for rule in policy.rebuilds:
             try:
-                opened.extend(self._suspects(rule, version))
+                selected = selecting.select(self._inventory, rule.select).instances
+                opened.extend(self._suspects(rule, version, selected))
+                self._disarm.run(rule, selected, run=run)
             except CredentialsRejected:
                 raise
             except DrError as error:
@@ -80,10 +85,10 @@ class Recover:
                 log.event("fleet.unseen", run=run, subject=rule.name, because=str(error))
         return tuple(opened), tuple(failed)
 
-    def _suspects(self, rule: RebuildRule, version: PolicyVersion) -> Iterator[str]:
+    def _suspects(self, rule: RebuildRule, version: PolicyVersion, selected: Sequence[Instance]) -> Iterator[str]:
         health = self._balancer.health(rule.balancer) if rule.balancer else {}
         hung: list[Instance] = []
-        for instance in selecting.select(self._inventory, rule.select).instances:
+        for instance in selected:
             if ISOLATED in instance.tags or (_running(instance) and in_rotation(health.get(instance.id)) is not False):
                 continue
             failure = unplanned(

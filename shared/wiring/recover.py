@@ -19,6 +19,7 @@ from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.state.subjects import Subjects
+from shared.usecases.disarm import Disarm
 from shared.usecases.lazily import Lazily
 from shared.usecases.operations import Executor, Recipe
 from shared.usecases.previews import Previews, Show
@@ -69,6 +70,7 @@ def recover() -> Recover:
         ),
         inventory=here().inventory,
         balancer=balancer(),
+        disarm=Disarm(instances=here().instances, decisions=Decisions(store()), clock=clock()),
         policies=policies,
         clock=clock(),
     )

@@ -22,6 +22,7 @@ from shared.state.policies import Policies
 from shared.state.subjects import Subjects
 from shared.triggers.parse import parse
 from shared.usecases.alarm import Alarm, Answer
+from shared.usecases.disarm import Disarm
 from shared.usecases.look import Look
 from shared.usecases.operations import Executor
 from shared.usecases.rebuild import RebuildRecipe
@@ -212,6 +213,7 @@ class Stage:
             suspicions=suspicions,
             inventory=inventory,
             balancer=balancer,
+            disarm=Disarm(instances=instances, decisions=decisions, clock=self.clock),
             policies=policies,
             clock=self.clock,
         )

@@ -8,7 +8,11 @@ from shared.domain.ids import InstanceId
 from shared.domain.operation import Operation, OperationKind, OperationState
 from shared.domain.policy import Elsewhere, PlatformRestart, RebuildRule
 from shared.domain.provenance import OPERATION
+from shared.state.controls import Controls
+from shared.state.subjects import Subjects
 from shared.triggers.parse import parse
+from shared.usecases.rebuild_preview import RebuildPreview
+from shared.wiring.guard import to_json
 from tests.usecases.recovery_world import LB, STANDS, WEB_RULE, I, RecoveryWorld, recovery_policy
 
 IN_I = Elsewhere(zone=I, vswitch="vsw-i")
@@ -25,6 +29,19 @@ class RebuildWorld(RecoveryWorld):
         if any(one.platform_restart is PlatformRestart.DISARM for one in self.rules()):
             for instance in self.cloud.ecs.instances.values():
                 instance.on_maintenance = "Stop"
+
+        self.previews[OperationKind.REBUILD] = self._preview
+
+    def _preview(self) -> RebuildPreview:
+        return RebuildPreview(ports=self.rebuild_ports(), subjects=Subjects(self.store))
+
+    def _dispatch(self, function: str, payload: bytes) -> bytes:
+        if function == "recover" and b'"preview"' in payload:
+            return to_json(self.call_recover(payload)).encode()
+        return super()._dispatch(function, payload)
+
+    def controls(self) -> Controls:
+        return Controls(self.store)
 
     def rules(self) -> tuple[RebuildRule, ...]:
         return self.policies.active()[1].rebuilds
@@ -74,3 +91,9 @@ class RebuildWorld(RecoveryWorld):
 
     def members(self, group: str) -> dict[str, str]:
         return {one.instance_id: one.state for one in self.cloud.ess.group(group).members.values()}
+
+
+def ask(world: RebuildWorld, instance: str, **more: str) -> dict[str, Any]:
+    """As `understudy rebuild` asks function command."""
+    moment = f"{world.clock.now():%Y-%m-%dT%H:%M:%SZ}"
+    return world.command(command="rebuild", by="li", instance=instance, at=moment, **more)

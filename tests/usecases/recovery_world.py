@@ -28,6 +28,7 @@ from shared.state.policies import Policies
 from shared.state.subjects import Subjects
 from shared.triggers.parse import parse
 from shared.usecases.alarm import Alarm
+from shared.usecases.disarm import Disarm
 from shared.usecases.image_of_point import ImageOfPoint
 from shared.usecases.launch import LaunchRecipe
 from shared.usecases.launch_planning import LaunchPlanning
@@ -177,6 +178,7 @@ class RecoveryWorld(World):
             suspicions=self._suspicions(),
             inventory=self.here.inventory,
             balancer=self.balancer,
+            disarm=Disarm(instances=self.here.instances, decisions=Decisions(self.store), clock=self.clock),
             policies=Policies(self.store),
             clock=self.clock,
         )

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain.operation import OperationState
-from shared.domain.policy import Address, DataFrom
+from shared.domain.operation import OperationKind, OperationState
+from shared.domain.policy import Address, DataFrom, PlatformRestart
+from shared.state import codec
 from tests.usecases.rebuild_world import ALONE, AT_ONCE, IN_I, RebuildWorld
 from tests.usecases.recovery_world import GROUP, WEB_1, WEB_2, H, I
 
@@ -170,7 +171,7 @@ def test_a_member_of_a_scaling_group_is_replaced_in_it_and_the_group_launches_no
 
 
 def test_a_member_that_the_platform_brings_back_is_in_service_again_with_its_weight() -> None:
-    world = RebuildWorld(replace(AT_ONCE, platform_restart=AT_ONCE.platform_restart.WAIT))
+    world = RebuildWorld(replace(AT_ONCE, platform_restart=PlatformRestart.WAIT))
     world.lose(WEB_2, recovers=True)
 
     ended = world.ended(WEB_2)
@@ -186,3 +187,70 @@ def test_without_a_group_nothing_of_a_group_is_asked_for() -> None:
     world.rebuilt(WEB_1)
 
     assert {label for label in world.wire.labels if label.startswith("scaling.")} == {"scaling.memberships"}
+
+
+# Whether the platform's own restart is waited for -------------------------------------------------------------------
+
+
+def phases(world: RebuildWorld) -> dict[str, float]:
+    (done,) = world.operations(OperationKind.REBUILD)
+    return codec.load(dict[str, float], done.result["phases"])
+
+
+def test_the_tick_disarms_the_platforms_restart_once_and_tells_it_once() -> None:
+    world = RebuildWorld()
+    for instance in world.cloud.ecs.instances.values():
+        instance.on_maintenance = "AutoRecover"
+    world.run_recovery(minutes=16)
+
+    assert {one.id for one in world.cloud.ecs.instances.values() if one.on_maintenance == "Stop"} == {WEB_1, WEB_2}
+    assert world.told("rebuild rule web") == ["platform_restart.disarmed"]
+    assert world.wire.labels.count("instances.leave_alone") == 2
+
+
+def test_a_disarmed_instance_is_replaced_at_once_and_an_armed_one_after_the_platforms_time() -> None:
+    disarmed, armed = RebuildWorld(), RebuildWorld(replace(AT_ONCE, platform_restart=PlatformRestart.WAIT))
+    for world in (disarmed, armed):
+        world.lose(WEB_1)
+        world.rebuilt(WEB_1)
+
+    assert phases(disarmed)["decide"] < 5
+    assert phases(armed)["decide"] == pytest.approx(360, abs=5)
+
+
+def test_a_rule_that_disarms_still_waits_for_one_that_the_tick_has_not_reached() -> None:
+    world = RebuildWorld()
+    world.cloud.ecs.instances[WEB_1].on_maintenance = "AutoRecover"
+    world.lose(WEB_1, recovers=True)
+
+    assert world.ended(WEB_1).result["outcome"] == "recovered"
+    assert world.made() == []
+
+
+# How many at once ---------------------------------------------------------------------------------------------------
+
+
+def test_no_more_begin_within_an_hour_than_the_rule_allows_and_the_next_one_says_why() -> None:
+    world = RebuildWorld(replace(AT_ONCE, max_per_hour=1), stands=ALONE)
+    world.lose(WEB_1)
+    world.rebuilt(WEB_1)
+    world.lose(WEB_2)
+    world.run_recovery(minutes=20)
+
+    assert "1 rebuilds of web began within the last hour, max_per_hour allows no more" in world.why(WEB_2)
+    assert world.told(WEB_2).count("rebuild.waits") == 1
+    assert len(world.made()) == 1
+
+    world.run_recovery(minutes=60)
+    assert len(world.made()) == 2
+
+
+def test_what_was_refused_does_not_count() -> None:
+    world = RebuildWorld(replace(AT_ONCE, max_per_hour=1), stands=ALONE)
+    world.cloud.ecs.instances[WEB_2].key_pair = "gone"
+    world.cloud.ecs.buying.key_pairs.add("ops")
+    world.lose(WEB_2)
+    assert world.ended(WEB_2).state is OperationState.NEEDS_OPERATOR
+    world.lose(WEB_1)
+
+    assert world.rebuilt(WEB_1).state is OperationState.DONE
