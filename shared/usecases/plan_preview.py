@@ -297,7 +297,7 @@ class _Working:
         self._out.checks.append(Check(name=name, ok=False, says=says, remedy=remedy))
 
     def _does(self, wave: int, does: str, subject: str, takes: timedelta) -> None:
-        self._out.actions.append(Action(wave=wave, does=does, subject=subject, takes=takes))
+        self._out.actions.append(Action(wave=wave, does=f"{subject}: {does}", subject=subject, takes=takes))
 
 
 def _named(instance: Instance) -> str:

@@ -39,6 +39,8 @@ image = typer.Typer(
     help="Make images of instances, publish and pin them: `understudy image i-... app`.",
 )
 app.add_typer(image, name="image", rich_help_panel="Change")
+plan = typer.Typer(no_args_is_help=True, help="Recovery plans: waves of restores, rebuilds and launches.")
+app.add_typer(plan, name="plan", rich_help_panel="Change")
 certificate = typer.Typer(no_args_is_help=True, help="What each prune did, and why.")
 app.add_typer(certificate, name="certificate", rich_help_panel="Look")
 
@@ -321,6 +323,83 @@ def rebuild(
     from understudy.cli import rebuilding
 
     rebuilding.rebuild(instance, rule=rule, confirm=confirm, as_json=json)
+
+
+PlanName = Annotated[str, typer.Argument(help="Its name in the policy.")]
+PlanRun = Annotated[str, typer.Argument(help="As `understudy plan list` or `plan run` names it: plan/NAME/...")]
+AtMoment = Annotated[str, typer.Option("--at", help="For steps with point: at, e.g. 2026-11-20T02:00:00Z.")]
+
+
+@plan.command("list")
+def plan_list(json: Annotated[bool, typer.Option("--json", help="For machines.")] = False) -> None:
+    """The plans of the active policy, and the runs under way."""
+    from understudy.cli import planning
+
+    planning.list_(as_json=json)
+
+
+@plan.command("show")
+def plan_show(
+    name: PlanName,
+    at: AtMoment = "",
+    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """What a run would do now, whether it can begin, how long it takes. Nothing is done."""
+    from understudy.cli import planning
+
+    planning.show(name, at=at, as_json=json)
+
+
+@plan.command("run")
+def plan_run(
+    name: PlanName,
+    at: AtMoment = "",
+    confirm: Annotated[str, typer.Option("--confirm", help="The token that `plan show` told.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Run a plan exactly as it was shown. Without --confirm it is shown."""
+    from understudy.cli import planning
+
+    planning.run(name, at=at, confirm=confirm, as_json=json)
+
+
+@plan.command("status")
+def plan_status(run: PlanRun, json: Annotated[bool, typer.Option("--json", help="For machines.")] = False) -> None:
+    """How a run stands, wave by wave. Exit code 3 when it needs an operator."""
+    from understudy.cli import planning
+
+    planning.status(run, as_json=json)
+
+
+@plan.command("approve")
+def plan_approve(
+    run: PlanRun, wave: Annotated[str, typer.Argument(help="That which waits now, unless named.")] = ""
+) -> None:
+    """Let a wave begin."""
+    from understudy.cli import planning
+
+    planning.approve(run, wave)
+
+
+@plan.command("abort")
+def plan_abort(run: PlanRun, because: Because = "") -> None:
+    """Begin nothing more. What is under way ends by itself."""
+    from understudy.cli import planning
+
+    planning.abort(run, because)
+
+
+@plan.command("resume")
+def plan_resume(
+    run: PlanRun,
+    without_failed: Annotated[
+        bool, typer.Option("--without-failed", help="Leave out what failed instead of trying it again.")
+    ] = False,
+) -> None:
+    """Let a run that stopped go on."""
+    from understudy.cli import planning
+
+    planning.resume(run, without_failed=without_failed)
 
 
 @app.command(rich_help_panel=CHANGE)
