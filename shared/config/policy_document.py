@@ -84,6 +84,7 @@ class _Document:
             prune=self._top.prune.value(),
             accounts=tuple(one.value() for _, one in self._accounts),
             limits=self._top.limits.value(),
+            safety_days=self._top.restore.days(),
             plans=tuple(one.value() for _, one in self._plans),
             images=tuple(one.value(zone) for _, one in self._images),
         )

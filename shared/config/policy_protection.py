@@ -44,7 +44,7 @@ from shared.domain.policy import (
     Schedule,
     Then,
 )
-from shared.domain.retention import MAX_DAYS, MIN_DAYS
+from shared.domain.retention import MAX_DAYS, MIN_DAYS, SAFETY
 from shared.domain.schedule import is_ever_due
 
 RESERVED = ("on-demand", "adopted", "all")
@@ -59,6 +59,13 @@ def _schedule_name(value: object) -> str:
     word = name(value)
     if word in RESERVED:
         raise ValueError(f"{quoted(word)} is what Understudy itself calls such points. Choose another name")
+    return word
+
+
+def _protection_name(value: object) -> str:
+    word = name(value)
+    if word == SAFETY:
+        raise ValueError(f"{quoted(word)} is what Understudy itself calls the points of restores. Choose another name")
     return word
 
 
@@ -298,7 +305,9 @@ class CopySection(Section):
 class ProtectionSection(Section):
     """What is backed up, when, and for how long."""
 
-    name: Name = key("applications", says="Its name, part of every point's id.")
+    name: Annotated[Name, BeforeValidator(_protection_name)] = key(
+        "applications", says="Its name, part of every point's id."
+    )
     select: SelectSection = key("{tags: {role: app}}", says="Which instances and disks.")
     account: Name | None = key("branch", default=None, says="Name of one of accounts; the home account unless said.")
     schedules: list[ScheduleSection] = key("[{name: hourly, hours: all}]", says="When points are due.")

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
 
+from shared.config.policy_restore import RestoreSection
 from shared.config.policy_section import Section, key
 from shared.config.policy_values import (
     Domain,
@@ -254,4 +255,5 @@ class DocumentSection(Section):
         says="Recoveries in waves: databases before applications.",
     )
     prune: PruneSection = key("{max_items: 200, max_percent: 50}", default=PruneSection(), says="Caps of a prune run.")
+    restore: RestoreSection = key("{keep_safety: 7d}", default=RestoreSection(), says="What goes for every rollback.")
     limits: LimitsSection = key("{default: 300}", default=LimitsSection(), says="Our budget of API calls.")

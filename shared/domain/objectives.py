@@ -101,7 +101,7 @@ def measure(points: Iterable[RestorePoint], *, since: datetime) -> dict[str, Mea
     complete: dict[str, list[timedelta]] = defaultdict(list)
     copied: dict[str, list[timedelta]] = defaultdict(list)
     for point in points:
-        if point.taken < since or point.failed or point.adopted:
+        if point.taken < since or point.failed or point.adopted or point.safety:
             continue
         if point.copy_of:
             if point.complete_since is not None:
@@ -130,7 +130,7 @@ def _usable(points: Iterable[RestorePoint], disk: DiskId) -> Iterable[tuple[date
     return (
         (point.taken, point.taken if point.usable_since is None else max(point.taken, point.usable_since))
         for point in points
-        if point.counts and not point.copy_of and any(own == disk for own, _ in point.disks)
+        if point.counts and not point.copy_of and not point.safety and any(own == disk for own, _ in point.disks)
     )
 
 

@@ -15,7 +15,7 @@ from shared.domain.guardrails import Spared, held_back
 from shared.domain.ids import AccountName, InstanceId, PolicyVersion, SnapshotId
 from shared.domain.place import Place
 from shared.domain.policy import Policy, Retention
-from shared.domain.retention import Kept, RestorePoint, describe, plan_prune
+from shared.domain.retention import SAFETY, Kept, RestorePoint, describe, plan_prune
 
 NO_RULE: Final = "no rule of the policy holds for it"
 
@@ -51,6 +51,13 @@ class Rules:
                     self._add(Rule(
                         protection=one.name, place=place, keep=copy.keep, zone=one.zone, locks=copy.lock is not None
                     ))  # fmt: skip
+        self._safety(policy)
+
+    def _safety(self, policy: Policy) -> None:
+        """Of restores, where instances stand."""
+        keep = Retention(days=policy.safety_days)
+        for place in {policy.place(one) for one in policy.protections} or {Place(policy.region)}:
+            self._add(Rule(protection=SAFETY, place=place, keep=keep, zone="UTC", locks=False))
 
     def all(self) -> tuple[Rule, ...]:
         return tuple(self._rules[key] for key in sorted(self._rules))

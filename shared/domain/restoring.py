@@ -19,8 +19,6 @@ STANDS_FOR: Final = "understudy:stands-for"
 """Tag of a clone: the disk in whose place the first of its line came. Points of that disk are points of its line."""
 REPLACED_BY: Final = "understudy:replaced-by"
 """Tag of a disk that a clone replaced: kept, detached. Its value is the operation."""
-SAFETY: Final = "safety"
-"""The protection (and schedule) under which safety points are filed."""
 
 IN_USE, AVAILABLE = "in_use", "available"
 SETTLED: Final = frozenset({IN_USE, AVAILABLE})

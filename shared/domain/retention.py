@@ -43,6 +43,9 @@ MAX_DAYS = 65_536
 """Bounds of `Retention.days`. Source: ECS API, CreateSnapshot, RetentionDays 1-65536 (the automatic policy's API says
 65535; we delete by ourselves and never pass it on)."""
 
+SAFETY: Final = "safety"
+"""The protection under which the safety points of restores are filed. No protection of a policy has this name."""
+
 PINNED = "pinned"
 IN_PROGRESS = "in progress"
 UPLOADING = "not complete yet"
@@ -107,6 +110,11 @@ class RestorePoint:
     @property
     def key(self) -> tuple[InstanceId, str]:
         return (self.subject, self.id)
+
+    @property
+    def safety(self) -> bool:
+        """Taken by a restore, of what it was about to change: never what an emergency should go back to by itself."""
+        return self.protection == SAFETY
 
     @property
     def counts(self) -> bool:

@@ -15,7 +15,7 @@ from shared.domain.ids import AccountName, DiskId, ImageId, InstanceId, Operatio
 from shared.domain.operation import Operation, OperationKind, OperationState
 from shared.domain.place import Place
 from shared.domain.policy import Policy
-from shared.domain.restoring import SAFETY, DiskChange, Way
+from shared.domain.restoring import DiskChange, Way
 from shared.domain.retention import RestorePoint
 from shared.observability import log
 from shared.ports.clock import Clock
@@ -175,7 +175,7 @@ def chosen(
         for one in points
         if one.counts
         and not one.copy_of
-        and one.protection != SAFETY
+        and not one.safety
         and one.taken <= as_of
         and set(disks) <= {disk for disk, _ in one.disks}
     ]

@@ -20,8 +20,8 @@ from shared.domain.errors import Busy
 from shared.domain.ids import DiskId, SnapshotId
 from shared.domain.inventory import Snapshot, SnapshotState
 from shared.domain.operation import Operation, Step, StepState
-from shared.domain.restoring import SAFETY, DiskPlan, Way
-from shared.domain.retention import Level, RestorePoint
+from shared.domain.restoring import DiskPlan, Way
+from shared.domain.retention import SAFETY, Level, RestorePoint
 from shared.ports.clock import Clock
 from shared.ports.compute import Compute
 from shared.state import codec
