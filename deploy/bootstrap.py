@@ -12,10 +12,10 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:  # run as a script
@@ -29,6 +29,7 @@ ENTERING: Final = ("backup", "prune")
 """Functions that assume a role in other accounts."""
 TRUSTED: Final = {"agent": "ecs.aliyuncs.com"}
 """Who may take on a role, where it is not Function Compute: the agent's is an instance RAM role, for the masters."""
+INSTANCE_ROLE: Final = "@instance_role@"
 REQUIRED: Final = {
     "ALIBABA_CLOUD_ACCOUNT_ID": "the account's numeric id",
     "UNDERSTUDY_REGION": "region of the instances, e.g. cn-hangzhou",
@@ -50,6 +51,7 @@ class Account:
     region: str
     ots_instance: str
     private_zone: str = "*"  # id of the private zone of the middleware domain name; "*": any of the account
+    instance_roles: tuple[str, ...] = ()  # that recover may give to instances it makes; none: it can give none
 
     @classmethod
     def of(cls, values: Mapping[str, str]) -> "Account":
@@ -61,6 +63,7 @@ class Account:
             region=values["UNDERSTUDY_REGION"],
             ots_instance=values["UNDERSTUDY_OTS_INSTANCE"],
             private_zone=values.get("UNDERSTUDY_PRIVATE_ZONE") or "*",
+            instance_roles=tuple(re.findall(r"[^\s,]+", values.get("UNDERSTUDY_INSTANCE_ROLES") or "")),
         )
 
 
@@ -85,7 +88,20 @@ def policy(entry: str, account: Account) -> str:
         "@zone@": account.private_zone,
     }.items():
         text = text.replace(mark, value)
-    return json.dumps(json.loads(text), separators=(",", ":"))
+    document = json.loads(text)
+    document["Statement"] = list(_passing(document["Statement"], account.instance_roles))
+    return json.dumps(document, separators=(",", ":"))
+
+
+def _passing(statements: Iterable[dict[str, Any]], roles: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """A role is handed on by its name, one by one: whoever may pass any role can give a machine any right. Without
+    names nothing is passed. Source: ECS API, RunInstances, InvalidUser.PassRoleForbidden."""
+    for statement in statements:
+        if not any(INSTANCE_ROLE in one for one in statement["Resource"]):
+            yield statement
+        elif roles:
+            named = [one.replace(INSTANCE_ROLE, role) for one in statement["Resource"] for role in roles]
+            yield {**statement, "Resource": named}
 
 
 def commands(account: Account) -> Iterator[str]:

@@ -62,7 +62,6 @@ WITHHELD = {
         "ecs:CreateSnapshot",
         "ecs:CreateSnapshotGroup",
         "ecs:DescribeSnapshotGroups",
-        "ecs:CreateImage",
         "ecs:StartInstance",
         "slb:DescribeLoadBalancers",
     },
@@ -214,9 +213,28 @@ def test_no_role_has_a_wildcard_action_or_another_account(entry: str) -> None:
         if statement["Action"] == ["sts:AssumeRole"]:  # of those whose own trust policy names us
             assert statement["Resource"] == ["acs:ram:*:*:role/understudy*"]
             continue
+        if statement["Action"] == ["ecs:DescribeAvailableResource"]:  # about nothing in particular, and only read
+            assert statement["Resource"] == ["*"]
+            continue
         assert all(ACCOUNT.id in resource for resource in statement["Resource"])
     assert "@" not in json.dumps(document)
     assert len(policy(entry, ACCOUNT)) <= 6144
+
+
+def test_recover_gives_instances_the_roles_that_are_named_and_no_other() -> None:
+    assert "ram:PassRole" not in actions("recover")
+
+    named = json.loads(policy("recover", replace(ACCOUNT, instance_roles=("WebRole", "AppRole"))))
+
+    [passing] = [one for one in named["Statement"] if "ram:PassRole" in one["Action"]]
+    assert passing["Resource"] == [
+        f"acs:ram:*:{ACCOUNT.id}:role/WebRole",
+        f"acs:ram:*:{ACCOUNT.id}:role/AppRole",
+    ]
+    assert Account.of({**VALUES, "UNDERSTUDY_INSTANCE_ROLES": "WebRole, AppRole"}).instance_roles == (
+        "WebRole",
+        "AppRole",
+    )
 
 
 def test_one_that_creates_cannot_delete() -> None:
@@ -253,7 +271,7 @@ def test_only_named_functions_may_be_called() -> None:
         "recover": {"recover", "deadletter"},
         "alarm": {"backup", "recover", "deadletter"},
         "watch": {"deadletter"},
-        "command": {"backup", "prune", "deadletter"},
+        "command": {"backup", "prune", "recover", "deadletter"},
     }
     for entry in functions():
         assert gives_up_to(entry) <= called[entry], entry
