@@ -20,6 +20,9 @@ STANDS_FOR: Final = "understudy:stands-for"
 REPLACED_BY: Final = "understudy:replaced-by"
 """Tag of a disk that a clone replaced: kept, detached. Its value is the operation."""
 
+SYSTEM_DISK: Final = DiskId("system")
+"""In a wish: whichever system disk the instance has."""
+
 IN_USE, AVAILABLE = "in_use", "available"
 SETTLED: Final = frozenset({IN_USE, AVAILABLE})
 
@@ -172,7 +175,7 @@ def _attached(wanted: DiskId, snapshot: Snapshot | None, view: Surroundings) -> 
     for disk in view.disks:
         if disk.tags.get(STANDS_FOR, disk.id) == line:
             return disk
-    if snapshot is not None and snapshot.disk_kind is DiskKind.SYSTEM:
+    if wanted == SYSTEM_DISK or (snapshot is not None and snapshot.disk_kind is DiskKind.SYSTEM):
         for disk in view.disks:
             if disk.kind is DiskKind.SYSTEM:
                 return disk

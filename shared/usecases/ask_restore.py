@@ -15,7 +15,7 @@ from shared.domain.ids import AccountName, DiskId, ImageId, InstanceId, Operatio
 from shared.domain.operation import Operation, OperationKind, OperationState
 from shared.domain.place import Place
 from shared.domain.policy import Policy
-from shared.domain.restoring import DiskChange, Way
+from shared.domain.restoring import SYSTEM_DISK, DiskChange, Way
 from shared.domain.retention import RestorePoint
 from shared.observability import log
 from shared.ports.clock import Clock
@@ -112,11 +112,9 @@ class AskRestore:
 
     def _replace(self, arguments: Arguments, asked: datetime, run: str) -> Result:
         image = _optional(arguments, "image")
-        disk = _optional(arguments, "disk")
-        if not image or not disk:
-            raise BadInput(
-                f"arguments image and disk are {image!r} and {disk!r}: name the image, and the system disk it replaces"
-            )
+        if not image:
+            raise BadInput(f"argument image is {image!r}; it must be a custom image of the instance's region")
+        disk = _optional(arguments, "disk") or SYSTEM_DISK
         change = DiskChange(disk=DiskId(disk), way=Way.REPLACE, image=ImageId(image))
         return self._ask(self._of_disks(arguments, (change,), asked), run)
 

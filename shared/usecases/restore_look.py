@@ -10,7 +10,7 @@ from shared.domain.inventory import Disk, Snapshot
 from shared.domain.lease import LeaseState
 from shared.domain.place import Place
 from shared.domain.policy import Pair, Policy
-from shared.domain.restoring import DiskChange, PairRole, ScalingRole, Surroundings
+from shared.domain.restoring import SYSTEM_DISK, DiskChange, PairRole, ScalingRole, Surroundings
 from shared.domain.restoring_checks import RestorePlan, plan_restore
 from shared.domain.retention import RestorePoint
 from shared.ports.clock import Clock
@@ -88,7 +88,7 @@ class RestoreLook:
 
     def _others(self, cloud: Compute, wishes: Iterable[DiskChange], attached: tuple[Disk, ...]) -> tuple[Disk, ...]:
         here = {one.id for one in attached}
-        ids: list[DiskId] = [one.disk for one in wishes if one.disk not in here]
+        ids: list[DiskId] = [one.disk for one in wishes if one.disk not in here and one.disk != SYSTEM_DISK]
         return tuple(cloud.inventory.disks(ids=ids)) if ids else ()
 
     def _snapshots(self, cloud: Compute, wanted: list[SnapshotId]) -> dict[SnapshotId, Snapshot]:

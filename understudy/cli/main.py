@@ -417,6 +417,89 @@ def adopt(
     adopting.adopt(snapshots, protection=protection, instance=instance, automatic=automatic)
 
 
+Confirm = Annotated[str, typer.Option("--confirm", help="The preview's token, or the instance's name: do it.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
+Disks = Annotated[list[str] | None, typer.Option("--disk", "-d", help="Only this disk; may be given several times.")]
+OfAccount = Annotated[str, typer.Option("--account", help="An account of the policy; ours when left out.")]
+
+
+@app.command(rich_help_panel=LOOK)
+def points(
+    instance: Annotated[str, typer.Argument(help="The instance, e.g. i-bp67acfmxazb4ph.")], json: AsJson = False
+) -> None:
+    """List the restore points of an instance, the newest first."""
+    from understudy.cli import restoring
+
+    restoring.points(instance, as_json=json)
+
+
+@app.command(rich_help_panel=CHANGE)
+def rollback(
+    instance: Annotated[str, typer.Argument(help="The instance.")],
+    point: Annotated[str, typer.Option("--point", "-p", help="A restore point, as `points` names it.")] = "",
+    at: Annotated[str, typer.Option("--at", help="Or the newest taken by then; now when left out.")] = "",
+    disks: Disks = None,
+    accept_size: Annotated[
+        bool, typer.Option("--accept-size", help="A disk may get another size, that of its snapshot.")
+    ] = False,
+    confirm: Confirm = "",
+    json: AsJson = False,
+) -> None:
+    """Show what going back to a restore point would do; go back with --confirm. What came after it is lost."""
+    from understudy.cli import restoring
+
+    restoring.rollback(
+        instance,
+        point=point,
+        as_of="" if at == "newest" else at,
+        disks=disks or [],
+        accept_size=accept_size,
+        confirm=confirm,
+        as_json=json,
+    )
+
+
+@app.command(rich_help_panel=CHANGE, name="undo-rollback")
+def undo_rollback(
+    operation: Annotated[str, typer.Argument(help="The restore, e.g. restore/i-bp1.../2026-03-02T10:00:00Z.")],
+    confirm: Confirm = "",
+    json: AsJson = False,
+) -> None:
+    """Show what going back to before a restore would do; go back with --confirm."""
+    from understudy.cli import restoring
+
+    restoring.undo(operation, confirm=confirm, as_json=json)
+
+
+@app.command(rich_help_panel=CHANGE)
+def reinitialise(
+    instance: Annotated[str, typer.Argument(help="The instance.")],
+    disks: Disks = None,
+    account: OfAccount = "",
+    confirm: Confirm = "",
+    json: AsJson = False,
+) -> None:
+    """Show what making disks as new would do (of their image, their snapshot, or empty); do it with --confirm."""
+    from understudy.cli import restoring
+
+    restoring.reinitialise(instance, disks=disks or [], account=account, confirm=confirm, as_json=json)
+
+
+@app.command(rich_help_panel=CHANGE, name="replace-system-disk")
+def replace_system_disk(
+    instance: Annotated[str, typer.Argument(help="The instance.")],
+    image: Annotated[str, typer.Option("--image", help="A custom image of this region.")],
+    disk: Annotated[str, typer.Option("--disk", "-d", help="The system disk that goes; found when left out.")] = "",
+    account: OfAccount = "",
+    confirm: Confirm = "",
+    json: AsJson = False,
+) -> None:
+    """Show what another system disk of an image would do; do it with --confirm. Data disks stay as they are."""
+    from understudy.cli import restoring
+
+    restoring.replace_system_disk(instance, image=image, disk=disk, account=account, confirm=confirm, as_json=json)
+
+
 @app.command(rich_help_panel=CHANGE)
 def pin(
     instance: Annotated[str, typer.Argument(help="The instance.")],
