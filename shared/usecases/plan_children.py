@@ -14,8 +14,7 @@ from shared.domain.operation import OperationKind
 from shared.domain.place import Place
 from shared.domain.plan import Task
 from shared.domain.policy import PlanAction, PlanStep
-from shared.domain.restoring import SAFETY
-from shared.domain.retention import RestorePoint
+from shared.domain.retention import SAFETY, RestorePoint
 from shared.domain.selection import takes
 from shared.ports.compute import Inventory
 from shared.state import codec
