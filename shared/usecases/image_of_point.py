@@ -57,7 +57,7 @@ class Wanted:
 
 class ImageOfPoint:
     def __init__(self, *, records: Images, clock: Clock) -> None:
-        self._records = records
+        self._images = records
         self._clock = clock
 
     def advance(self, work: Work, cloud: Compute, place: Place, wanted: Wanted) -> ImageId | Outcome:
@@ -150,7 +150,7 @@ class ImageOfPoint:
         if image.state is ImageState.CREATING:
             return Resume(after=max(POLL, min(waited / 4, LONGEST_PAUSE)), because=f"image {id_} is being made")
         # Without snapshots: those are the point's, and must not be cleared away with the image.
-        self._records.put(
+        self._images.put(
             ImageRecord(
                 place=place,
                 image=id_,
