@@ -15,6 +15,8 @@ SiteName = NewType("SiteName", str)
 PairName = NewType("PairName", str)
 HolderId = NewType("HolderId", str)
 """One agent's place on one machine for one boot: two machines, or two agents of one machine, never share it."""
+Place = NewType("Place", str)
+"""Where an agent is reached, as `address:port`: the same over restarts, and of one machine at a time."""
 Epoch = NewType("Epoch", int)
 """Fencing number of a lease: rises by one with each take-over, never falls, never restarts."""
 PolicyVersion = NewType("PolicyVersion", int)

@@ -38,7 +38,7 @@ from enum import StrEnum
 from typing import Final
 
 from shared.domain.errors import BadInput
-from shared.domain.ids import Epoch, HolderId, PairName, SiteName
+from shared.domain.ids import Epoch, HolderId, PairName, Place, SiteName
 from shared.domain.policy import Pair
 
 UNCLAIMED: Final = HolderId("")
@@ -84,10 +84,18 @@ class Lease:
     state: LeaseState
     length: timedelta  # the holder's own terms, so that a taker under another policy version waits long enough
     holder: HolderId = UNCLAIMED  # the one agent of the owner that may renew
+    voices: tuple[Place, ...] = ()  # on whose pledges the last holder may live: see `shared.domain.pledge`
 
     @classmethod
     def first(
-        cls, pair: PairName, owner: SiteName, *, token: str, length: timedelta, holder: HolderId = UNCLAIMED
+        cls,
+        pair: PairName,
+        owner: SiteName,
+        *,
+        token: str,
+        length: timedelta,
+        holder: HolderId = UNCLAIMED,
+        voices: tuple[Place, ...] = (),
     ) -> "Lease":
         return cls(
             pair=pair,
@@ -98,18 +106,32 @@ class Lease:
             state=LeaseState.HELD,
             length=length,
             holder=holder,
+            voices=voices,
         )
 
-    def renewed(self, *, token: str, length: timedelta) -> "Lease":
+    def renewed(self, *, token: str, length: timedelta, voices: tuple[Place, ...] | None = None) -> "Lease":
+        """`voices` None: as they stand, here and below."""
         assert self.state is LeaseState.HELD, "a free lease is taken, not renewed"
-        return replace(self, version=self.version + 1, token=token, length=length)
+        voices = self.voices if voices is None else voices
+        return replace(self, version=self.version + 1, token=token, length=length, voices=voices)
 
-    def claimed(self, holder: HolderId, *, token: str, length: timedelta) -> "Lease":
+    def claimed(
+        self, holder: HolderId, *, token: str, length: timedelta, voices: tuple[Place, ...] | None = None
+    ) -> "Lease":
         assert self.state is LeaseState.HELD, "a free lease is taken, not claimed"
         assert self.holder == UNCLAIMED, "a lease with a holder is not claimed by another"
-        return replace(self, version=self.version + 1, token=token, length=length, holder=holder)
+        return replace(self.renewed(token=token, length=length, voices=voices), holder=holder)
 
-    def taken(self, owner: SiteName, *, token: str, length: timedelta, holder: HolderId = UNCLAIMED) -> "Lease":
+    def taken(
+        self,
+        owner: SiteName,
+        *,
+        token: str,
+        length: timedelta,
+        holder: HolderId = UNCLAIMED,
+        voices: tuple[Place, ...] | None = None,
+    ) -> "Lease":
+        """A watch takes without `voices` of its own: whoever claims this still has to ask those of the last holder."""
         return replace(
             self,
             owner=owner,
@@ -119,10 +141,13 @@ class Lease:
             state=LeaseState.HELD,
             length=length,
             holder=holder,
+            voices=self.voices if voices is None else voices,
         )
 
-    def released(self, *, token: str) -> "Lease":
-        return replace(self, version=self.version + 1, token=token, state=LeaseState.FREE)
+    def released(self, *, token: str, over: bool = False) -> "Lease":
+        """`over`: written by the holder itself, which has revoked its own deadline, so that nobody needs be asked."""
+        voices = () if over else self.voices
+        return replace(self, version=self.version + 1, token=token, state=LeaseState.FREE, voices=voices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +178,19 @@ class Sighting:
         """`returned` was read after the read's answer had arrived."""
         return cls(lease=lease, since=returned)
 
-    def then(self, lease: Lease, *, returned: float) -> "Sighting":
-        """Another read: the same owner, epoch and version keep `since`; anything else starts anew."""
+    def then(self, lease: Lease, *, returned: float, gap: timedelta = timedelta(0)) -> "Sighting":
+        """Another read: the same owner, epoch and version keep `since`; anything else starts anew.
+
+        `gap` is time in which the store could not be read from here, and so perhaps not written by the holder either:
+        it does not count against it. To wait longer is always safe."""
         unchanged = (lease.owner, lease.epoch, lease.version) == (
             self.lease.owner,
             self.lease.epoch,
             self.lease.version,
         )
-        return self if unchanged else Sighting.first(lease, returned=returned)
+        if not unchanged:
+            return Sighting.first(lease, returned=returned)
+        return replace(self, since=min(returned, self.since + gap.total_seconds())) if gap > timedelta(0) else self
 
     def unchanged_for(self, now: float) -> timedelta:
         return timedelta(seconds=max(0.0, now - self.since))

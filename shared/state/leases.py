@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Final
 
 from shared.domain.errors import Conflict, OutcomeUnknown, Permanent
-from shared.domain.ids import Epoch, HolderId, PairName, SiteName
+from shared.domain.ids import Epoch, HolderId, PairName, Place, SiteName
 from shared.domain.lease import UNCLAIMED, Lease, LeaseState
 from shared.ports.store import Absent, Condition, Matches, Row, Store, Value
 
@@ -30,26 +30,45 @@ class Leases:
         row = self._store.get(TABLE, (pair,))
         return None if row is None else _lease(row)
 
-    def create(self, pair: PairName, owner: SiteName, *, length: timedelta, holder: HolderId = UNCLAIMED) -> Lease:
+    def create(
+        self,
+        pair: PairName,
+        owner: SiteName,
+        *,
+        length: timedelta,
+        holder: HolderId = UNCLAIMED,
+        voices: tuple[Place, ...] = (),
+    ) -> Lease:
         """The very first lease, epoch 1. Raises Conflict when a row exists."""
-        lease = Lease.first(pair, owner, token=self._tokens(), length=length, holder=holder)
+        lease = Lease.first(pair, owner, token=self._tokens(), length=length, holder=holder, voices=voices)
         return self._write(lease, Absent())
 
-    def renew(self, seen: Lease, *, length: timedelta) -> Lease:
+    def renew(self, seen: Lease, *, length: timedelta, voices: tuple[Place, ...] | None = None) -> Lease:
         """One renewal. Raises Conflict when the row is no longer as `seen`, OutcomeUnknown when it stays open."""
-        return self._write(seen.renewed(token=self._tokens(), length=length), _as(seen))
+        return self._write(seen.renewed(token=self._tokens(), length=length, voices=voices), _as(seen))
 
-    def claim(self, seen: Lease, holder: HolderId, *, length: timedelta) -> Lease:
+    def claim(
+        self, seen: Lease, holder: HolderId, *, length: timedelta, voices: tuple[Place, ...] | None = None
+    ) -> Lease:
         """Become the holder of a lease that was taken for this site. Of several agents one wins; others: Conflict."""
-        return self._write(seen.claimed(holder, token=self._tokens(), length=length), _as(seen))
+        return self._write(seen.claimed(holder, token=self._tokens(), length=length, voices=voices), _as(seen))
 
-    def take(self, seen: Lease, owner: SiteName, *, length: timedelta, holder: HolderId = UNCLAIMED) -> Lease:
+    def take(
+        self,
+        seen: Lease,
+        owner: SiteName,
+        *,
+        length: timedelta,
+        holder: HolderId = UNCLAIMED,
+        voices: tuple[Place, ...] | None = None,
+    ) -> Lease:
         """Take over from exactly the lease that was `seen`: epoch and version rise by one in the same write."""
-        return self._write(seen.taken(owner, token=self._tokens(), length=length, holder=holder), _as(seen))
+        taken = seen.taken(owner, token=self._tokens(), length=length, holder=holder, voices=voices)
+        return self._write(taken, _as(seen))
 
-    def release(self, seen: Lease) -> Lease:
-        """Give it back; only a holder that has revoked its own deadline may."""
-        return self._write(seen.released(token=self._tokens()), _as(seen))
+    def release(self, seen: Lease, *, over: bool = False) -> Lease:
+        """Give it back; only a holder that has revoked its own deadline may, and only it says `over`."""
+        return self._write(seen.released(token=self._tokens(), over=over), _as(seen))
 
     def _write(self, lease: Lease, condition: Condition) -> Lease:
         row = Row(key=(lease.pair,), columns=_columns(lease))
@@ -76,6 +95,7 @@ def _columns(lease: Lease) -> dict[str, Value]:
         "state": lease.state.value,
         "lease_ms": round(lease.length.total_seconds() * 1000),
         "holder": lease.holder,
+        "voices": " ".join(lease.voices),
     }
 
 
@@ -90,6 +110,7 @@ def _lease(row: Row) -> Lease:
             state=LeaseState(str(row.columns["state"])),
             length=timedelta(milliseconds=int(row.columns["lease_ms"])),
             holder=HolderId(str(row.columns.get("holder", UNKNOWN))),
+            voices=tuple(Place(voice) for voice in str(row.columns.get("voices", "")).split()),
         )
     except (KeyError, ValueError) as error:
         raise Permanent(

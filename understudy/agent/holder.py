@@ -9,22 +9,26 @@ See `shared.domain.lease` for the argument. What this module adds:
 - an epoch given up once is never renewed again by this process;
 - only the row's own holder renews it. One that a watch took for this site is claimed when this agent is asked to
   promote; one that another agent of this site holds is taken over only after a whole lease unchanged, as a new epoch;
-- an agent that starts, and one whose site was named by a take-over, is active only after a write of its own.
+- an agent that starts, and one whose site was named by a take-over, is active only after a write of its own;
+- a deadline is never shortened but by giving up: a slow renewal may come back after the peers have moved it on.
 
-When the store cannot be reached nothing extends the deadline, and the master stops when it passes. (That peers could
-pledge not to take over meanwhile, so that the master may go on, is not built yet: issue 6.)
+When the store cannot be reached, the deadline is extended by the pledges of all peers (`extend`, in a thread of its
+own; rules and proof in `shared.domain.pledge`), or the master stops when it passes.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from datetime import timedelta
 from threading import Lock
 from typing import Protocol
 
 from shared.domain.errors import Conflict, DrError, NeedsOperator, OutcomeUnknown, Permanent, Retryable
-from shared.domain.ids import Epoch, HolderId, PairName, SiteName
+from shared.domain.ids import Epoch, HolderId, PairName, Place, SiteName
 from shared.domain.lease import UNCLAIMED, Grant, Lease, LeaseState, Sighting, Terms
+from shared.domain.pledge import GRACE, Answer, Ask
 from shared.ports.clock import Clock
 from shared.state.leases import Leases
+from understudy.agent.pledging import Means, Pledging
 
 log = logging.getLogger("understudy.agent")
 
@@ -39,8 +43,17 @@ class Board(Protocol):
         ...
 
 
+class NotYet(Exception):
+    """What stands in the way of becoming active will pass by itself, or by somebody else's deed. `calm`: nobody has
+    ordered it, so that the next round is soon enough."""
+
+    def __init__(self, because: str, *, calm: bool = False) -> None:
+        super().__init__(because)
+        self.calm = calm
+
+
 class Holder:
-    """`step` belongs to one thread; `give_up` and the properties may be used from any."""
+    """`step` belongs to one thread and `extend` to another; all else may be used from any."""
 
     def __init__(
         self,
@@ -55,25 +68,39 @@ class Holder:
         board: Board,
         ready: Callable[[], bool],
         never_active: Callable[[], bool] = lambda: True,
+        pledging: Means | None = None,
+        prepared: Callable[[Epoch], bool] = lambda _: True,
+        retired: Callable[[Epoch], bool] = lambda _: True,
     ) -> None:
         """`holder_id` is the same after a restart of this process only if the same `board` is. `preferred`: may create
         the very first lease. `ready`: whether the master is well enough to be active.
         `never_active`: whether no trace exists of anybody ever having been active; without that a missing row was
         deleted, and creating it anew would restart the epochs beside a holder that still counts on the old one. It may
-        raise Retryable."""
+        raise Retryable. `pledging` None: no peers, the lease alone counts. `prepared`: whether what has to be done
+        before the master is active under this epoch is done; `retired`: likewise before the lease is given back. Both
+        are asked in every round, and begin the work when it has not begun."""
         self._pair, self._site, self._me, self._preferred, self._terms = pair, site, holder_id, preferred, terms
         self._leases, self._clock, self._board, self._ready = leases, clock, board, ready
         self._never_active = never_active
         self._row_seen = False
-        self._gate = Lock()  # guards the grant and what was given up; never held during a store call
+        self._prepared, self._retired = prepared, retired
+        self._pledging = None if pledging is None else Pledging(pledging, pair=pair, me=holder_id, terms=terms)
+        # Guards the grant, what was given up and what was promised; never held during a call to anywhere, nor while
+        # the clock is read: in the simulation time passes in both.
+        self._gate = Lock()
         self._grant = Grant(NOBODY, 0.0)  # never ends earlier than what the board may say
         self._asked = NOBODY
         self._given_up = NOBODY
         self._orders = 0  # how often we were told to give up: a round that began before an order must not undo it
         self._orders_at_start = 0
         self._seen: Lease | None = None
+        self._last_row: Lease | None = None  # as last seen, however long ago
+        self._renewed_at = 0.0  # when the last acknowledged write of ours began
+        self._now = 0.0  # the stepping thread's last reading of the clock
+        self._living_on = ""  # "peers" while they extend our grant, else why they do not; for the log
         self._sighting: Sighting | None = None  # of a lease that another agent of this site holds
         self.trouble = ""  # why the last step did not do what it wanted; empty when all is well
+        self.waits = ""  # what this agent waits for before it becomes active, without being any less ready
         self._board.publish(self._grant)  # whatever an earlier process left there ends now
 
     @property
@@ -94,7 +121,81 @@ class Holder:
 
     def promote(self, epoch: Epoch) -> None:
         """The next `step` claims the lease that was taken for this site under `epoch`, if nobody has claimed it."""
-        self._asked = epoch
+        with self._gate:
+            self._asked = epoch
+            if self._pledging is not None and epoch > self._grant.epoch:
+                # From now on nobody lives on under an older epoch by our word. Kept on file before we claim.
+                self._pledging.promises = self._pledging.promises.never_below(epoch)
+
+    def pledge(self, ask: Ask) -> Answer:
+        """Another agent wants to live on, or to become active. Whoever gets a yes may count on it at once."""
+        now = self._clock.monotonic()
+        with self._gate:
+            if self._pledging is None:
+                return Answer(pledged=False, by=self._me, detail="this agent knows no pledges")
+            answer = self._pledging.answer(ask, until=self._grant.until, seen=self._last_row, now=now)
+        if not answer.pledged:
+            log.info("agent.pledge_refused", extra={"asker": ask.holder, "because": answer.detail})
+        return answer
+
+    def learn(self, peers: Collection[Place]) -> None:
+        """Where the agents of the pair's other sites are reached. From the next renewal on they are voices."""
+        with self._gate:
+            if self._pledging is not None:
+                self._pledging.learn(peers)
+
+    def pledged_for(self) -> timedelta:
+        """How long this agent still may not become active, by what it has promised."""
+        now = self._clock.monotonic()
+        with self._gate:
+            return timedelta(0) if self._pledging is None else self._pledging.promises.pledged_for(self._me, now)
+
+    def extend(self) -> bool:
+        """Have the peers extend a grant that the store does not renew. True: they did. To be called several times in
+        each `renew_every`; does nothing while renewals come off. Raises OSError as `step` does."""
+        pledging, asked_at = self._pledging, self._clock.monotonic()
+        if pledging is None:
+            return False
+        with self._gate:
+            grant, orders, places = self._grant, self._orders, pledging.needed()
+            late = asked_at - self._renewed_at > (self._terms.renew_every + GRACE).total_seconds()
+            due = grant.active_at(asked_at) and grant.epoch > self._given_up and late
+        if not due or not places:
+            self._lives_on("")
+            return False
+        refused = pledging.all_pledge(places, grant.epoch)
+        until = asked_at + (self._terms.lease - self._terms.margin).total_seconds()
+        with self._gate:
+            if (
+                refused
+                or orders != self._orders
+                or grant.epoch != self._grant.epoch
+                or grant.epoch <= self._given_up
+                or self._grant.until == 0
+                or not pledging.needed()
+                or not pledging.needed() <= places
+                or pledging.pledged_beyond(grant.epoch)
+            ):
+                extended = False
+            else:
+                extended = True
+                if until > self._grant.until:
+                    self._grant = Grant(grant.epoch, until)
+                    self._board.publish(self._grant)
+        self._lives_on("peers" if extended else refused or "the lease changed meanwhile")
+        return extended
+
+    def _lives_on(self, what: str) -> None:
+        """One line per change, not per asking."""
+        before, self._living_on = self._living_on, what
+        if before == what:
+            return
+        if what == "peers":
+            log.warning("agent.pledged", extra={"because": "the store renews nothing, and all peers have pledged"})
+        elif what:
+            log.warning("agent.not_pledged", extra={"because": what})
+        elif before == "peers":
+            log.info("agent.pledge_ended", extra={"epoch": int(self._grant.epoch)})
 
     def give_up(self, because: str) -> Epoch:
         """From the return of this call on, the master of this site is not active. The lease itself is released by the
@@ -109,8 +210,12 @@ class Holder:
     def step(self) -> bool:
         """One round: read or renew. False: it did not come off, try again soon. Raises OSError when a new deadline
         could not be published: the lease must not go on being renewed for a master that never hears of it."""
+        self.waits = ""
         try:
             self._round()
+        except NotYet as error:
+            self.trouble, self.waits = "", str(error)
+            return error.calm
         except Conflict:
             # Somebody else wrote, or an earlier attempt of ours arrived late: look again before anything else.
             self._seen = None
@@ -134,6 +239,7 @@ class Holder:
         with self._gate:
             self._orders_at_start = self._orders
         ready = self._ready()
+        self._now = self._clock.monotonic()
         with self._gate:
             if not ready and self._grant.until > 0:
                 self._mark_given_up("the master does not answer its agent")
@@ -152,7 +258,7 @@ class Holder:
             if self._preferred and ready:
                 self._create()
             return
-        self._row_seen = True
+        self._row_seen, self._last_row = True, ours
         waited = self._waited_for(ours)
         unclaimed = self._is_of_site(ours) and ours.holder == UNCLAIMED
         if not self._is_ours(ours):
@@ -160,8 +266,11 @@ class Holder:
         if ours.epoch <= self._given_up:
             # What a predecessor of this site left held and let stand for a whole lease has run out: freeing it lets
             # the pair have a master again although this agent was told to give that epoch up.
-            if self._is_ours(ours) or unclaimed or waited:
-                self._seen = self._leases.release(ours)
+            own = self._is_ours(ours)
+            if own and not self._retired(ours.epoch):
+                self.waits = f"what has to be done before epoch {ours.epoch} is given back is not done"
+            elif own or unclaimed or waited:
+                self._seen = self._last_row = self._leases.release(ours, over=own)
                 log.info("agent.released", extra={"epoch": int(ours.epoch)})
         elif not ready:
             return
@@ -184,36 +293,83 @@ class Holder:
 
     def _create(self) -> None:
         started = self._clock.monotonic()
-        self._hold(self._leases.create(self._pair, self._site, length=self._terms.lease, holder=self._me), started)
+        barred = self._pledging.barred_from_creating(started) if self._pledging else ""
+        if barred:
+            raise NotYet(barred)
+        voices = self._voices()
+        length, me = self._terms.lease, self._me
+        self._hold(self._leases.create(self._pair, self._site, length=length, holder=me, voices=voices), started)
 
     def _claim(self, lease: Lease) -> None:
-        started = self._clock.monotonic()
-        self._hold(self._leases.claim(lease, self._me, length=self._terms.lease), started)
+        self._set_out(lease, lease.epoch)
+        voices, started = self._voices(), self._clock.monotonic()
+        self._hold(self._leases.claim(lease, self._me, length=self._terms.lease, voices=voices), started)
 
     def _take(self, lease: Lease) -> None:
-        started = self._clock.monotonic()
-        self._hold(self._leases.take(lease, self._site, length=self._terms.lease, holder=self._me), started)
-        log.warning("agent.took_over", extra={"holder": lease.holder, "epoch": int(lease.epoch) + 1})
+        epoch = Epoch(lease.epoch + 1)
+        try:
+            self._set_out(lease, epoch)
+        except NotYet as error:
+            raise NotYet(str(error), calm=True) from None
+        voices, started = self._voices(), self._clock.monotonic()
+        length, me = self._terms.lease, self._me
+        self._hold(self._leases.take(lease, self._site, length=length, holder=me, voices=voices), started)
+        log.warning("agent.took_over", extra={"holder": lease.holder, "epoch": int(epoch)})
 
     def _renew(self, lease: Lease) -> None:
-        started = self._clock.monotonic()
-        self._hold(self._leases.renew(lease, length=self._terms.lease), started)
+        voices, started = self._voices(), self._clock.monotonic()
+        self._hold(self._leases.renew(lease, length=self._terms.lease, voices=voices), started)
+
+    def _voices(self) -> tuple[Place, ...]:
+        with self._gate:
+            return self._pledging.voices() if self._pledging else ()
+
+    def _set_out(self, lease: Lease, epoch: Epoch) -> None:
+        """Before a lease that was another's becomes ours. Raises NotYet while somebody may live on pledges."""
+        pledging, now = self._pledging, self._clock.monotonic()
+        if pledging is None:
+            if lease.voices:
+                raise NotYet(f"epoch {lease.epoch} may live on pledges, and this agent has no way to ask who gave them")
+            return
+        with self._gate:
+            barred = pledging.barred(now) or pledging.keep(pledging.promises.never_below(epoch))
+        if barred:
+            raise NotYet(barred)
+        unfreed = pledging.freed_by_nobody(lease, epoch)
+        if unfreed:
+            raise NotYet(unfreed)
 
     def _hold(self, lease: Lease, started: float) -> None:
+        """A write of ours was acknowledged: publish what it grants, unless something else has to happen first."""
         grant = Grant.of_renewal(lease, started=started, terms=self._terms)
+        prepared = self._prepared(lease.epoch)
+        now = self._clock.monotonic()
         with self._gate:
-            self._seen = lease
+            self._seen = self._last_row = lease
+            if self._pledging is not None:
+                self._pledging.stands(lease)
             if self._orders != self._orders_at_start:
                 self._given_up = Epoch(max(self._given_up, lease.epoch))
             if lease.epoch <= self._given_up:
                 return  # given up while the renewal was under way: the next step releases it
+            # Whoever is active pledges nothing: a pledge that runs was given since, and stands before our lease.
+            barred = self._pledging.barred(now) if self._pledging else ""
+            if barred or not prepared:
+                self.waits = (
+                    barred or f"what has to be done before the master is active under {lease.epoch} is not done"
+                )
+                return
             if lease.epoch != self._grant.epoch or self._grant.until == 0:
                 log.info("agent.active", extra={"epoch": int(lease.epoch)})
+            else:
+                grant = Grant(grant.epoch, max(grant.until, self._grant.until))
+            self._renewed_at = started
             self._grant = grant  # before it is published: a write that fails may have been done all the same
             self._board.publish(grant)
 
     def _stand_by(self, lease: Lease | None) -> None:
         """The row names somebody else, or nobody. Our deadline, if one is still running, belongs to a lost epoch."""
+        self._now = self._clock.monotonic()
         with self._gate:
             if self._grant.until > 0:
                 log.warning("agent.superseded", extra={"owner": lease.owner if lease else "nobody"})
@@ -240,7 +396,7 @@ class Holder:
         try:
             self._revoke()
         except OSError as error:
-            if self.active():
+            if self._grant.active_at(self._now):
                 raise Permanent(
                     f"epoch {self._grant.epoch} is given up, but the role file cannot be written ({error}): the lease "
                     "is not given back before its deadline has passed; free space or mend rights where the file is"
