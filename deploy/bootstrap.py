@@ -12,7 +12,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,8 @@ from deploy.s_yaml_check import dotenv  # noqa: E402 (after the path is set: the
 
 POLICIES: Final = ROOT / "deploy" / "ram"
 ELSEWHERE: Final = POLICIES / "elsewhere" / "account.json"
+PASSING: Final = POLICIES / "passing"
+"""What a role may hand on to instances, once the operator has named it."""
 ENTERING: Final = ("backup", "prune")
 """Functions that assume a role in other accounts."""
 TRUSTED: Final = {"agent": "ecs.aliyuncs.com"}
@@ -89,19 +91,19 @@ def policy(entry: str, account: Account) -> str:
     }.items():
         text = text.replace(mark, value)
     document = json.loads(text)
-    document["Statement"] = list(_passing(document["Statement"], account.instance_roles))
+    document["Statement"] += _passing(entry, account)
     return json.dumps(document, separators=(",", ":"))
 
 
-def _passing(statements: Iterable[dict[str, Any]], roles: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _passing(entry: str, account: Account) -> list[dict[str, Any]]:
     """A role is handed on by its name, one by one: whoever may pass any role can give a machine any right. Without
     names nothing is passed. Source: ECS API, RunInstances, InvalidUser.PassRoleForbidden."""
-    for statement in statements:
-        if not any(INSTANCE_ROLE in one for one in statement["Resource"]):
-            yield statement
-        elif roles:
-            named = [one.replace(INSTANCE_ROLE, role) for one in statement["Resource"] for role in roles]
-            yield {**statement, "Resource": named}
+    template = PASSING / f"{entry}.json"
+    if not account.instance_roles or not template.is_file():
+        return []
+    [statement] = json.loads(template.read_text(encoding="utf-8").replace("@account@", account.id))["Statement"]
+    named = [one.replace(INSTANCE_ROLE, role) for one in statement["Resource"] for role in account.instance_roles]
+    return [{**statement, "Resource": named}]
 
 
 def commands(account: Account) -> Iterator[str]:
