@@ -19,6 +19,7 @@ from shared.config import policy_file
 from shared.domain.policy import CopyRule, Lock, Policy, Retention
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
+from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.state.slots import Slots
@@ -128,6 +129,7 @@ def play(workdir: Path) -> list[dict[str, Any]]:
         day.prepare()
         _backups_images_and_retention(day)
         _copies(day)
+        _launches(day)
         _commands(day)
         _events(day)
         _every_failure_destination(day)
@@ -159,6 +161,18 @@ def _copies(day: Day) -> None:
     day.call("backup", "timer-backup.json")
     day.wait(minutes=30)
     assert any(one.copy_of and one.locked_until for one in Points(day.store).all())
+
+
+def _launches(day: Day) -> None:
+    """Of a restore point, shown first; an image is made of it."""
+    point = next(one for one in Points(day.store).all() if one.subject == A and one.complete and not one.copy_of)
+    what = {"called": "shop", "point": point.id, "of": A, "amount": 2, "port": 8080}
+    shown = day.command("launch", **what)["preview"]
+    assert all(one["ok"] for one in shown["checks"]), shown
+    operation = day.command("launch", **what, confirm=shown["token"])["operation"]
+    day.wait(minutes=2)
+    steps = {step.name for step in Journal(day.store, day).load(operation).steps}
+    assert {"create:001", "boot"} <= steps, steps
 
 
 def _commands(day: Day) -> None:

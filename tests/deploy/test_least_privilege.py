@@ -26,6 +26,7 @@ NO_POLICY = "while no policy is active, to say so"
 NO_FREEZE = "no protection of these runs freezes its guests (tests/functions/test_freezing_over_the_wire.py does)"
 LEFT_OVER = "sweeps up the pointer that a crash left behind"
 ANOTHER_ACCOUNT = "no other account here: tests/functions/test_accounts_over_the_wire.py enters one"
+NO_GROUP = "no scaling group in these runs: tests/usecases/test_launch.py has instances join one"
 NEVER_ASKED: dict[Permission, str] = {
     ("backup", "sts:AssumeRole", "role"): ANOTHER_ACCOUNT,
     ("prune", "sts:AssumeRole", "role"): ANOTHER_ACCOUNT,
@@ -50,6 +51,10 @@ NEVER_ASKED: dict[Permission, str] = {
     ("prune", "ots:DeleteRow", "images"): "all that a deleted image left over is gone",
     ("prune", "ots:GetRow", "operations"): "an operation that is open while prune runs: its points are left alone",
     ("schedule", "ots:GetRow", "controls"): NO_POLICY,
+    ("recover", "ecs:TagResources", "image"): CREATED_WITH_TAGS,
+    ("recover", "ess:AttachInstances", "scalinggroup"): NO_GROUP,
+    ("recover", "ess:DescribeScalingInstances", "scalinggroup"): NO_GROUP,
+    ("recover", "ess:DescribeScalingActivities", "scalinggroup"): NO_GROUP,
     ("recover", "ecs:StopInstance", "instance"): "fencing one that still runs; the demo's host is down",
     ("watch", "ots:DeleteRow", "controls"): "an order to switch over that was carried out",
     ("watch", "pvtz:DescribeZoneRecord", "zone"): "an update of the name whose answer was lost is read back",
