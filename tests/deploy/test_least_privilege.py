@@ -24,6 +24,7 @@ CREATED_WITH_TAGS = "creating with tags may be judged as tagging as well (not ve
 ALREADY_OPEN = "opening an operation that exists: two triggers at once, or a crash between its two writes"
 NO_POLICY = "while no policy is active, to say so"
 NO_FREEZE = "no protection of these runs freezes its guests (tests/functions/test_freezing_over_the_wire.py does)"
+NO_RESTORE = "nobody restores a disk in these runs (tests/usecases/test_restore.py does, tests/cli/test_restore.py too)"
 LEFT_OVER = "sweeps up the pointer that a crash left behind"
 ANOTHER_ACCOUNT = "no other account here: tests/functions/test_accounts_over_the_wire.py enters one"
 NO_GROUP = "no scaling group in these runs: tests/usecases/test_launch.py has instances join one"
@@ -55,6 +56,32 @@ NEVER_ASKED: dict[Permission, str] = {
     ("recover", "ess:AttachInstances", "scalinggroup"): NO_GROUP,
     ("recover", "ess:DescribeScalingInstances", "scalinggroup"): NO_GROUP,
     ("recover", "ess:DescribeScalingActivities", "scalinggroup"): NO_GROUP,
+    **dict.fromkeys(
+        (
+            ("recover", "ots:BatchWriteRow", "points"),
+            ("recover", "ots:GetRow", "leases"),
+            ("recover", "ecs:StartInstance", "instance"),
+            ("recover", "ecs:CreateSnapshot", "snapshot"),
+            ("recover", "ecs:CreateSnapshot", "disk"),
+            ("recover", "ecs:CopySnapshot", "snapshot"),
+            ("recover", "ecs:CreateDisk", "disk"),
+            ("recover", "ecs:CreateDisk", "snapshot"),
+            ("recover", "ecs:ResetDisk", "disk"),
+            ("recover", "ecs:ResetDisk", "snapshot"),
+            ("recover", "ecs:ReInitDisk", "disk"),
+            ("recover", "ecs:AttachDisk", "disk"),
+            ("recover", "ecs:AttachDisk", "instance"),
+            ("recover", "ecs:DetachDisk", "disk"),
+            ("recover", "ecs:DetachDisk", "instance"),
+            ("recover", "ecs:ReplaceSystemDisk", "instance"),
+            ("recover", "ecs:ReplaceSystemDisk", "image"),
+            ("recover", "ecs:TagResources", "disk"),
+            ("recover", "slb:DescribeLoadBalancers", "loadbalancer"),
+            ("recover", "ess:EnterStandby", "scalinggroup"),
+            ("recover", "ess:ExitStandby", "scalinggroup"),
+        ),
+        NO_RESTORE,
+    ),
     ("recover", "ecs:StopInstance", "instance"): "fencing one that still runs; the demo's host is down",
     ("watch", "ots:DeleteRow", "controls"): "an order to switch over that was carried out",
     ("watch", "pvtz:DescribeZoneRecord", "zone"): "an update of the name whose answer was lost is read back",
