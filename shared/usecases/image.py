@@ -55,6 +55,7 @@ from shared.usecases.tell_once import TellOnce
 LOOK_EVERY: Final = timedelta(seconds=20)
 LONGEST_PAUSE: Final = timedelta(minutes=10)
 WITHIN: Final = timedelta(hours=24)
+"""Until when it must stand. One more look after that tells what keeps it."""
 CHOOSE_WITHIN: Final = timedelta(hours=1)
 """So long a scheduled image waits for an instance of which it can be made."""
 CHOOSE_EVERY: Final = timedelta(minutes=5)
@@ -190,7 +191,7 @@ class TakeImage:
     def _start(self, work: Work, request: ImageRequest, cloud: Compute, chosen: _Chosen, step: Step) -> Outcome:
         sent = self._find(work, cloud) if step.name in work.inherited else None
         if sent is None:
-            if self._clock.now() - work.operation.created > WITHIN:
+            if self._clock.now() - work.operation.created > WITHIN + 2 * LONGEST_PAUSE:
                 return Refused(because=f"its image could not be started within {WITHIN}")
             work.may_act()
             id_ = cloud.images.create_from_instance(
@@ -241,7 +242,7 @@ class TakeImage:
             if step.state is StepState.INTENDED:
                 return self._snapshot(work, cloud, chosen, step)
             snapshots = (SnapshotId(step.data[_SNAPSHOT]),)
-        if self._clock.now() - work.operation.created > WITHIN:
+        if self._clock.now() - work.operation.created > WITHIN + 2 * LONGEST_PAUSE:
             return Refused(because=f"its image did not stand within {WITHIN}")
         wanted = Wanted(
             instance=chosen.instance,
