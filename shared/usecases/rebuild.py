@@ -36,6 +36,7 @@ from shared.usecases.rebuild_run import (
     FREE,
     ISOLATE,
     JOIN,
+    LEAVE,
     LOOK,
     RELEASE,
     SERVE,
@@ -60,6 +61,7 @@ LOST: Final[tuple[tuple[str, Take], ...]] = (
     (JOIN, rebuild_group.join),  # gives a weight of its own, so before ours
     (ATTACH, rebuild_serve.attach),
     (SERVE, rebuild_serve.serve),  # the balancers' eyes
+    (LEAVE, rebuild_group.leave),  # nobody waits for this any more
     (ISOLATE, rebuild_serve.isolate),  # the old one is kept, never deleted
 )
 ASKED: Final = tuple(

@@ -33,7 +33,8 @@ DELETED: Final = "SystemFailure.Delete"
 """Event of an order that came to nothing. Source: ECS system events, read 2021."""
 DETACHED: Final = timedelta(seconds=57)
 """A detachment takes "about 1 minute". Source: ECS API, DetachDisk, read 2024."""
-DISKS_LIMIT: Final = timedelta(minutes=5)
+DISKS_LIMIT: Final = timedelta(minutes=10)
+"""Counted from when the new one runs. Longer than a tick: a run may die before it has asked for anything."""
 
 
 def create(run: Run) -> Outcome | None:
@@ -206,4 +207,4 @@ def _give_disks(run: Run) -> Outcome | None:
         waits.append(f"{disk.id} is {disk.state}")
     if not waits:
         return None
-    return run.within(run.at(RELEASE), DISKS_LIMIT, POLL, ", ".join(waits), what=RELEASE)
+    return run.within(run.at(BOOT), DISKS_LIMIT, POLL, ", ".join(waits), what=BOOT)

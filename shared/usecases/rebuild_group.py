@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from shared.domain.group_plan import Before, Do, Move, before, step_aside, step_back, swap
+from shared.domain.group_plan import SERVING, Before, Do, Move, before, step_aside, step_back, swap
 from shared.domain.ids import InstanceId, LoadBalancerId
 from shared.domain.inventory import InstanceState
 from shared.domain.operation import Step
@@ -22,7 +22,7 @@ from shared.ports.scaling import Membership, ScalingGroup
 from shared.state import codec
 from shared.usecases.operations import Outcome, done, intended
 from shared.usecases.rebuild_fence import fence_again
-from shared.usecases.rebuild_run import JOIN, POLL, STANDBY, Run
+from shared.usecases.rebuild_run import JOIN, LEAVE, POLL, STANDBY, Run
 
 GROUP_LIMIT: Final = timedelta(minutes=10)
 """A group takes one activity at a time, and a launch of its own may come first."""
@@ -93,46 +93,65 @@ def back(run: Run) -> Outcome | None:
 
 
 def join(run: Run) -> Outcome | None:
-    """The successor becomes a member in place of the old one, which must still read Stopped: the group gives it
-    traffic."""
-    held = run.step(STANDBY)
-    if held is None or "group" not in held.data:
+    """The successor becomes a member beside the old one, or in place of it where there is no room. The old one must
+    still read Stopped: the group gives its successor traffic."""
+    if not _is_in_group(run):
         run.finish(JOIN)
         return None
     old = run.seen(run.old)
     if old is not None and old.state is not InstanceState.STOPPED:
         return fence_again(run, old)
-    name = held.data["group"]
-    step = run.step(JOIN)
+    return _swap(run, JOIN)
+
+
+def leave(run: Run) -> Outcome | None:
+    """The old one is let go, and every bound is as it was. Nobody waits for this: the new one serves."""
+    if not _is_in_group(run):
+        run.finish(LEAVE)
+        return None
+    return _swap(run, LEAVE)
+
+
+def _is_in_group(run: Run) -> bool:
+    held = run.step(STANDBY)
+    return held is not None and "group" in held.data
+
+
+def _swap(run: Run, name: str) -> Outcome | None:
+    held, step = run.step(STANDBY), run.step(name)
+    assert held is not None
     if step is None:
-        step = intended(JOIN, "", run.now(), data={"tries": "0"})
+        step = intended(name, "", run.now(), data={"tries": "0"})
         run.work.intend(step)
-    members = run.own.scaling.memberships([run.old, run.replacement])
-    group = run.own.scaling.groups([name]).get(name)
+    group_id = held.data["group"]
     if "was" not in held.data:
-        return run.escalate(f"scaling group {name} was not shown when its member failed: attach the new one by hand")
+        return run.escalate(
+            f"scaling group {group_id} was not shown when its member failed: attach the new one by hand"
+        )
+    members = run.own.scaling.memberships([run.old, run.replacement])
+    new = _of(members.get(run.replacement), group_id)
+    if name == JOIN and new is not None and new.state in SERVING:
+        run.work.learn(done(step, run.now()))
+        return None
+    joined = run.step(JOIN)
     move = swap(
         codec.load(Before, held.data["was"]),
-        group,
-        old=_of(members.get(run.old), name),
-        new=_of(members.get(run.replacement), name),
-        we_let_go="let_go" in step.data,
+        run.own.scaling.groups([group_id]).get(group_id),
+        old=_of(members.get(run.old), group_id),
+        new=new,
+        we_let_go="let_go" in step.data or (joined is not None and "let_go" in joined.data),
     )
     if move.do is Do.NOTHING:
         run.work.learn(done(step, run.now()))
         return None
     if move.do in (Do.OPERATOR, Do.STAY_OUT):
-        return run.escalate(f"scaling group {name}: {move.because}; {run.replacement} runs and is no member")
+        return run.escalate(f"scaling group {group_id}: {move.because}; the new one is {run.replacement}")
     if move.do is not Do.WAIT:
-        step = _take(run, step, name, move)
+        step = _take(run, step, group_id, move)
         run.work.learn(step)
-        if run.now() - step.at <= GROUP_LIMIT:
-            return join(run) if int(step.data["tries"]) <= MOVES_AT_ONCE else run.again(POLL, move.because)
-    return run.within(step.at, GROUP_LIMIT, POLL, f"scaling group {name}: {move.because}", what=JOIN)
-
-
-MOVES_AT_ONCE: Final = 5
-"""Widen, attach, detach, narrow; then it is looked at no sooner than usual."""
+        if move.do in (Do.WIDEN, Do.NARROW):
+            return _swap(run, name)
+    return run.within(step.at, GROUP_LIMIT, POLL, f"scaling group {group_id}: {move.because}", what=name)
 
 
 def _take(run: Run, step: Step, group: str, move: Move) -> Step:
@@ -140,7 +159,7 @@ def _take(run: Run, step: Step, group: str, move: Move) -> Step:
     more = {"tries": str(tries), **({"let_go": "yes"} if move.do is Do.DETACH else {})}
     step = replace(step, data={**step.data, **more})
     run.work.intend(step)
-    signed = token(run.work.operation.id, JOIN, tries, move.do.value)
+    signed = token(run.work.operation.id, step.name, tries, move.do.value)
     run.work.may_act()
     match move.do:
         case Do.WIDEN | Do.NARROW:

@@ -35,7 +35,7 @@ POLL: Final = timedelta(seconds=5)
 
 LOOK, CHOOSE, STANDBY, FENCE, DRAIN, FREE, CREATE = "look", "choose", "standby", "fence", "drain", "free", "create"
 RELEASE, BOOT, DISKS, ANSWER, JOIN = "release", "boot", "disks", "answer", "join"
-ATTACH, SERVE, ISOLATE = "attach", "serve", "isolate"
+ATTACH, SERVE, LEAVE, ISOLATE = "attach", "serve", "leave", "isolate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,8 @@ from shared.usecases.rebuild_run import ANSWER, ATTACH, BOOT, DISKS, ISOLATE, PO
 PROMPT: Final = timedelta(seconds=2)
 """Between probes of our own, which cost the cloud nothing."""
 SERVE_LIMIT: Final = timedelta(minutes=5)
+TRAFFIC_LIMIT: Final = timedelta(minutes=10)
+"""Longer than a tick: a run may die before it has asked for what it waits for."""
 NO_DATA_LIMIT: Final = timedelta(minutes=1)
 """How long a balancer may say nothing about a server before our own probe has to be enough."""
 
@@ -62,7 +64,7 @@ def serve(run: Run) -> Outcome | None:
             waits.append(f"weight {pool.get(run.replacement)} in {backend.balancer} is set to {backend.weight}")
     waits += _move_public(run)
     if waits:
-        return run.within(run.at(ATTACH), SERVE_LIMIT, POLL, ", ".join(waits), what=ATTACH)
+        return run.within(run.at(ATTACH), TRAFFIC_LIMIT, POLL, ", ".join(waits), what=ATTACH)
     run.finish(SERVE)
     return None
 
