@@ -14,6 +14,7 @@ from shared.domain.capacity import QUOTA, RESERVE, automatic_notes, lock_doubts,
 from shared.domain.copying import copy_doubts, first_copies
 from shared.domain.cost import Cost, Prices, base, costs
 from shared.domain.covered import Coverage, nominal, positions
+from shared.domain.image_room import image_costs, room_doubts, room_notes
 from shared.domain.overlap import overlap_doubts
 from shared.domain.policy import Policy, Protection, Schedule
 from shared.domain.recovery_bound import Bound, interval_that_fits, recovery_bound, target_that_fits
@@ -68,9 +69,11 @@ def study(
         *wave_doubts(policy, found),
         *(doubt for bound in bounds for doubt in _target(policy, bound)),
         *_patience(policy),
+        *room_doubts(policy),
     ]
     notes = [
         *automatic_notes(disks),
+        *room_notes(policy),
         *(note for one in policy.protections for note in first_copies(one, disks.get(one.name, ()), known)),
     ]
     return Study(
@@ -78,7 +81,7 @@ def study(
         notes=tuple(notes),
         bounds=bounds,
         waves=found,
-        costs=() if prices is None else costs(policy, disks, known, prices),
+        costs=() if prices is None else costs(policy, disks, known, prices) + image_costs(policy, known, prices),
         base=0.0 if prices is None else base(known, prices),
     )
 
