@@ -15,6 +15,7 @@ from shared.domain.assumptions import NOTHING_MEASURED, Known, Measured
 from shared.domain.ids import DiskId, InstanceId, OperationId, PolicyVersion, SnapshotId
 from shared.domain.objectives import measure, recovery_point_age, worst_gap
 from shared.domain.operation import Operation, OperationKind
+from shared.domain.plan import Stands
 from shared.domain.policy import Pair, Policy
 from shared.domain.readiness import roles
 from shared.domain.recovery_bound import Bound, recovery_bound
@@ -45,6 +46,7 @@ from shared.state.leases import Leases
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.state.slots import Slot, Slots, SlotState
+from shared.usecases.plan_record import waves_of
 from shared.usecases.suspicion import unanswered
 
 WINDOW: Final = timedelta(days=7)
@@ -387,8 +389,15 @@ def _operation(operation: Operation, because: str) -> OperationView:
         subject=operation.subject,
         since=operation.created,
         because=because,
-        steps=tuple(f"{step.name}: {step.state.value}" for step in operation.steps),
+        steps=_steps(operation),
     )
+
+
+def _steps(operation: Operation) -> tuple[str, ...]:
+    """Of a recovery plan its waves, in words."""
+    if operation.kind is OperationKind.PLAN:
+        return Stands(waves=waves_of(operation)).in_words()
+    return tuple(f"{step.name}: {step.state.value}" for step in operation.steps)
 
 
 def _unreadable(id_: OperationId, now: datetime) -> OperationView:

@@ -16,6 +16,7 @@ from shared.state import codec
 from shared.state.controls import Controls, Pause
 from shared.state.points import Points
 from shared.usecases.recovery_requests import PlanRequest, RestoreRequest
+from shared.usecases.status import _operation as operation_view
 from tests.usecases.plan_world import APPS, DATA, DB, TAKES, WEB_1, WEB_2, PlanWorld, plan_policy
 from tests.usecases.recovery_world import LB
 
@@ -452,3 +453,13 @@ def test_nobody_elses_operation_is_taken_for_ours() -> None:
 
     assert world.state(run) == "needs_operator"
     assert "was opened by somebody else" in world.operation(run).result["evidence"]
+
+
+def test_a_page_shows_how_far_a_running_plan_is() -> None:
+    world = PlanWorld()
+    run = world.run_plan()
+    world.advance(seconds=20)
+
+    (shown,) = [operation_view(one, "") for one in world.operations(OperationKind.PLAN)]
+    assert shown.id == run
+    assert shown.steps == ("wave data: 1 under way", "wave apps: not begun (4 instances)")
