@@ -45,8 +45,8 @@ def room_doubts(policy: Policy) -> Iterator[str]:
         if total > IMAGES_QUOTA:
             yield (
                 f"images: up to {total} of {plural(len(rules), 'rule')} stand in {region} at a time, and a region "
-                f"takes about {IMAGES_QUOTA}. Lower keep, or let schedules be due less often, or have the quota raised and "
-                "use --accept-doubts"
+                f"takes about {IMAGES_QUOTA}. Lower keep, or let schedules be due less often, or have the quota "
+                "raised and use --accept-doubts"
             )
 
 
