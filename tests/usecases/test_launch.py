@@ -2,14 +2,19 @@
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
+from shared.domain.errors import Forbidden
 from shared.domain.ids import ImageId, InstanceId, LoadBalancerId, SnapshotId
 from shared.domain.launching import CALL
 from shared.domain.operation import OperationState
+from shared.domain.place import Place
+from shared.domain.policy import Elsewhere
 from shared.domain.provenance import OPERATION
+from shared.domain.retention import RestorePoint
+from shared.state.points import Points
 from tests.usecases.launch_stage import (
     IN_H,
     IN_I,
@@ -23,7 +28,7 @@ from tests.usecases.launch_stage import (
     launched,
     preview,
 )
-from tests.usecases.recovery_world import GROUP, LB, WEB_1, H, I, RecoveryWorld
+from tests.usecases.recovery_world import GROUP, LB, STANDS, WEB_1, H, I, RecoveryWorld
 
 # -- refused, and nothing is left over ---------------------------------------------------------------------------------
 
@@ -453,4 +458,119 @@ def test_a_doubled_trigger_makes_them_once() -> None:
 
     assert world.operation(id_).state is OperationState.DONE
     assert len(launched(world)) == 2
+    assert creates(world) == 1
+
+
+# -- elsewhere, and what is forbidden ----------------------------------------------------------------------------------
+
+SHANGHAI = Place("cn-shanghai")
+TWO_REGIONS = (
+    STANDS
+    + """
+elsewhere:
+  - region: cn-shanghai
+    zones: [cn-shanghai-b]
+    vpc: {id: vpc-sh, cidr: 10.8.0.0/16}
+    vswitches: [{id: vsw-sh, zone: cn-shanghai-b, cidr: 10.8.1.0/24}]
+    security_groups: [{id: sg-sh, vpc: vpc-sh}]
+"""
+)
+IN_SHANGHAI = Elsewhere(zone="cn-shanghai-b", vswitch="vsw-sh")
+
+
+def copied_there(world: RecoveryWorld, point: RestorePoint) -> RestorePoint:
+    """A copy of it in the other region, as the copying operation leaves one."""
+    disks = tuple(
+        (disk, world.here.snapshots.copy(snapshot, to=SHANGHAI.region, name=f"copy-{disk}", tags={}, token=snapshot))
+        for disk, snapshot in point.disks
+    )
+    world.advance(hours=3)
+    copy = replace(point, id=f"{point.id}@{SHANGHAI}", place=SHANGHAI, disks=disks, copy_of=point.id)
+    Points(world.store).put([copy])
+    return copy
+
+
+def test_a_copied_point_is_launched_in_its_region_with_the_points_bytes() -> None:
+    world = RecoveryWorld(stands=TWO_REGIONS)
+    world.write("d-web-1-data", b"data of web-1")
+    point = next(one for one in world.take_points() if one.subject == WEB_1)
+    copied_there(world, point)
+
+    end = launch(
+        world,
+        place=SHANGHAI,
+        point=point.id,
+        subject=WEB_1,
+        amount=2,
+        least=2,
+        where=(IN_SHANGHAI,),
+        security_groups=("sg-sh",),
+    )
+
+    assert end.state is OperationState.DONE, end.result
+    made = list(world.cloud.realm(world.cloud.account, SHANGHAI.region).ecs.instances.values())
+    assert [(one.zone, one.state, one.tags["role"]) for one in made] == [("cn-shanghai-b", "Running", "web")] * 2
+    assert [one.disks()[1].volume.read(0, 13) for one in made] == [b"data of web-1"] * 2
+    assert launched(world) == []
+
+
+def test_network_and_service_of_home_are_of_no_use_elsewhere_and_that_is_said() -> None:
+    world = RecoveryWorld(stands=TWO_REGIONS)
+
+    shown = preview(world, place=SHANGHAI, image=ImageId("m-web"), balancer=LB)
+
+    amiss = {one.name: one.says for one in shown.checks if not one.ok}
+    assert amiss["places"] == "no zone and vSwitch is known"
+    assert amiss["security groups"] == "none is given"
+    assert amiss["service"] == "balancers and scaling groups are used in cn-hangzhou only, not in cn-shanghai"
+    assert any(
+        "its network, security groups and key pair are of no use in cn-shanghai" in one for one in shown.warnings
+    )
+
+
+def forbidden(world: RecoveryWorld, until: datetime) -> None:
+    """As without `ram:PassRole` on the model's role."""
+
+    def trouble(number: int, label: str, after: bool) -> None:
+        if label == "instances.run_many" and not after and world.clock.now() < until:
+            raise Forbidden("ecs RunInstances: InvalidUser.PassRoleForbidden")
+
+    world.wire.trouble = trouble
+
+
+def test_a_role_that_may_not_be_passed_is_asked_about_after_a_quarter_of_an_hour() -> None:
+    world = RecoveryWorld()
+    forbidden(world, until=world.clock.now() + timedelta(hours=2))
+
+    end = launch(world, within=timedelta(minutes=30))
+
+    assert end.state is OperationState.NEEDS_OPERATOR
+    assert "our role has been forbidden this for" in end.result["because"]
+    assert "PassRoleForbidden" in end.result["because"]
+    assert launched(world) == []
+    assert "launch.forbidden" in world.told(end.id)
+
+
+def test_a_role_that_is_mended_in_time_lets_it_go_on() -> None:
+    world = RecoveryWorld()
+    forbidden(world, until=world.clock.now() + timedelta(minutes=5))
+
+    end = launch(world, within=timedelta(minutes=30))
+
+    assert end.state is OperationState.DONE, end.result
+    assert len(launched(world)) == 1
+
+
+def test_instances_that_are_deleted_by_hand_while_they_boot_are_told_and_not_asked_for_again() -> None:
+    world = RecoveryWorld()
+    id_ = begin(world, amount=3, least=1)
+    world.advance(seconds=8)
+    instance = launched(world)[0]
+    world.cloud.ecs.lifecycle.release(instance)
+    world.run_recovery(minutes=20)
+
+    end = world.operation(id_)
+    assert end.state is OperationState.DONE
+    assert end.result["outcome"] == "launched in part"
+    assert "1 are not listed any more" in end.result["because"]
     assert creates(world) == 1
