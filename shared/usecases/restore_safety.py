@@ -69,6 +69,7 @@ class SafetyPoint:
         if not taken:
             return {}
         found = {one.id: one for one in self.cloud.snapshots.list(ids=sorted(taken.values()))}
+        work.may_act()  # an executor that thaws must not write an older look over a newer one
         self.points.put([point(work.operation, request, taken, found, self._now())])
         return found
 

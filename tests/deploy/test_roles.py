@@ -239,7 +239,7 @@ def test_one_that_creates_cannot_delete() -> None:
     for entry in entries():
         assert not (actions(entry) & makes and actions(entry) & destroys), entry
     assert {entry for entry in entries() if actions(entry) & destroys} == {"prune"}
-    # Rolling back overwrites a disk: only after a snapshot of it, which the same function takes and nobody else deletes.
+    # Rolling back overwrites a disk: only after a snapshot of it, taken by the same function, which cannot delete it.
     rewrites = {"ecs:ResetDisk", "ecs:ReInitDisk", "ecs:ReplaceSystemDisk"}
     assert {entry for entry in entries() if actions(entry) & rewrites} == {"recover"}
 

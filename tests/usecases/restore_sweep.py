@@ -111,13 +111,13 @@ def ending(world: RestoreWorld) -> dict[str, Any]:
     return world.picture() | {"contents": contents, "states": states, "safety": safety}
 
 
-def swept(kind: Kind, *, only_effects: bool = False) -> tuple[int, list[str]]:
-    """How many interruptions were played, and which ended otherwise than an undisturbed run."""
+def swept(kind: Kind, *, only_effects: bool = False, part: int = 0, of: int = 1) -> tuple[int, list[str]]:
+    """How many interruptions were played, and which ended otherwise than an undisturbed run. `part` of so many."""
     calm, first = play(kind)
     wanted = ending(calm)
     assert set(wanted["states"]) <= {"done", "refused"}, wanted["states"]
     count, wrong = 0, []
-    for trouble in troubles(calm.wire.labels, first, only_effects=only_effects):
+    for trouble in list(troubles(calm.wire.labels, first, only_effects=only_effects))[part::of]:
         count += 1
         world, _ = play(kind, trouble)
         found = ending(world)
