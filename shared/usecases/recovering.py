@@ -52,6 +52,8 @@ FORBIDDEN_LIMIT: Final = timedelta(minutes=15)
 """A role is mended within this, or an operator is asked."""
 BUDGET: Final = timedelta(seconds=40)
 """After this a tick begins no further operation but queues an invocation for each."""
+NOT_BEGUN: Final = " begins it no more"
+"""What is said of an operation whose plan has ended before anything of it was done."""
 UNCHANGED: Final = frozenset({"recovered"})
 """Outcomes of what is done without having changed anything."""
 
@@ -173,7 +175,7 @@ class Recovering:
         if found is not None and found.state is OperationState.OPEN:
             return ""
         stands = "is not in the journal" if found is None else f"has ended ({found.state})"
-        return f"{parent}, to which it belongs, {stands}, so it is not begun"
+        return f"{parent}{NOT_BEGUN}: that {stands}"
 
     def _due(self, operation: Operation) -> bool:
         planned = operation.result.get(LOOK_AT)

@@ -64,7 +64,7 @@ from shared.usecases.operations import FORBIDDEN_SINCE, LOOK_AT, Done, Escalated
 from shared.usecases.plan_children import Children, PointGone
 from shared.usecases.plan_preview import PlanPreview
 from shared.usecases.plan_record import CONFIRM, RESUMED, Resumed, confirmed, step_of, waves_of
-from shared.usecases.recovering import FORBIDDEN_LIMIT
+from shared.usecases.recovering import FORBIDDEN_LIMIT, NOT_BEGUN
 from shared.usecases.recovery_requests import PARENT, PlanRequest
 from shared.usecases.suspicion import hand_over
 
@@ -288,6 +288,8 @@ class _Run:
                 if LOOK_AT not in child.result and not child.steps and self._now() - child.created > TAKEN_UP:
                     hand_over(self._own.functions, "recover", {"operation": child.id})
                 return task
+            case OperationState.REFUSED if NOT_BEGUN in child.result.get("because", ""):
+                return task.again()  # the run had stopped before anything of it was done, and goes on now
             case _:
                 word = "refused" if child.state is OperationState.REFUSED else "needs an operator"
                 return task.failed(f"{child.id} {word}: {child.result.get('because', 'no reason is kept')}")

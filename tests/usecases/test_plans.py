@@ -463,3 +463,22 @@ def test_a_page_shows_how_far_a_running_plan_is() -> None:
     (shown,) = [operation_view(one, "") for one in world.operations(OperationKind.PLAN)]
     assert shown.id == run
     assert shown.steps == ("wave data: 1 under way", "wave apps: not begun (4 instances)")
+
+
+def test_what_a_stopped_run_had_opened_and_nobody_begun_is_begun_when_it_goes_on() -> None:
+    world = PlanWorld(plan_policy(DATA))
+    small = world.recipes.pop(OperationKind.RESTORE)  # as if every invocation of a child were lost
+    run = world.run_plan()
+    world.run_recovery(minutes=40)
+    assert world.state(run) == "needs_operator"
+
+    world.recipes[OperationKind.RESTORE] = small
+    world.run_recovery(minutes=6)
+    (child,) = world.operations(OperationKind.RESTORE)
+    assert child.state.value == "refused"
+    assert "begins it no more: that has ended (needs_operator)" in child.result["because"]
+    assert world.ask().resume(run, without_failed=False, by="bob", run="run")["resumed"]
+    world.run_recovery(minutes=15)
+
+    assert world.state(run) == "done"
+    assert world.wave(run, "data").tasks["db"][0].attempt == 2
