@@ -5,14 +5,13 @@ call itself can tell (a key pair, a security group, a role that is gone; a quota
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
-from shared.domain import image_versions
 from shared.domain.errors import NotFound
-from shared.domain.ids import ImageId, InstanceId, SnapshotId
-from shared.domain.inventory import Disk, DiskKind, Image, Instance, Setup, Snapshot, SnapshotState, VSwitch
+from shared.domain.ids import SnapshotId
+from shared.domain.inventory import Disk, DiskKind, Instance, Setup, Snapshot, SnapshotState, VSwitch
 from shared.domain.launching import (
     ANSWERS,
     BOOT,
@@ -28,13 +27,12 @@ from shared.domain.launching import (
 from shared.domain.place import Place
 from shared.domain.policy import Elsewhere
 from shared.domain.preview import Action, Check, Preview, critical_path
-from shared.domain.retention import RestorePoint
 from shared.ports.balancer import Balancer
 from shared.ports.compute import Clouds, Compute
 from shared.ports.scaling import Scaling
 from shared.state import codec
 from shared.state.points import Points
-from shared.usecases.image_of_point import unfit
+from shared.usecases.launch_source import Checklist, LaunchSources, Source
 from shared.usecases.recovery_requests import LaunchRequest
 
 CALL_TAKES: Final = timedelta(seconds=2)
@@ -53,20 +51,6 @@ class Considered:
         return tuple(f"{one.name}: {one.says}. {one.remedy}" for one in self.checks if not one.ok)
 
 
-@dataclass(slots=True)
-class _Seen:
-    """What is found out on the way."""
-
-    checks: list[Check] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-    def fine(self, name: str, says: str) -> None:
-        self.checks.append(Check(name=name, ok=True, says=says))
-
-    def amiss(self, name: str, says: str, remedy: str) -> None:
-        self.checks.append(Check(name=name, ok=False, says=says, remedy=remedy))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Model:
     """The instance after which the new ones are made."""
@@ -81,21 +65,12 @@ class _Model:
         return next((disk for disk in self.disks if disk.kind is DiskKind.SYSTEM), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Source:
-    """What they are made of."""
-
-    image: ImageId | None = None
-    snapshots: tuple[SnapshotId, ...] = ()
-    system_gib: int = 0  # 0: unknown
-
-
 class LaunchPlanning:
     def __init__(self, *, clouds: Clouds, home: Place, points: Points, balancer: Balancer, scaling: Scaling) -> None:
         """`home`: where balancers and scaling groups are, and points whose record names no place."""
         self._clouds = clouds
         self._home = home
-        self._points = points
+        self._sources = LaunchSources(points=points, home=home)
         self._balancer = balancer
         self._scaling = scaling
 
@@ -116,11 +91,11 @@ class LaunchPlanning:
         )
 
     def consider(self, request: LaunchRequest) -> Considered:
-        seen = _Seen()
+        seen = Checklist()
         cloud = self._clouds.at(request.place)
         _check_amount(request, seen)
         model = self._model(request, cloud, seen)
-        source = self._source(request, cloud, seen)
+        source = self._sources.find(request, cloud, seen)
         where = request.where or _where(model)
         types = request.instance_types or (() if model is None else (model.instance.instance_type,))
         groups = request.security_groups or (model.instance.security_groups if model and model.here else ())
@@ -156,7 +131,7 @@ class LaunchPlanning:
 
     # the instance that is taken as a model
 
-    def _model(self, request: LaunchRequest, cloud: Compute, seen: _Seen) -> _Model | None:
+    def _model(self, request: LaunchRequest, cloud: Compute, seen: Checklist) -> _Model | None:
         """The instance that is named, or else the one whose point it is, if it still stands."""
         named = request.like or request.subject
         for place in dict.fromkeys((request.place, self._home)) if named else ():
@@ -182,81 +157,9 @@ class LaunchPlanning:
             )
         return None
 
-    # what they are made of
-
-    def _source(self, request: LaunchRequest, cloud: Compute, seen: _Seen) -> _Source | None:
-        if request.point:
-            return self._of_point(request, cloud, seen)
-        if request.family:
-            return self._of_family(request, cloud, seen)
-        image = next(iter(cloud.images.list(ids=[request.image])), None) if request.image else None
-        if image is None:
-            seen.amiss("image", f"image {request.image} is not in {request.place}", _OTHER_IMAGE)
-            return None
-        why_not = image_versions.unfit(image, standing=_stands(image, cloud))
-        if why_not:
-            seen.amiss("image", f"{image.id}: {why_not}", _OTHER_IMAGE)
-            return None
-        seen.fine("image", f"{image.id} ({image.name}) is available")
-        return _Source(image=image.id, system_gib=_system_gib(image))
-
-    def _of_family(self, request: LaunchRequest, cloud: Compute, seen: _Seen) -> _Source | None:
-        images = [one for one in cloud.images.list(family=request.family) if one.family == request.family]
-        newest = sorted(images, key=_version, reverse=True)
-        unusable: list[str] = []
-        for image in newest:
-            why_not = image_versions.unfit(image, standing=_stands(image, cloud))
-            if not why_not:
-                seen.fine("image", f"{image.id} ({image.name}) is the newest usable one of family {request.family}")
-                seen.warnings += [f"a newer image cannot be used: {one}" for one in unusable]
-                return _Source(image=image.id, system_gib=_system_gib(image))
-            unusable.append(f"{image.id}: {why_not}")
-        seen.amiss(
-            "image",
-            f"family {request.family} has no usable image in {request.place}"
-            + (f" ({'; '.join(unusable)})" if unusable else ""),
-            f"Make one of a healthy instance: `understudy image INSTANCE {request.family}`",
-        )
-        return None
-
-    def _of_point(self, request: LaunchRequest, cloud: Compute, seen: _Seen) -> _Source | None:
-        subject = InstanceId(request.subject or "")
-        points = list(self._points.of(subject)) if subject else []
-        named = next((one for one in points if one.id == request.point), None)
-        if named is None:
-            seen.amiss("point", f"{subject or 'no instance'} has no restore point {request.point!r}", _OTHER_POINT)
-            return None
-        copies = [one for one in points if one.copy_of == named.id]
-        point = next((one for one in (named, *copies) if self._place(one) == request.place), None)
-        if point is None:
-            where = ", ".join(str(self._place(one)) for one in (named, *copies))
-            seen.amiss(
-                "point",
-                f"{named.id} does not stand in {request.place}, only in {where}",
-                "Launch it there, or copy it first (`copies` of its protection)",
-            )
-            return None
-        return self._judged(point, cloud, seen)
-
-    def _judged(self, point: RestorePoint, cloud: Compute, seen: _Seen) -> _Source | None:
-        ids = [snapshot for _, snapshot in point.disks]
-        shown = {one.id: one for one in cloud.snapshots.list(ids=ids)} if ids else {}
-        missing = [one for one in ids if one not in shown]
-        why_not = f"snapshots are gone: {', '.join(missing)}" if missing else unfit(list(shown.values()))
-        if why_not:
-            seen.amiss("point", f"{point.id}: {why_not}", _OTHER_POINT)
-            return None
-        uploading = [one.id for one in shown.values() if one.state is SnapshotState.PROGRESSING]
-        if uploading:
-            seen.warnings.append(f"an image needs complete snapshots: {', '.join(uploading)} will be waited for")
-        seen.fine("point", f"{point.id}, taken {codec.second(point.taken)}, has all of its {len(ids)} snapshots")
-        system = next(one for one in shown.values() if one.disk_kind is DiskKind.SYSTEM)
-        return _Source(snapshots=tuple(ids), system_gib=system.size_gib)
-
-    def _place(self, point: RestorePoint) -> Place:
-        return point.place or self._home
-
-    def _further(self, request: LaunchRequest, cloud: Compute, category: str, seen: _Seen) -> tuple[FurtherDisk, ...]:
+    def _further(
+        self, request: LaunchRequest, cloud: Compute, category: str, seen: Checklist
+    ) -> tuple[FurtherDisk, ...]:
         if not request.snapshots:
             return ()
         shown = {one.id: one for one in cloud.snapshots.list(ids=list(request.snapshots))}
@@ -269,7 +172,9 @@ class LaunchPlanning:
 
     # where they go
 
-    def _room(self, request: LaunchRequest, cloud: Compute, where: Sequence[Elsewhere], seen: _Seen) -> dict[str, int]:
+    def _room(
+        self, request: LaunchRequest, cloud: Compute, where: Sequence[Elsewhere], seen: Checklist
+    ) -> dict[str, int]:
         """Free addresses by vSwitch."""
         if not where:
             seen.amiss("places", "no zone and vSwitch is known", "Give them with --where ZONE=VSWITCH, or --like")
@@ -287,7 +192,7 @@ class LaunchPlanning:
         return room
 
     def _sold(
-        self, cloud: Compute, where: Sequence[Elsewhere], types: Sequence[str], seen: _Seen
+        self, cloud: Compute, where: Sequence[Elsewhere], types: Sequence[str], seen: Checklist
     ) -> dict[tuple[str, str], bool]:
         if not types:
             seen.amiss("instance types", "none is given", "Give one with --type, or an instance with --like")
@@ -311,7 +216,7 @@ class LaunchPlanning:
             seen.warnings += [f"not sold now, tried last: {one}" for one in not_had]
         return sold
 
-    def _check_service(self, request: LaunchRequest, seen: _Seen) -> None:
+    def _check_service(self, request: LaunchRequest, seen: Checklist) -> None:
         if (request.balancer or request.group) and request.place != self._home:
             seen.amiss(
                 "service",
@@ -340,13 +245,7 @@ class LaunchPlanning:
                 seen.fine("scaling group", f"{request.group} has {group.total} of at most {group.most} instances")
 
 
-_OTHER_IMAGE: Final = "Name one that is available (`--image`), or a family (`--family`)"
-_OTHER_POINT: Final = (
-    "`understudy prune --all` lists restore points; name one of the whole instance, and --of whose it is"
-)
-
-
-def _check_amount(request: LaunchRequest, seen: _Seen) -> None:
+def _check_amount(request: LaunchRequest, seen: Checklist) -> None:
     name = request.name
     if not (2 <= len(name) <= NAME_AT_MOST and name[0].isalpha() and not set(name) & set("[],")):
         seen.amiss(
@@ -358,14 +257,14 @@ def _check_amount(request: LaunchRequest, seen: _Seen) -> None:
         seen.amiss("amount", f"at least {request.least} of {request.amount}", f"--least is 1-{request.amount}")
 
 
-def _check_groups(groups: Sequence[str], seen: _Seen) -> None:
+def _check_groups(groups: Sequence[str], seen: Checklist) -> None:
     if groups:
         seen.fine("security groups", ", ".join(groups))
     else:
         seen.amiss("security groups", "none is given", "Give one with --security-group, or an instance with --like")
 
 
-def _check_room(request: LaunchRequest, room: Mapping[str, int], seen: _Seen) -> None:
+def _check_room(request: LaunchRequest, room: Mapping[str, int], seen: Checklist) -> None:
     free = sum(room.values())
     told = ", ".join(f"{one} has {count} free" for one, count in sorted(room.items()))
     if free < request.least:
@@ -397,21 +296,7 @@ def _not_a_data_disk(id_: SnapshotId, found: Snapshot | None) -> str:
     return "" if found.usable and found.state is not SnapshotState.FAILED else f"snapshot {id_} cannot be used yet"
 
 
-def _version(image: Image) -> tuple[int, datetime, ImageId]:
-    return (int(image.version) if image.version.isdecimal() else 0, image.created, image.id)
-
-
-def _stands(image: Image, cloud: Compute) -> bool:
-    """Whether the cloud shows every snapshot of it."""
-    wanted = set(image.snapshots)
-    return not wanted or wanted <= {one.id for one in cloud.snapshots.list(ids=sorted(wanted))}
-
-
-def _system_gib(image: Image) -> int:
-    return next((disk.size_gib for disk in image.disks if disk.kind is DiskKind.SYSTEM), 0)
-
-
-def _size(model: _Model | None, source: _Source) -> int | None:
+def _size(model: _Model | None, source: Source) -> int | None:
     """As large as the model's, but never smaller than the image; None: as the cloud has it."""
     if model is None or model.system is None:
         return None
