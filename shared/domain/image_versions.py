@@ -13,6 +13,7 @@ from typing import Final
 
 from shared.domain.ids import ImageId
 from shared.domain.inventory import DiskKind, Image, ImageState
+from shared.domain.wording import plural
 
 GRACE: Final = timedelta(days=7)
 """Between leaving the family and being deleted."""
@@ -86,7 +87,10 @@ def plan_retirement(
     for one in ordered:
         fate, because = _judge(one, saved, bool(usable), now, grace)
         if fate is not Fate.KEEP and left <= 0:
-            fate, because = Fate.KEEP, f"its turn comes in a later run: this one changes {at_most} images at most"
+            fate, because = (
+                Fate.KEEP,
+                f"its turn comes in a later run: this one changes {plural(at_most, 'image')} at most",
+            )
         left -= fate is not Fate.KEEP
         verdicts.append(Verdict(version=one, fate=fate, because=because))
     return tuple(verdicts)
@@ -94,7 +98,8 @@ def plan_retirement(
 
 def _judge(one: Version, saved: set[ImageId], any_usable: bool, now: datetime, grace: timedelta) -> tuple[Fate, str]:
     if one.image in saved:
-        return Fate.KEEP, f"one of the {len(saved)} newest usable versions"
+        which = "the newest usable version" if len(saved) == 1 else f"one of the {len(saved)} newest usable versions"
+        return Fate.KEEP, which
     if one.held:
         return Fate.KEEP, "; ".join(one.held)
     if not any_usable:
@@ -111,7 +116,10 @@ def _judge(one: Version, saved: set[ImageId], any_usable: bool, now: datetime, g
         case ImageState.AVAILABLE if not one.startable:
             return Fate.DEPRECATE, "no instance can be made of it"
         case ImageState.AVAILABLE:
-            return Fate.DEPRECATE, f"{len(saved)} newer usable versions stand"
+            return (
+                Fate.DEPRECATE,
+                f"{plural(len(saved), 'newer usable version')} {'stands' if len(saved) == 1 else 'stand'}",
+            )
     if one.deprecated is None:
         return Fate.KEEP, "somebody else took it out of its family: it is theirs to delete"
     if now - one.deprecated >= grace:

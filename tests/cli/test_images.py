@@ -87,8 +87,8 @@ def test_the_table_shows_what_stands_what_goes_and_what_is_ready(active: Local, 
     words = " ".join(shown.out.split())
     assert first in words
     assert second in words
-    assert "leaves its family: 1 newer" in words
-    assert "stays: one of the 1 newest" in words
+    assert "leaves its family: 1 newer usable version stands" in words
+    assert "stays: the newest usable version" in words
 
 
 def test_machines_get_one_object(active: Local, run: Run) -> None:
