@@ -1,10 +1,11 @@
 """The whole failover in a `World`: the real watches of both sites, beside the agents and masters of `PairWorld`.
 
 Name, inventory and balancer are the emulator's models, reached in process with the delays and losses of the way there.
-A site can fall dark (its agent and master go on running, unseen and cut off from the store), and its agent can die.
+A site can fall dark (its agent and master go on running, unseen and cut off from the store), its agent can die, and
+each link between two places can fail by itself. Watches run for ever, or (`timers`) as ticks in executors of their own.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -12,24 +13,26 @@ from emulator.cloud import Cloud
 from emulator.seed import load_text
 from shared.domain.decision import Decision
 from shared.domain.errors import OutcomeUnknown, Retryable
-from shared.domain.ids import Epoch, InstanceId, SiteName
-from shared.domain.inventory import Disk, Instance, SystemEvent
+from shared.domain.ids import InstanceId, SiteName
 from shared.domain.policy import Member, Pair, Policy, PruneLimits
-from shared.ports.names import NameRecord
-from shared.ports.probes import AgentReport, Sight
+from shared.ports.names import NameRecord, Names
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
 from shared.state.failovers import Failover, Failovers, SwitchOrders
 from shared.state.heartbeats import Heartbeats
-from shared.state.leases import Leases
 from shared.state.policies import Policies
+from shared.usecases.aside import Run
 from shared.usecases.watch import Ports, Watch
+from shared.wiring.watch import STORE_TIMEOUT
+from tests.simulation.links import How, Links, watch_at
 from tests.simulation.pair_world import PAIR, TERMS, H, I, PairWorld
-from tests.simulation.world import EPOCH, Process, ProcessClock, ProcessStore, Rows
-from understudy.simulation.compute import InProcessInventory
+from tests.simulation.sites import ADDRESS, SimAgents, SimInventory, SimNames, SiteStore, TruthStore
+from tests.simulation.world import EPOCH, Crash, Process, ProcessClock, ProcessStore
+from understudy.agent.process import call_timeout
 from understudy.simulation.names import InProcessNames
 
-ADDRESS = {H: "10.0.1.21", I: "10.0.2.21"}
+__all__ = ["ADDRESS", "INSTANCE", "Crash", "FailoverWorld", "TruthStore", "pair_policy"]
+
 INSTANCE = {H: InstanceId("i-master-h"), I: InstanceId("i-master-i")}
 SEED = """
 region: cn-hangzhou
@@ -75,6 +78,7 @@ class FailoverWorld(PairWorld):
     dead: set[SiteName] = field(default_factory=set)  # agent processes that are gone
     unready: set[SiteName] = field(default_factory=set)
     blind: set[SiteName] = field(default_factory=set)  # watches that see no agent
+    links: Links = field(default_factory=Links)
     names_down: bool = False
     refuse_promotions: bool = False  # agents answer, and take no order (a secret that does not fit)
     rebinds: list[tuple[float, str]] = field(default_factory=list)
@@ -149,13 +153,22 @@ class FailoverWorld(PairWorld):
     # --- processes ---
 
     def store_of(self, process: Process) -> ProcessStore:
-        return SiteStore(self, process)
+        return SiteStore(self, process, place_of(process), timeout=timeout_of(process))
 
     def ready(self, site: SiteName) -> bool:
         return site not in self.unready
 
     def gone(self, site: SiteName) -> bool:
         return site in self.dead
+
+    def way_to_agent(self, place: str, site: SiteName) -> How | None:
+        """How an attempt to reach the agent of `site` from `place` fails now; None: it does not."""
+        if site in self.dark or place in self.dark or self.machines[site].stopped:
+            return How.SILENT
+        return self.links.way(place, site)
+
+    def names_of_the_cloud(self) -> Names:
+        return InProcessNames(self.cloud)
 
     def _watch(self, site: SiteName) -> Callable[[Process], None]:
         def live(process: Process) -> None:
@@ -176,9 +189,10 @@ class FailoverWorld(PairWorld):
         for number in range(1, 20):
             watch.run(clock.now(), run=f"{process.name}-{number}")
 
-    def ports(self, process: Process, site: SiteName) -> Ports:
+    def ports(self, process: Process, site: SiteName, *, aside: Run = lambda look: look()) -> Ports:
         store = self.store_of(process)
         clock = ProcessClock(self.world, process)
+        place = watch_at(site)
         return Ports(
             leases=self.leases(process),
             failovers=Failovers(store),
@@ -187,159 +201,30 @@ class FailoverWorld(PairWorld):
             decisions=Decisions(store),
             controls=Controls(store),
             policies=Policies(store),
-            agents=SimAgents(self, process, site),
-            names=SimNames(self, process),
-            inventory=SimInventory(self, process),
+            agents=SimAgents(self, process, site, place),
+            names=SimNames(self, process, place),
+            inventory=SimInventory(self, process, place),
             balancer=None,
             clock=clock,
-            aside=lambda look: look(),
+            aside=aside,
         )
 
     def outside(self, process: Process) -> None:
-        """Each call of a watch to the outside is a place where its process may die."""
+        """Each call to the outside is a place where its process may die."""
         self.calls[process.name] = self.calls.get(process.name, 0) + 1
         if self.crash.get(process.name) == self.calls[process.name]:
             raise Crash
 
 
-class Crash(Exception):
-    """The function instance is gone between two calls."""
+def place_of(process: Process) -> str:
+    """Processes are called by their kind and the last letter of their site: `agent-h`, `watch-i`, `watch-i-2`."""
+    kind, _, rest = process.name.partition("-")
+    site = next((site for site in (H, I) if rest[:1] == site[-1]), H)
+    return watch_at(site) if kind == "watch" else site
 
 
-class SiteStore(ProcessStore):
-    """As its process reaches it: not at all from a dark site."""
-
-    def __init__(self, pair: FailoverWorld, process: Process) -> None:
-        super().__init__(pair.world, process, pair.rows)
-        self._pair = pair
-
-    def _way(self, *, writes: bool) -> None:
-        if self._process.name.startswith("watch"):
-            self._pair.outside(self._process)
-        site = next((site for site in (H, I) if self._process.name == f"agent-{site[-1]}"), None)
-        if site in self._pair.dark:
-            self._world.wait(self._process, 1.0)
-            raise OutcomeUnknown("dark") if writes else Retryable("dark")
-        super()._way(writes=writes)
-
-
-class SimAgents:
-    """The agents port from the place of one watch."""
-
-    def __init__(self, pair: FailoverWorld, process: Process, site: SiteName) -> None:
-        self._pair, self._process, self._site = pair, process, site
-
-    def look(self, address: str, port: int, *, timeout: timedelta) -> AgentReport:
-        return self._ask(address, timeout, lambda site: None)
-
-    def promote(self, address: str, port: int, *, epoch: Epoch, timeout: timedelta) -> AgentReport:
-        if self._pair.refuse_promotions:
-            return self._ask(address, timeout, lambda site: None)
-
-        # The agent's own loop claims the lease; the order tells it to, and waits for it.
-        def wait(site: SiteName) -> None:
-            self._pair.holders[site].promote(epoch)
-            until = self._pair.world.now + timeout.total_seconds() / 2
-            while self._pair.world.now < until and self._pair.holders[site].grant.epoch < epoch:
-                self._pair.world.wait(self._process, 0.05)
-
-        return self._ask(address, timeout, wait)
-
-    def demote(self, address: str, port: int, *, timeout: timedelta) -> AgentReport:
-        def order(site: SiteName) -> None:
-            self._pair.holders[site].give_up("told to")
-            self._pair.world.wait(self._process, 1.3)  # its loop releases the lease meanwhile
-
-        return self._ask(address, timeout, order)
-
-    def _ask(self, address: str, timeout: timedelta, order: Callable[[SiteName], None]) -> AgentReport:
-        pair, world = self._pair, self._pair.world
-        pair.outside(self._process)
-        site = next(site for site, own in ADDRESS.items() if own == address)
-        world.wait(self._process, 0.002)
-        lost = world.chance.random() < world.faults.lost_reply
-        if site in pair.dark or self._site in pair.blind or (lost and world.chance.random() < 0.5):
-            world.wait(self._process, timeout.total_seconds())
-            return AgentReport(sight=Sight.SILENT)
-        if pair.gone(site) or site not in pair.holders:
-            return AgentReport(sight=Sight.REFUSED)
-        order(site)
-        if lost:
-            return AgentReport(sight=Sight.SILENT)
-        holder = pair.holders[site]
-        active = holder.grant.active_at(pair.machines[site].reads(world.now))
-        return AgentReport(
-            sight=Sight.ANSWERED, active=active, epoch=holder.grant.epoch, site=site, ready=pair.ready(site)
-        )
-
-
-class SimNames:
-    def __init__(self, pair: FailoverWorld, process: Process) -> None:
-        self._pair, self._process = pair, process
-        self._names = InProcessNames(pair.cloud)
-
-    def records(self, *, zone: str, host: str, type: str) -> tuple[NameRecord, ...]:
-        self._way(writes=False)
-        return self._names.records(zone=zone, host=host, type=type)
-
-    def rebind(self, record: NameRecord, *, value: str) -> None:
-        self._way(writes=True)
-        self._names.rebind(record, value=value)
-        self._pair.rebinds.append((self._pair.world.now, value))
-        lease = Leases(TruthStore(self._pair.rows), tokens=str).read(PAIR)
-        if lease is not None:
-            self._pair.bound_under.append((self._pair.world.now, value, int(lease.epoch), lease.owner))
-        self._pair.world.say(self._process.name, f"bound the name to {value}")
-        self._maybe_lost()
-
-    def remark(self, record: NameRecord, *, text: str) -> None:
-        self._way(writes=True)
-        self._names.remark(record, text=text)
-        self._maybe_lost()
-
-    def _way(self, *, writes: bool) -> None:
-        world = self._pair.world
-        self._pair.outside(self._process)
-        world.maybe_pause(self._process)
-        world.wait(self._process, world.chance.uniform(0, 0.1))
-        if self._pair.names_down:
-            world.wait(self._process, 1.0)
-            raise OutcomeUnknown("name service down") if writes else Retryable("name service down")
-
-    def _maybe_lost(self) -> None:
-        if self._pair.world.chance.random() < self._pair.world.faults.lost_reply:
-            raise OutcomeUnknown("reply lost")
-
-
-class SimInventory:
-    def __init__(self, pair: FailoverWorld, process: Process) -> None:
-        self._pair, self._process = pair, process
-        self._inventory = InProcessInventory(pair.cloud)
-
-    def instances(
-        self, *, ids: Sequence[InstanceId] | None = None, tags: Mapping[str, str] | None = None
-    ) -> Iterator[Instance]:
-        self._pair.outside(self._process)
-        return self._inventory.instances(ids=ids, tags=tags)
-
-    def disks(self, **_: object) -> Iterator[Disk]:
-        raise NotImplementedError
-
-    def system_events(self, instance: InstanceId) -> Iterator[SystemEvent]:
-        raise NotImplementedError
-
-
-class TruthStore(ProcessStore):
-    """The tables as they are, without any way there: for a test's own eyes."""
-
-    def __init__(self, rows: Rows) -> None:
-        self._rows = rows
-
-    def _way(self, *, writes: bool) -> None:
-        return
-
-    def _way_back(self, *, writes: bool) -> None:
-        return
-
-    def _write(self, apply: Callable[[], None]) -> None:
-        apply()
+def timeout_of(process: Process) -> float:
+    """Of a store call, as the real ones are configured."""
+    if process.name.startswith("watch"):
+        return STORE_TIMEOUT.total_seconds()
+    return call_timeout(TERMS).total_seconds()

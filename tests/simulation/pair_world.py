@@ -8,8 +8,8 @@ from shared.domain.errors import Conflict, DrError, OutcomeUnknown, Retryable
 from shared.domain.ids import Epoch, HolderId, PairName, SiteName
 from shared.domain.lease import Grant, Sighting, Terms
 from shared.state.leases import Leases
-from tests.simulation.world import Machine, Process, ProcessClock, ProcessStore, Rows, World, tokens
-from understudy.agent.client import Role, RoleReader
+from tests.simulation.world import Crash, Machine, Process, ProcessClock, ProcessStore, Rows, World, tokens
+from understudy.agent.client import Look, Role, RoleReader
 from understudy.agent.holder import Holder
 
 PAIR = PairName("control")
@@ -20,9 +20,10 @@ TERMS = Terms(lease=timedelta(seconds=5), margin=timedelta(seconds=1), renew_eve
 class MemoryBoard:
     """The role file of one machine. `fails` is asked at each write; one that fails may be done all the same."""
 
-    def __init__(self, site: SiteName, *, fails: Callable[[Grant], bool] = lambda _: False) -> None:
-        self._site, self._fails = site, fails
+    def __init__(self, site: SiteName, machine: Machine, *, fails: Callable[[Grant], bool] = lambda _: False) -> None:
+        self._site, self._machine, self._fails = site, machine, fails
         self.content = b""
+        self.published: set[int] = set()  # the epochs under which its master was ever told to be active
 
     def publish(self, grant: Grant) -> None:
         failed = self._fails(grant)
@@ -33,7 +34,14 @@ class MemoryBoard:
             raise OSError("input/output error")
 
     def _write(self, grant: Grant) -> None:
-        self.content = Role(PAIR, self._site, int(grant.epoch), grant.until, "boot").encode()
+        if grant.until:
+            self.published.add(int(grant.epoch))
+        boot = boot_of(self._machine)
+        self.content = Role(PAIR, self._site, int(grant.epoch), grant.until, boot).encode()
+
+
+def boot_of(machine: Machine) -> str:
+    return f"boot-{machine.boot}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +80,24 @@ class PairWorld:
     restarts: float = 0.01  # per step, as often as orders to give up
     twins: bool = False  # each site has a second machine with an agent and a master of its own
     board_fails: float = 0.0  # of the revocations that are to be published
+    master_threads: bool = True  # False: masters are events, which is cheaper, and stop between their steps only
     machines: dict[SiteName, Machine] = field(default_factory=dict)
     boards: dict[SiteName, MemoryBoard] = field(default_factory=dict)
     holders: dict[SiteName, Holder] = field(default_factory=dict)
+    agents: dict[SiteName, Process] = field(default_factory=dict)
+    down: set[SiteName] = field(default_factory=set)  # units whose agent process crashed and is not up again
 
     def build(self, *, takers: int = 2) -> "PairWorld":
         for site in (H, I):
             for unit in self.units(site):
                 self.machines[unit] = self.world.machine(unit)
-                self.boards[unit] = MemoryBoard(site, fails=self._board_fails)
+                self.boards[unit] = MemoryBoard(site, self.machines[unit], fails=self._board_fails)
                 short = unit.removeprefix("hz-")
-                self.world.spawn(f"agent-{short}", self.machines[unit], self._agent(site, unit))
-                self.world.spawn(f"master-{short}", self.machines[unit], self._master(site, unit))
+                self.agents[unit] = self.world.spawn(f"agent-{short}", self.machines[unit], self._agent(site, unit))
+                if self.master_threads:
+                    self.world.spawn(f"master-{short}", self.machines[unit], self._master(site, unit))
+                else:
+                    EventMaster(self, site, unit).begin()
         for number in range(takers):
             self.world.spawn(f"taker-{number}", self.world.machine(f"fc-{number}"), self._taker())
         return self
@@ -123,6 +137,11 @@ class PairWorld:
                 except OSError as error:
                     world.say(process.name, f"ended by {error}")
                     world.wait(process, 0.2)
+                except Crash:
+                    world.say(process.name, "crashed")
+                    self.down.add(unit)
+                    world.wait(process, world.chance.uniform(0.2, 5))
+                    self.down.discard(unit)
                 world.say(process.name, "restarted")
 
         return live
@@ -133,7 +152,7 @@ class PairWorld:
         holder = self.holders[unit] = self.defects.holder(
             pair=PAIR,
             site=site,
-            holder_id=HolderId(unit),
+            holder_id=HolderId(f"{unit}.{self.machines[unit].boot}"),  # the role file of before does not outlive a boot
             preferred=site == H,
             terms=self.defects.terms,
             leases=self.leases(process),
@@ -164,7 +183,7 @@ class PairWorld:
                 read_at = world.now
                 return self.boards[unit].content
 
-            role = RoleReader("unused", clock=clock.monotonic, boot="boot", read=read)
+            role = RoleReader("unused", clock=clock.monotonic, boot=boot_of(process.machine), read=read)
             while True:
                 clock.sleep(timedelta(seconds=world.chance.uniform(0.1, 0.6)))
                 first = role.look()
@@ -243,3 +262,63 @@ class PairWorld:
             if last.until >= first.since:
                 return f"{last} overlaps {first}"
         return ""
+
+
+class EventMaster:
+    """A master that costs no thread: it reads its role, works, reads again, and may be stopped before each step."""
+
+    def __init__(self, pair: PairWorld, site: SiteName, unit: SiteName) -> None:
+        self._pair, self._site, self._unit, self._machine = pair, site, unit, pair.machines[unit]
+        self._read_at = 0.0
+        self._boot = 0
+        self._role: RoleReader | None = None
+
+    def begin(self) -> None:
+        self._after(self._pair.world.chance.uniform(0, 1), self._look)
+
+    def _after(self, seconds: float, step: Callable[[], None]) -> None:
+        world = self._pair.world
+        if world.faults.pause and world.chance.random() < world.faults.pause:
+            seconds += world.chance.uniform(0, world.faults.pause_seconds)
+        world.later(seconds, step, on=self._machine)
+
+    def _read(self) -> bytes:
+        self._read_at = self._pair.world.now
+        return self._pair.boards[self._unit].content
+
+    def _reader(self) -> RoleReader:
+        if self._role is None or self._boot != self._machine.boot:
+            self._boot = self._machine.boot
+
+            def clock() -> float:
+                return self._machine.reads(self._pair.world.now)
+
+            self._role = RoleReader("unused", clock=clock, boot=boot_of(self._machine), read=self._read)
+        return self._role
+
+    def _look(self) -> None:
+        pair, chance = self._pair, self._pair.world.chance
+        reader = self._reader()
+        first = reader.look()
+        if not first.active:
+            pair.refused += 1
+            self._after(chance.uniform(0.1, 0.6), self._look)
+        elif pair.defects.second_look:
+            self._after(chance.uniform(0, 0.05), lambda: self._confirm(reader, first))
+        else:
+            self._after(chance.uniform(0, 0.05), lambda: self._blindly(first.epoch))
+
+    def _confirm(self, reader: RoleReader, first: Look) -> None:
+        pair = self._pair
+        if reader is self._role and self._boot == self._machine.boot:  # it did not end with its machine
+            second = reader.confirm(first)
+            if second.active:
+                pair._accept(self._site, self._unit, second.epoch, self._machine.at(second.at), self._read_at)
+            else:
+                pair.withdrawn += 1
+        self._after(pair.world.chance.uniform(0.1, 0.6), self._look)
+
+    def _blindly(self, epoch: int) -> None:
+        pair = self._pair
+        pair._accept(self._site, self._unit, epoch, pair.world.now, pair.world.now)
+        self._after(pair.world.chance.uniform(0.1, 0.6), self._look)

@@ -1,214 +1,31 @@
-"""A world of processes on virtual time, one seed each: the real code runs in threads, of which one at a time may move.
+"""The state store in a world of processes, as each process reaches it: late, or not at all, or without an answer.
 
-Every store call, clock reading and sleep is a place where time passes: delays, lost replies, writes that arrive after
-their sender gave up, an unreachable store, and pauses (a process stopped for seconds) are drawn from the seed. Clocks
-of machines differ in offset and speed. Nothing here knows leases.
+With a `timeout` a call ends as the real adapter's does: its caller hears nothing, and what it wrote may be applied all
+the same, now or later.
 """
 
-import heapq
-import itertools
-import random
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 
 from shared.domain.errors import Conflict, OutcomeUnknown, Retryable
 from shared.ports.store import Absent, Anything, Condition, Key, Row, Store, Value, Write
+from tests.simulation.processes import EPOCH, Crash, Faults, Machine, Over, Process, ProcessClock, World
 
-EPOCH = datetime(2026, 3, 2, tzinfo=UTC)
+__all__ = [
+    "EPOCH",
+    "Crash",
+    "Faults",
+    "Machine",
+    "Over",
+    "Process",
+    "ProcessClock",
+    "ProcessStore",
+    "Rows",
+    "World",
+    "columns_of",
+    "tokens",
+]
 
-
-class Over(BaseException):
-    """The world has ended: unwinds a process's thread."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Faults:
-    """Drawn by the seed. Probabilities are per call."""
-
-    delay: float  # seconds, longest ordinary way to or from the store
-    slow: float  # a way that takes up to `slow_seconds`
-    slow_seconds: float
-    lost_reply: float
-    lost_request: float  # ... of which half arrive later, after the sender gave up
-    pause: float
-    pause_seconds: float
-    outage: float  # store unreachable for a process, per call; lasts up to 8 s
-    drift: float  # clocks run faster or slower by up to this
-
-    @classmethod
-    def drawn(cls, chance: random.Random) -> "Faults":
-        return cls(
-            delay=chance.choice((0.01, 0.05, 0.3)),
-            slow=chance.choice((0.0, 0.02, 0.1)),
-            slow_seconds=chance.choice((1.0, 3.0, 6.0)),
-            lost_reply=chance.choice((0.0, 0.02, 0.1)),
-            lost_request=chance.choice((0.0, 0.02, 0.1)),
-            pause=chance.choice((0.0, 0.005, 0.02)),
-            pause_seconds=chance.choice((2.0, 7.0, 15.0)),
-            outage=chance.choice((0.0, 0.01, 0.03)),
-            drift=chance.choice((0.0, 0.001, 0.02)),
-        )
-
-    @classmethod
-    def none(cls) -> "Faults":
-        return cls(
-            delay=0.01,
-            slow=0,
-            slow_seconds=0,
-            lost_reply=0,
-            lost_request=0,
-            pause=0,
-            pause_seconds=0,
-            outage=0,
-            drift=0,
-        )
-
-
-@dataclass(eq=False)
-class Machine:
-    """`reads`: what its boottime says. Processes of one machine share it."""
-
-    name: str
-    offset: float
-    speed: float
-
-    def reads(self, at: float) -> float:
-        return self.offset + at * self.speed
-
-    def at(self, reading: float) -> float:
-        return (reading - self.offset) / self.speed
-
-
-@dataclass(eq=False)
-class Process:
-    name: str
-    machine: Machine
-    body: Callable[["Process"], None]
-    go: threading.Lock = field(default_factory=threading.Lock)
-    thread: threading.Thread | None = None
-    suspended: float = 0.0  # virtual seconds for which it was stopped: what a bad clock does not count
-    unreachable_until: float = 0.0
-    error: BaseException | None = None
-
-
-class World:
-    def __init__(self, seed: int, faults: Faults | None = None) -> None:
-        self.seed = seed
-        self.chance = random.Random(seed)
-        self.faults = faults or Faults.drawn(self.chance)
-        self.now = 0.0
-        self.until = 0.0
-        self.trace: list[str] = []
-        self._order = itertools.count()
-        self._heap: list[tuple[float, int, Process | Callable[[], None]]] = []
-        self._processes: list[Process] = []
-        self._main = threading.Lock()
-        self._main.acquire()
-        self._over = False
-
-    def machine(self, name: str) -> Machine:
-        drift = self.faults.drift
-        return Machine(
-            name,
-            self.chance.uniform(0, 1e6),
-            1 + self.chance.choice((-drift, drift, self.chance.uniform(-drift, drift))),
-        )
-
-    def spawn(self, name: str, machine: Machine, body: Callable[[Process], None]) -> Process:
-        process = Process(name, machine, body)
-        process.go.acquire()
-        process.thread = threading.Thread(target=self._live, args=(process,), name=name, daemon=True)
-        self._processes.append(process)
-        self._push(self.chance.uniform(0, 1), process)
-        process.thread.start()
-        return process
-
-    def later(self, seconds: float, what: Callable[[], None]) -> None:
-        self._push(self.now + seconds, what)
-
-    def say(self, who: str, what: str) -> None:
-        self.trace.append(f"{self.now:8.3f} {who:9} {what}")
-
-    def run(self, seconds: float) -> None:
-        self.until = self.now + seconds
-        while self._heap and self._heap[0][0] <= self.until:
-            at, _, item = heapq.heappop(self._heap)
-            self.now = max(self.now, at)
-            if isinstance(item, Process):
-                item.go.release()
-                self._main.acquire()
-                if item.error is not None:
-                    raise AssertionError(f"{item.name} failed at {self.now:.3f} (seed {self.seed})") from item.error
-            else:
-                item()
-        self.now = self.until
-
-    def end(self) -> None:
-        self._over = True
-        for process in self._processes:
-            assert process.thread is not None
-            if process.thread.is_alive():
-                process.go.release()
-                process.thread.join(5)
-
-    def wait(self, process: Process, seconds: float) -> None:
-        """Called by a process: let `seconds` pass for it."""
-        at = self.now + seconds
-        # Nobody else is due before: no need to change threads.
-        if at <= self.until and (not self._heap or self._heap[0][0] > at) and not self._over:
-            self.now = at
-            return
-        self._push(at, process)
-        self._main.release()
-        process.go.acquire()
-        if self._over:
-            raise Over
-
-    def maybe_pause(self, process: Process) -> None:
-        if self.faults.pause and self.chance.random() < self.faults.pause:
-            seconds = self.chance.uniform(0, self.faults.pause_seconds)
-            self.say(process.name, f"stopped for {seconds:.2f} s")
-            process.suspended += seconds
-            self.wait(process, seconds)
-
-    def _push(self, at: float, item: Process | Callable[[], None]) -> None:
-        heapq.heappush(self._heap, (at, next(self._order), item))
-
-    def _live(self, process: Process) -> None:
-        process.go.acquire()
-        try:
-            if not self._over:
-                process.body(process)
-        except Over:
-            return
-        except BaseException as error:  # noqa: BLE001 - whatever a process dies of fails the test, with its seed
-            process.error = error
-        if not self._over:
-            self._main.release()
-
-
-class ProcessClock:
-    """The clock port, as one process sees it. `counts_suspension` False is the wrong clock (CLOCK_MONOTONIC)."""
-
-    def __init__(self, world: World, process: Process, *, counts_suspension: bool = True) -> None:
-        self._world, self._process, self._counts = world, process, counts_suspension
-
-    def now(self) -> datetime:
-        return EPOCH + timedelta(seconds=self._world.now)
-
-    def monotonic(self) -> float:
-        self._world.maybe_pause(self._process)
-        reading = self._process.machine.reads(self._world.now)
-        if not self._counts:
-            reading -= self._process.suspended
-        self._world.maybe_pause(self._process)  # between reading the clock and using what it said
-        return reading
-
-    def sleep(self, duration: timedelta) -> None:
-        self._world.maybe_pause(self._process)
-        self._world.wait(self._process, max(duration.total_seconds(), 0.001))
+GIVES_UP = 1.0  # seconds after which a call without a time-out of its own hears that nothing came back
 
 
 class Rows:
@@ -219,6 +36,20 @@ class Rows:
 
     def table(self, name: str) -> dict[Key, dict[str, Value]]:
         return self.tables.setdefault(name, {})
+
+    def get(self, table: str, key: Key) -> Row | None:
+        columns = self.table(table).get(key)
+        return None if columns is None else Row(key=key, columns=dict(columns))
+
+    def scan(
+        self, table: str, prefix: Key, *, after: Key | None = None, backward: bool = False, limit: int | None = None
+    ) -> list[Row]:
+        found = sorted(((key, columns) for key, columns in self.table(table).items() if key[: len(prefix)] == prefix))
+        if backward:
+            found.reverse()
+        if after is not None:
+            found = [one for one in found if (one[0] < after if backward else one[0] > after)]
+        return [Row(key=key, columns=dict(columns)) for key, columns in found][:limit]
 
     def write(self, table: str, row: Row, condition: Condition, *, keep: bool) -> None:
         self._check(table, row.key, condition)
@@ -244,13 +75,15 @@ class Rows:
 class ProcessStore:
     """The store port, as one process reaches it: with the delays and losses of its way there and back."""
 
-    def __init__(self, world: World, process: Process, rows: Rows) -> None:
+    def __init__(self, world: World, process: Process, rows: Rows, *, timeout: float | None = None) -> None:
+        """`timeout`: seconds for one whole call; None: it waits for as long as it takes."""
         self._world, self._process, self._rows = world, process, rows
+        self._timeout = timeout
+        self._began = 0.0
 
     def get(self, table: str, key: Key) -> Row | None:
         self._way(writes=False)
-        columns = self._rows.table(table).get(key)
-        row = None if columns is None else Row(key=key, columns=dict(columns))
+        row = self._rows.get(table, key)
         self._way_back(writes=False)
         return row
 
@@ -275,19 +108,17 @@ class ProcessStore:
         self, table: str, prefix: Key, *, after: Key | None = None, backward: bool = False, limit: int | None = None
     ) -> Iterator[Row]:
         self._way(writes=False)
-        found = sorted(self._rows.table(table).items(), reverse=backward)
-        rows = [Row(key=key, columns=dict(columns)) for key, columns in found if key[: len(prefix)] == prefix]
+        rows = self._rows.scan(table, prefix, after=after, backward=backward, limit=limit)
         self._way_back(writes=False)
-        return iter(rows[:limit])
+        return iter(rows)
 
     def _write(self, apply: Callable[[], None]) -> None:
         world, faults = self._world, self._world.faults
-        self._way(writes=True)
+        self._way(writes=True, apply=apply)
         if faults.lost_request and world.chance.random() < faults.lost_request:
             if world.chance.random() < 0.5:
                 world.later(world.chance.uniform(0.5, 8), lambda: self._late(apply))
-            world.wait(self._process, 1.0)
-            raise OutcomeUnknown("timed out")
+            self._give_up(writes=True, why="timed out")
         apply()
         self._way_back(writes=True)
 
@@ -298,33 +129,53 @@ class ProcessStore:
         except Conflict:
             return
 
-    def _way(self, *, writes: bool) -> None:
+    def _way(self, *, writes: bool, apply: Callable[[], None] | None = None) -> None:
         world, process, faults = self._world, self._process, self._world.faults
         world.maybe_pause(process)
+        self._began = world.now
         if world.now >= process.unreachable_until and world.chance.random() < faults.outage:
             process.unreachable_until = world.now + world.chance.uniform(1, 8)
+            process.unreachable_refused = world.chance.random() < 0.3
             world.say(process.name, f"cut off from the store until {process.unreachable_until:.2f}")
         if world.now < process.unreachable_until:
-            world.wait(process, 1.0)
-            raise OutcomeUnknown("no answer") if writes else Retryable("no answer")
-        self._delay()
+            if process.unreachable_refused:
+                self.refused()
+            self._give_up(writes=writes, why="no answer")
+        seconds = self._seconds()
+        if self._timeout is not None and seconds > self._timeout:
+            if apply is not None:
+                world.later(seconds, lambda: self._late(apply))
+            self._give_up(writes=writes, why="slow")
+        world.wait(process, seconds)
+
+    def refused(self) -> None:
+        """As the adapter does: four attempts, each answered at once that the partition is away."""
+        self._world.wait(self._process, self._world.chance.uniform(0.18, 0.35))
+        raise Retryable("refused")
+
+    def _give_up(self, *, writes: bool, why: str) -> None:
+        left = GIVES_UP if self._timeout is None else self._began + self._timeout - self._world.now
+        self._world.wait(self._process, max(0.001, left))
+        raise OutcomeUnknown(why) if writes else Retryable(why)
 
     def _way_back(self, *, writes: bool) -> None:
         world, process = self._world, self._process
-        self._delay()
+        seconds = self._seconds()
+        if self._timeout is not None and world.now + seconds > self._began + self._timeout:
+            self._give_up(writes=writes, why="slow")
+        world.wait(process, seconds)
         if world.chance.random() < world.faults.lost_reply:
-            world.wait(process, 1.0)
-            raise OutcomeUnknown("reply lost") if writes else Retryable("reply lost")
+            self._give_up(writes=writes, why="reply lost")
         world.maybe_pause(process)
 
-    def _delay(self) -> None:
+    def _seconds(self) -> float:
         world, faults = self._world, self._world.faults
         slow = faults.slow and world.chance.random() < faults.slow
-        world.wait(self._process, world.chance.uniform(0, faults.slow_seconds if slow else faults.delay))
+        return world.chance.uniform(0, faults.slow_seconds if slow else faults.delay)
 
 
 def tokens(world: World) -> Callable[[], str]:
-    return lambda: f"t{next(world._order)}"
+    return world.token
 
 
 def columns_of(rows: Rows, table: str) -> Mapping[Key, Mapping[str, Value]]:
