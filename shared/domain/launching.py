@@ -79,7 +79,8 @@ class LaunchPlan:
         """Of what it would make and where; not of stock and free addresses, which change by the minute."""
         parts = (
             self.name, str(self.amount), str(self.least), self.image or "", *self.of_snapshots, "|",
-            *(f"{one.zone}/{one.vswitch}/{one.instance_type}" for one in self.offers), "|", *self.security_groups, "|",
+            *sorted(f"{one.zone}/{one.vswitch}/{one.instance_type}" for one in self.offers), "|",  # stock orders them
+            *self.security_groups, "|",
             self.key_pair, self.role, self.user_data, self.system_disk_category, str(self.system_disk_gib),
             *(f"{one.snapshot}/{one.category}" for one in self.further_disks),
             *(f"{key}={value}" for key, value in sorted(self.tags.items())), "|",

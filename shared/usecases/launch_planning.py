@@ -318,10 +318,10 @@ def _actions(plan: LaunchPlan) -> Iterator[Action]:
         others = ", then ".join(str(one) for one in plan.offers[1:])
         yield Action(wave=wave, does=f"what is missing: {others}", subject=plan.name, takes=timedelta())
     yield Action(wave=wave + 1, does="wait until they run", subject=plan.name, takes=BOOT)
-    if plan.port:
-        yield Action(wave=wave + 2, does=f"wait until port {plan.port} answers", subject=plan.name, takes=ANSWERS)
-    if plan.group:
-        yield Action(wave=wave + 3, does=f"join {plan.group}", subject=plan.name, takes=JOIN_TAKES)
-    if plan.balancer:
-        told = f"put behind {plan.balancer} with weight {plan.weight}"
-        yield Action(wave=wave + 4, does=told, subject=plan.name, takes=JOIN_TAKES)
+    service = [
+        (bool(plan.port), f"wait until port {plan.port} answers", ANSWERS),
+        (bool(plan.group), f"join {plan.group}", JOIN_TAKES),
+        (bool(plan.balancer), f"put behind {plan.balancer} with weight {plan.weight}", JOIN_TAKES),
+    ]
+    for number, (_, does, takes) in enumerate((one for one in service if one[0]), start=wave + 2):
+        yield Action(wave=number, does=does, subject=plan.name, takes=takes)

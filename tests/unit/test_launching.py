@@ -139,6 +139,8 @@ def test_a_token_is_of_what_would_be_made_and_not_of_what_is_free_just_now() -> 
     plan = a_plan(an_offer("a", room=5))
 
     assert plan.token == a_plan(an_offer("a", room=9)).token
+    both = an_offer("a"), an_offer("b")
+    assert a_plan(*both).token == a_plan(*both[::-1]).token, "stock decides which is tried first"
     assert plan.token != a_plan(an_offer("b", room=5)).token
     assert plan.token != a_plan(an_offer("a", room=5), amount=11).token
 
