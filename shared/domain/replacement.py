@@ -290,7 +290,9 @@ def _restore(
     data: list[Disk], points: Iterable[RestorePoint], snapshots: Mapping[SnapshotId, Snapshot], now: datetime
 ) -> dict[DiskId, _Source]:
     wanted = {disk.id for disk in data}
-    newest_first = sorted((p for p in points if p.taken <= now and not p.failed), key=lambda p: p.taken, reverse=True)
+    # A safety point holds what a restore was to take away: never the newest state by itself.
+    own = (point for point in points if point.taken <= now and not point.failed and not point.safety)
+    newest_first = sorted(own, key=lambda point: point.taken, reverse=True)
     each: dict[DiskId, _Source] = {}
     for point in newest_first:
         good = {

@@ -1,5 +1,5 @@
 """Interruptions of restores. A rollback of a member of a scaling group behind a balancer is interrupted at every call;
-the other kinds here at every call that changes the cloud, and everywhere by `python -m tests.usecases.restore_sweep`."""
+other kinds here at every call that changes the cloud, and everywhere by `python -m tests.usecases.restore_sweep`."""
 
 from collections.abc import Callable
 from datetime import timedelta
