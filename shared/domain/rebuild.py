@@ -23,6 +23,9 @@ from shared.domain.selection import selects
 ISOLATED: Final = "understudy:isolated"
 """Tag of an instance that was replaced: kept, stopped, no longer anybody's member. Its value is the operation."""
 REPLACES: Final = provenance.REPLACES
+IN_GROUP: Final = "understudy:group"
+"""Tag of an instance: the scaling group that it is a member of as long as it runs."""
+NO_GROUP: Final = "-"
 
 UNPLANNED: Final = ("SystemFailure.", "InstanceFailure.")
 HOST_FAILED: Final = "SystemFailure."
@@ -61,7 +64,8 @@ class View:
     paused: str = ""  # why rebuilds are paused; "" when they are not
     disarmed: bool = False  # the platform was told to leave it stopped, so no restart of a failed host comes
     begun: int = 0  # rebuilds of the same rule that began within the last hour, this one not counted
-    group: str = ""  # the scaling group that made it and replaces what it finds unhealthy; "" when none does
+    group: str = ""  # the scaling group that made it, or let it go, and fills its place; "" when none does
+    filled: str = ""  # the scaling group that let it go and has filled its place
     attached: bool = False  # member of a group that did not make it, and would fill its place all the same
 
 
@@ -126,6 +130,8 @@ def judge(rule: RebuildRule, view: View) -> RebuildVerdict:
     deadline = began + rule.patience
     if instance.state is InstanceState.RUNNING and view.service is Service.ANSWERS:
         return _answering(failure, view, deadline)
+    if view.filled:
+        return NotOurs(because=f"scaling group {view.filled} let it go and has filled its place")
     if failure is None:
         return _without_event(rule, instance, view, began)
     return _lost(rule, view, began, failure)
@@ -185,7 +191,7 @@ def _go(rule: RebuildRule, view: View, began: datetime, because: str) -> Rebuild
     if view.group and view.now < (until := began + max(rule.patience, GROUP_PATIENCE)):
         return Wait(
             until=min(until, view.now + PAUSED_LOOK),
-            because=f"scaling group {view.group} made it and replaces it itself; it is given until {until:%H:%M:%S}",
+            because=f"scaling group {view.group} fills its place itself; it is given until {until:%H:%M:%S}",
             told=True,
         )
     if view.paused:

@@ -11,7 +11,7 @@ from shared.domain.ids import InstanceId
 from shared.domain.inventory import Instance, InstanceState, SystemEvent
 from shared.domain.operation import Operation, OperationKind, StepState
 from shared.domain.policy import PlatformRestart, Policy, RebuildRule
-from shared.domain.rebuild import HOST_FAILED, ISOLATED, RECENT, Service, View, unplanned
+from shared.domain.rebuild import HOST_FAILED, IN_GROUP, ISOLATED, NO_GROUP, RECENT, Service, View, unplanned
 from shared.ports.balancer import Balancer, Health
 from shared.ports.clock import Clock
 from shared.ports.compute import Instances, Inventory
@@ -66,7 +66,7 @@ class Look:
         health = self._balancer.health(rule.balancer) if rule.balancer else {}
         alive, lost = self._zone(instance, rule, policy, health, now)
         events = tuple(self._inventory.system_events(id))
-        group, made = self._group(id)
+        group, made, filled = self._group(instance)
         return View(
             now=now,
             first_seen=seen,
@@ -80,8 +80,9 @@ class Look:
             paused=self.paused(),
             disarmed=self._disarmed(id, rule, events),
             begun=self._begun_lately(operation, rule, now),
-            group=group if made else "",
-            attached=bool(group) and not made,
+            group=group if made and not filled else "",
+            attached=bool(group) and not made and not filled,
+            filled=group if filled else "",
         )
 
     def paused(self) -> str:
@@ -96,15 +97,20 @@ class Look:
         failed = any(event.type.startswith(HOST_FAILED) for event in events)
         return failed and id in self._instances.leaves_alone([id])
 
-    def _group(self, id: InstanceId) -> tuple[str, bool]:
-        """The scaling group that looks after its health, and whether it made it. A group whose health check is off or
-        suspended replaces nothing."""
-        member = self._scaling.memberships([id]).get(id)
-        if member is None or member.on_standby:
-            return "", False
-        group = self._scaling.groups([member.group]).get(member.group)
-        checks = group is not None and group.active and group.checks_health
-        return (member.group, member.created_by_group) if checks else ("", False)
+    def _group(self, instance: Instance) -> tuple[str, bool, bool]:
+        """The scaling group that looks after it; whether that replaces it by itself; whether it has. A group whose
+        health check is off or suspended replaces nothing."""
+        member = self._scaling.memberships([instance.id]).get(instance.id)
+        if member is not None and member.on_standby:
+            return "", False, False
+        name = member.group if member is not None else instance.tags.get(IN_GROUP, NO_GROUP)
+        group = None if name == NO_GROUP else self._scaling.groups([name]).get(name)
+        if group is None or not group.active or not group.checks_health:
+            return "", False, False
+        if member is not None:
+            return name, member.created_by_group, False
+        wanted = group.least if group.desired is None else group.desired
+        return name, True, group.total >= wanted
 
     def _begun_lately(self, operation: Operation, rule: RebuildRule, now: datetime) -> int:
         """Rebuilds of the rule that began within the hour. One that was refused has not begun."""

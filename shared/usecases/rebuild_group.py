@@ -22,7 +22,7 @@ from shared.ports.scaling import Membership, ScalingGroup
 from shared.state import codec
 from shared.usecases.operations import Outcome, done, intended
 from shared.usecases.rebuild_fence import fence_again
-from shared.usecases.rebuild_run import JOIN, LEAVE, POLL, STANDBY, Run
+from shared.usecases.rebuild_run import JOIN, LEAVE, LOOK, POLL, STANDBY, Run
 
 GROUP_LIMIT: Final = timedelta(minutes=10)
 """A group takes one activity at a time, and a launch of its own may come first."""
@@ -44,6 +44,13 @@ def aside(run: Run) -> Outcome | None:
             data["was"] = codec.dump(before(group, member))
         step = intended(STANDBY, token(run.work.operation.id, STANDBY, 1, member.group), run.now(), data=data)
         run.work.intend(step)
+    if member is None:
+        # It was too late: the group let it go. While it is judged, whether its place was filled decides.
+        run.forget(STANDBY)
+        if not run.is_done(LOOK):
+            return run.again(POLL, f"scaling group {step.data['group']} let it go")
+        run.finish(STANDBY)
+        return None
     move = step_aside(group, member)
     match move.do:
         case Do.NOTHING:

@@ -20,6 +20,7 @@ from shared.usecases import selecting
 from shared.usecases.disarm import Disarm
 from shared.usecases.look import in_rotation
 from shared.usecases.recovering import Recovering
+from shared.usecases.remember_groups import RememberGroups
 from shared.usecases.suspicion import Suspicion, Suspicions, slot_of
 
 
@@ -41,10 +42,12 @@ class Recover:
         inventory: Inventory,
         balancer: Balancer,
         disarm: Disarm,
+        groups: RememberGroups,
         policies: Policies,
         clock: Clock,
     ) -> None:
         self._disarm = disarm
+        self._groups = groups
         self._recovering = recovering
         self._suspicions = suspicions
         self._inventory = inventory
@@ -77,6 +80,7 @@ class Recover:
                 selected = selecting.select(self._inventory, rule.select).instances
                 opened.extend(self._suspects(rule, version, selected))
                 self._disarm.run(rule, selected, run=run)
+                self._groups.run(selected)
             except CredentialsRejected:
                 raise
             except DrError as error:

@@ -25,6 +25,7 @@ from shared.usecases.operations import Executor, Recipe
 from shared.usecases.previews import Previews, Show
 from shared.usecases.recover import Recover
 from shared.usecases.recovering import CLAIM_FOR, Recovering
+from shared.usecases.remember_groups import RememberGroups
 from shared.usecases.suspicion import Suspicions
 from shared.wiring.foundation import clock, configuration, credentials, endpoint, functions, keys_of, pacing, store
 
@@ -71,6 +72,7 @@ def recover() -> Recover:
         inventory=here().inventory,
         balancer=balancer(),
         disarm=Disarm(instances=here().instances, decisions=Decisions(store()), clock=clock()),
+        groups=RememberGroups(scaling=scaling(), instances=here().instances),
         policies=policies,
         clock=clock(),
     )

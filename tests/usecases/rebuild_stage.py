@@ -29,6 +29,7 @@ from shared.usecases.rebuild import RebuildRecipe
 from shared.usecases.rebuild_run import Ports
 from shared.usecases.recover import Recover
 from shared.usecases.recovering import CLAIM_FOR, Recovering
+from shared.usecases.remember_groups import RememberGroups
 from shared.usecases.suspicion import Suspicions
 from tests.usecases.fleet import (
     LB,
@@ -213,6 +214,7 @@ class Stage:
             suspicions=suspicions,
             inventory=inventory,
             balancer=balancer,
+            groups=RememberGroups(scaling=scaling, instances=instances),
             disarm=Disarm(instances=instances, decisions=decisions, clock=self.clock),
             policies=policies,
             clock=self.clock,

@@ -56,8 +56,10 @@ def vanished() -> tuple[RebuildWorld, InstanceId]:
 
 
 def in_a_group() -> tuple[RebuildWorld, InstanceId]:
-    """Its group is full and at its minimum."""
-    return RebuildWorld(), WEB_2
+    """Its group is full and at its minimum. The tick has seen it there."""
+    world = RebuildWorld()
+    world.run_recovery(minutes=6)
+    return world, WEB_2
 
 
 PATHS: Final[dict[str, Build]] = {one.__name__: one for one in (keeps_everything, elsewhere, vanished, in_a_group)}
@@ -159,10 +161,21 @@ def swept(build: Build, some: Callable[[list[str]], Iterator[Trouble]]) -> tuple
         count += 1
         world, _ = play(build, trouble)
         found = the_end(world)
-        if found != wanted:
+        if found != wanted and not filled_by_its_group(found):
             differs = {key: (found[key], wanted[key]) for key in wanted if found[key] != wanted[key]}
             wrong.append(f"{trouble.name} call {trouble.at} {labels[trouble.at]}: {differs}")
     return count, wrong
+
+
+def filled_by_its_group(end: dict[str, Any]) -> bool:
+    """Nobody acted until the group had let the lost one go and launched one: then ours would be one too many."""
+    serving = [state for _, state in end["groups"]["asg-web"]]
+    running = [one for one in end["instances"] if one[1] == "Running"]
+    return (
+        (serving, len(running)) == (["InService"], 3)
+        and (end["open"], end["held"], end["outcomes"]) == (0, [], [""])
+        and end["states"] == ["refused"]
+    )
 
 
 def everything(labels: list[str]) -> Iterator[Trouble]:

@@ -42,6 +42,7 @@ from shared.usecases.rebuild import RebuildRecipe
 from shared.usecases.rebuild_run import Ports
 from shared.usecases.recover import Recover
 from shared.usecases.recovering import CLAIM_FOR, Recovering
+from shared.usecases.remember_groups import RememberGroups
 from shared.usecases.suspicion import Suspicions
 from tests.usecases.backup_world import APPLICATIONS, PLACE, World, a_policy
 from understudy.simulation.addresses import InProcessAddresses
@@ -179,6 +180,7 @@ class RecoveryWorld(World):
             inventory=self.here.inventory,
             balancer=self.balancer,
             disarm=Disarm(instances=self.here.instances, decisions=Decisions(self.store), clock=self.clock),
+            groups=RememberGroups(scaling=self.scaling, instances=self.here.instances),
             policies=Policies(self.store),
             clock=self.clock,
         )
