@@ -173,7 +173,7 @@ class SnapshotCopies:
             layer, disk_id=source.disk_id, kind=source.disk_kind, category=source.disk_category,
             size_gib=source.size_gib,
         )  # fmt: skip
-        made.full_bytes = source.full_bytes
+        made.full_bytes, made.guest = source.full_bytes, source.guest
         made.source_id, made.source_region = source.id, source_region
         return made
 

@@ -83,15 +83,19 @@ def _check_started_since(instance: "Instance") -> None:
             )
 
 
-def of_snapshots(ecs: "Ecs", disks: Sequence[Wanted], snapshot_id: str | None) -> Take:
+def of_snapshots(
+    ecs: "Ecs", disks: Sequence[Wanted], snapshot_id: str | None
+) -> tuple[Take, dict[str, Any] | None]:
+    """What boots is what stood on the system disk when its snapshot was taken."""
     if not disks:
         snapshot = _accomplished(ecs, snapshot_id or "")
         if snapshot.disk_kind != "system":
             raise ApiError("OperationDenied", f"{snapshot.id} is not a snapshot of a system disk.", 403)
         single = Mapped(kind="system", device=SYSTEM_DEVICE, size_gib=snapshot.size_gib, snapshot=snapshot)
-        return lambda: (single,)
+        return lambda: (single,), snapshot.guest
     mapped = _with_devices([_mapped(ecs, wanted) for wanted in disks])
-    return lambda: mapped
+    system = mapped[0].snapshot
+    return lambda: mapped, None if system is None else system.guest
 
 
 def _accomplished(ecs: "Ecs", snapshot_id: str) -> "Snapshot":

@@ -98,7 +98,7 @@ class Images:
             if instance_id is not None:
                 take, guest = of_instance(self._ecs, instance_id)
             elif disks or snapshot_id:
-                take, guest = of_snapshots(self._ecs, disks, snapshot_id), None
+                take, guest = of_snapshots(self._ecs, disks, snapshot_id)
             else:
                 raise ApiError("MissingParameter", "InstanceId, SnapshotId or DiskDeviceMapping is mandatory.")
             if dry_run:

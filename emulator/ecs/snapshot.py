@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from emulator.clock import Due
 from emulator.ecs.blocks import Layer
@@ -38,6 +39,7 @@ class Snapshot:
     resource_group: str = ""
     is_shared: bool = False  # with other accounts; set by tests, no modelled action does it
     managed_by: str = ""  # a cloud product that owns it (backup service); set by tests
+    guest: dict[str, Any] | None = None  # of a system disk: the operating system on it, which an image of it boots
     tags: dict[str, str] = field(default_factory=dict)
     disks: set[str] = field(default_factory=set)  # made of it and still there
     images: set[str] = field(default_factory=set)

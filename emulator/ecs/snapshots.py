@@ -10,7 +10,7 @@ Not modelled: encryption of disks and its keys, local (Flash) snapshots, storage
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emulator.ecs.blocks import MIB
 from emulator.ecs.chains import Chains
@@ -151,10 +151,15 @@ class Snapshots:
             group_id=group_id,
             type=type,
             resource_group=resource_group,
+            guest=self._guest_on(disk),
             tags=dict(tags or {}),
         )
         self.admit(snapshot)
         return snapshot
+
+    def _guest_on(self, disk: "Disk") -> dict[str, Any] | None:
+        machine = self._ecs.instances.get(disk.instance_id) if disk.instance_id and disk.kind == "system" else None
+        return machine.guest if machine else None
 
     def admit(self, snapshot: Snapshot) -> None:
         """Put one that is under way on the shelf; it completes when its time has come."""
