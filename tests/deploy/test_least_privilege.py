@@ -28,6 +28,8 @@ NO_RESTORE = "nobody restores a disk in these runs (tests/usecases/test_restore.
 LEFT_OVER = "sweeps up the pointer that a crash left behind"
 ANOTHER_ACCOUNT = "no other account here: tests/functions/test_accounts_over_the_wire.py enters one"
 NO_GROUP = "no scaling group in these runs: tests/usecases/test_launch.py has instances join one"
+WAITS = "the rule of these runs waits for the platform's own restart"
+NO_PUBLIC = "no instance of these runs has a public address"
 NEVER_ASKED: dict[Permission, str] = {
     ("backup", "sts:AssumeRole", "role"): ANOTHER_ACCOUNT,
     ("prune", "sts:AssumeRole", "role"): ANOTHER_ACCOUNT,
@@ -57,7 +59,14 @@ NEVER_ASKED: dict[Permission, str] = {
     ("schedule", "ots:GetRow", "controls"): NO_POLICY,
     ("recover", "ecs:TagResources", "image"): CREATED_WITH_TAGS,
     ("recover", "ess:AttachInstances", "scalinggroup"): NO_GROUP,
-    ("recover", "ess:DescribeScalingInstances", "scalinggroup"): NO_GROUP,
+    ("recover", "ess:DetachInstances", "scalinggroup"): NO_GROUP,
+    ("recover", "ess:ModifyScalingGroup", "scalinggroup"): NO_GROUP,
+    ("recover", "ecs:DescribeInstanceMaintenanceAttributes", "instance"): WAITS,
+    ("recover", "ecs:ModifyInstanceMaintenanceAttributes", "instance"): WAITS,
+    ("recover", "vpc:AssociateEipAddress", "eip"): NO_PUBLIC,
+    ("recover", "vpc:AssociateEipAddress", "instance"): NO_PUBLIC,
+    ("recover", "vpc:UnassociateEipAddress", "eip"): NO_PUBLIC,
+    ("recover", "vpc:UnassociateEipAddress", "instance"): NO_PUBLIC,
     ("recover", "ess:DescribeScalingActivities", "scalinggroup"): NO_GROUP,
     **dict.fromkeys(
         (
@@ -79,7 +88,6 @@ NEVER_ASKED: dict[Permission, str] = {
             ("recover", "ecs:ReplaceSystemDisk", "instance"),
             ("recover", "ecs:ReplaceSystemDisk", "image"),
             ("recover", "ecs:TagResources", "disk"),
-            ("recover", "slb:DescribeLoadBalancers", "loadbalancer"),
             ("recover", "ess:EnterStandby", "scalinggroup"),
             ("recover", "ess:ExitStandby", "scalinggroup"),
         ),
@@ -104,7 +112,7 @@ def permissions() -> set[Permission]:
 
 def _what(resource: str) -> str:
     """The last part that matters: the table, the function, or the kind of an ECS resource."""
-    kind, _, name = resource.split(":", 4)[4].partition("/")
+    kind, _, name = resource.split(":", 4)[-1].partition("/")
     return (
         name.rpartition("/")[2]
         if kind in ("instance", "functions") and "/table/" in resource

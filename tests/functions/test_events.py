@@ -187,7 +187,7 @@ def test_recover_takes_anything_as_a_tick_or_one_operation(stage: Stage, name: s
 
     if name in ("invoke-recover.json", "invoke-backup.json"):
         operation = json.loads((EVENTS / name).read_text())["operation"]
-        assert answer["looked"] == {operation: "no such rebuild"}
+        assert answer["looked"] == {operation: "no such recovery"}
     else:
         assert answer["looked"] == {}
         assert answer["failed"] == []
