@@ -15,6 +15,7 @@ from typing import Final
 from shared.domain.ids import InstanceId
 from shared.domain.policy import PlanAction, PlanStep, RecoveryPlan, Wave
 from shared.domain.preview import token_of
+from shared.domain.wording import plural
 
 MOST_TASKS: Final = 2_000
 """Children of one plan. Each takes up to about 400 bytes of the run's row."""
@@ -134,7 +135,7 @@ class WaveState:
             left = f", {counts[Fate.LEFT]} left out" if counts[Fate.LEFT] else ""
             return f"through, {counts[Fate.DONE]} done{left}"
         if self.began is None:
-            return f"not begun ({total} instances)"
+            return f"not begun ({plural(total, 'instance')})"
         named = (
             (Fate.DONE, "done"),
             (Fate.BEGUN, "under way"),

@@ -53,7 +53,7 @@ class Planned:
     def preview(self) -> Preview:
         return Preview(
             kind=OperationKind.PLAN.value,
-            subject=f"plan {self.plan.name}",
+            subject=self.plan.name,
             actions=tuple(self.actions),
             checks=tuple(self.checks),
             token=self.token,
@@ -178,7 +178,7 @@ class _Working:
             says = f"{len(without)} have no usable restore point{before}: {some(without)}"
             remedy = "Name a later moment with --at" if until else "Back them up, or take them out of the step"
             self._failed(f"{where}: restore points", says, remedy)
-        if instances:
+        if len(instances) > len(without):
             self._out.warnings.append(
                 f"{where}: everything written since its point is lost on {len(instances) - len(without)} instances; "
                 f"what stood before is kept as a safety point for {self._policy.safety_days} days"
