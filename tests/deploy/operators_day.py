@@ -16,12 +16,15 @@ from shared.adapters.functions import FcFunctions
 from shared.adapters.ots import OtsStore, OtsTables
 from shared.adapters.sdk import Endpoint
 from shared.config import policy_file
-from shared.domain.policy import CopyRule, Lock, Policy, Retention
+from shared.domain.place import Place
+from shared.domain.policy import CopyRule, ImageDisks, ImageRule, Lock, Policy, Retention, Selection
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
+from shared.state.images import Images
 from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
+from shared.state.retired import Retired
 from shared.state.slots import Slots
 from shared.usecases.apply_policy import ApplyPolicy
 from tests.usecases.backup_world import APPLICATIONS, MASTERS, SEED, A, M, a_policy
@@ -50,7 +53,25 @@ CALLED_ASYNCHRONOUSLY = {
 
 def _policy() -> Policy:
     copies = CopyRule(region=ELSEWHERE, keep=Retention(last=1), within=timedelta(hours=6), lock=Lock(days=1))
-    return a_policy(replace(APPLICATIONS, copies=(copies,)), MASTERS)
+    role = ImageRule(
+        name="masters",
+        family="role-master",
+        of=Selection(tags={"role": "master"}),
+        disks=ImageDisks.SYSTEM,
+        keep=1,
+        publish_to=("asg-masters",),
+    )
+    return replace(a_policy(replace(APPLICATIONS, copies=(copies,)), MASTERS), images=(role,))
+
+
+GROUP = """
+scaling_groups:
+  - id: asg-masters
+    min: 0
+    max: 1
+    vswitches: [vsw-h]
+    configuration: {id: asc-masters, image: m-base, type: ecs.g7.large, security_groups: [sg-test]}
+"""
 
 
 class Day:
@@ -114,7 +135,7 @@ class Day:
 def play(workdir: Path) -> list[dict[str, Any]]:
     """What each role was allowed and denied in the course of the day."""
     seed = workdir / "small.yaml"
-    seed.write_text(SEED)
+    seed.write_text(SEED + GROUP)
     environment = {
         "UNDERSTUDY_ENDPOINT": "{url}",
         "UNDERSTUDY_ENDPOINTS": f"{ELSEWHERE}={{url:{ELSEWHERE}}}",
@@ -132,6 +153,7 @@ def play(workdir: Path) -> list[dict[str, Any]]:
         _launches(day)
         _commands(day)
         _events(day)
+        _roles(day)
         _every_failure_destination(day)
         return day.exercised()
 
@@ -188,6 +210,27 @@ def _commands(day: Day) -> None:
     day.command("acknowledge", subject=asked)
     _status(day)  # while something is under way
     day.wait(minutes=20)
+
+
+def _roles(day: Day) -> None:
+    """Two versions of a role, published; the older one leaves its family, and goes for good a week later."""
+    for _ in range(2):
+        day.command("image", rule="masters")
+        day.wait(minutes=30)
+    versions = sorted((one.version, one.image) for one in Images(day.store).all() if one.family == "role-master")
+    assert [number for number, _ in versions] == [1, 2]
+    day.command("publish_image", what="role-master")
+    day.command("pin_image", family="role-master", image=versions[0][1], because="audit")
+    day.command("unpin_image", family="role-master", image=versions[0][1])
+    day.call("backup", "timer-backup.json")  # judges the roles
+    day.call("recover", "timer-recover.json")
+    day.command("prune", apply=True)
+    day.wait(minutes=2)
+    Retired(day.store).note(Place("cn-hangzhou"), versions[0][1], day.now() - timedelta(days=8))  # rather than wait
+    day.command("prune", apply=True)
+    day.wait(minutes=1)
+    told = [one.event for one in Decisions(day.store).of("image family role-master")]
+    assert {"image.deprecated", "image.deleted", "image.pinned"} <= set(told), told
 
 
 def _events(day: Day) -> None:
