@@ -14,9 +14,10 @@ from shared.adapters.clock import SystemClock
 from shared.domain.errors import BadInput
 from shared.domain.ids import Epoch
 from shared.ports.clock import Clock
-from shared.ports.probes import AgentReport, Sight
+from shared.ports.probes import AgentReport, PeerView, Sight
 
 LARGEST_ANSWER: Final = 64 * 1024
+LONGEST: Final = timedelta(days=3650)  # no lag, age or pledge is longer
 
 
 class HttpAgents:
@@ -50,7 +51,7 @@ class HttpAgents:
             head += f"x-understudy-secret: {self._secret}\r\n"
         head += "\r\n"
         try:
-            status, answer = self._exchange(head.encode() + content, address, port, timeout)
+            status, answer = exchange(self._clock, head.encode() + content, address, port, timeout)
         except TimeoutError:
             return AgentReport(sight=Sight.SILENT, detail=f"no answer within {timeout.total_seconds():g} s")
         except ConnectionError as error:
@@ -63,17 +64,24 @@ class HttpAgents:
             return AgentReport(sight=Sight.ANSWERED, detail=f"not an agent: {error!r}")
         return _report(status, answer)
 
-    def _exchange(self, request: bytes, address: str, port: int, timeout: timedelta) -> tuple[int, bytes]:
-        deadline = self._clock.monotonic() + timeout.total_seconds()
-        with socket.create_connection((address, port), timeout=max(timeout.total_seconds(), 0.001)) as connection:
-            timed = _Timed(connection, deadline, self._clock)
-            timed.send(request)
-            response = http.client.HTTPResponse(timed)  # type: ignore[arg-type]  # it only ever calls makefile
-            try:
-                response.begin()
-                return response.status, response.read(LARGEST_ANSWER)
-            finally:
-                response.close()
+
+def exchange(
+    clock: Clock, request: bytes, address: str, port: int, timeout: timedelta, *, source: str | None = None
+) -> tuple[int, bytes]:
+    """Status and body of one HTTP exchange, all of it within `timeout`. `source`: the local address to call from.
+    Raises OSError (TimeoutError when the time is over) and HTTPException."""
+    deadline = clock.monotonic() + timeout.total_seconds()
+    soon = max(timeout.total_seconds(), 0.001)
+    whence = None if source is None else (source, 0)
+    with socket.create_connection((address, port), timeout=soon, source_address=whence) as connection:
+        timed = _Timed(connection, deadline, clock)
+        timed.send(request)
+        response = http.client.HTTPResponse(timed)  # type: ignore[arg-type]  # it only ever calls makefile
+        try:
+            response.begin()
+            return response.status, response.read(LARGEST_ANSWER)
+        finally:
+            response.close()
 
 
 class _Timed(io.RawIOBase):
@@ -124,4 +132,36 @@ def _report(status: int, answer: bytes) -> AgentReport:
         site=site if isinstance(site, str) else None,
         ready=ready if isinstance(ready, bool) else None,
         detail=detail,
+        holder=_text(body.get("holder")),
+        lag=_seconds(body.get("lag_s")),
+        lag_age=_seconds(body.get("lag_age_s")),
+        pledged_for=_seconds(body.get("pledged_for_s")),
+        peers=_peers(body.get("peers")),
     )
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _seconds(value: object) -> timedelta | None:
+    """None for whatever is no duration, so that a lag of "nan" is unknown and not none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < LONGEST.total_seconds():
+        return None
+    return timedelta(seconds=value)
+
+
+def _peers(value: object) -> dict[str, PeerView]:
+    views: dict[str, PeerView] = {}
+    for site, view in value.items() if isinstance(value, dict) else ():
+        age = _seconds(view.get("age_s")) if isinstance(view, dict) else None
+        if age is None or view.get("sight") not in set(Sight):
+            continue  # a view of unknown age says nothing
+        active, epoch = view.get("active"), view.get("epoch")
+        views[str(site)] = PeerView(
+            sight=Sight(view["sight"]),
+            active=active if isinstance(active, bool) else None,
+            epoch=Epoch(epoch) if isinstance(epoch, int) and not isinstance(epoch, bool) else None,
+            age=age,
+        )
+    return views

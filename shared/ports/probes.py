@@ -1,11 +1,22 @@
 """What a witness can see of a master, with its own eyes."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
 from shared.domain.detection import Sight as Sight
 from shared.domain.ids import Epoch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerView:
+    """What an agent saw of another site's agent, `age` before its report: a witness that stands beside its master."""
+
+    sight: Sight
+    age: timedelta
+    active: bool | None = None
+    epoch: Epoch | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +27,11 @@ class AgentReport:
     site: str | None = None
     ready: bool | None = None  # whether its master is well enough to be active; None: it did not say
     detail: str = ""
+    holder: str = ""  # its id, a new one after each boot; "": it did not say
+    lag: timedelta | None = None  # how far its data was behind the active site's, `lag_age` before the report
+    lag_age: timedelta | None = None
+    pledged_for: timedelta | None = None  # how long it will still refuse to become active
+    peers: Mapping[str, PeerView] = field(default_factory=dict)  # by site
 
 
 class Agents(Protocol):

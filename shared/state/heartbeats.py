@@ -29,6 +29,10 @@ class Heartbeat:
     epoch: Epoch
     address: str  # where its master is reached
     ready: bool  # its master answers it
+    agent_port: int = 0  # of the agent at that address; 0: it did not say
+    pledges: bool = False  # whether it gives pledges, so that others may live on them
+    lag_s: float | None = None  # how far its data was behind the active site's, `lag_age_s` before `at`; None: unknown
+    lag_age_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,17 +1,26 @@
 """What one agent needs to know: arguments first, then the environment, then the active policy in the state store."""
 
 import argparse
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 from shared.domain.errors import BadInput
-from shared.domain.ids import InstanceId, PairName, SiteName
+from shared.domain.ids import InstanceId, PairName, Place, SiteName
 from shared.domain.lease import Terms
 from shared.domain.policy import Member, Pair, Policy
 
 Read = Callable[[str], str | None]
+LOOPBACK: Final = "127.0.0.1"
+
+
+class Pledges(StrEnum):
+    ON = "on"
+    OFF = "off"
+    UNAUTHENTICATED = "unauthenticated"  # whoever reaches the port may forge one: two sites active at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +39,14 @@ class AgentConfig:
     terms: Terms | None
     with_parent: bool  # end when the parent process ends
     secret: str | None = None  # what POST /promote and /demote must carry; None: whoever reaches the port may
+    pledges: Pledges = Pledges.OFF
+    peers: Mapping[SiteName, Place] = field(default_factory=dict)  # instead of what their heartbeats say
+    lag_command: str | None = None
+    lag_url: str | None = None
+    promote_hook: str | None = None
+    demote_hook: str | None = None
+    hook_timeout: timedelta = timedelta(seconds=30)
+    sidecar: tuple[str, int] | None = None  # where GET /active is served
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +89,26 @@ def parse(arguments: Sequence[str], read: Read) -> AgentConfig:
     add("--role-file", type=Path, default=Path(read("UNDERSTUDY_ROLE_FILE") or "/run/understudy/role.json"))
     add("--store-endpoint", default=read("UNDERSTUDY_OTS_ENDPOINT") or read("GUEST_GATEWAY"))
     add("--store-instance", default=read("UNDERSTUDY_OTS_INSTANCE"))
+    add("--pledges", choices=[one.value for one in Pledges], help="on when UNDERSTUDY_AGENT_SECRET is set, else off")
+    add("--peer", action="append", default=[], metavar="SITE=HOST:PORT", help="instead of what its heartbeat says")
+    add("--lag-command", help="prints how many seconds the data here is behind the active site's")
+    add("--lag-url", help="or GET it there")
+    add("--promote-hook", metavar="COMMAND", help="runs before the master becomes active")
+    add("--demote-hook", metavar="COMMAND", help="runs after the master has stopped, before the lease is given back")
+    add("--hook-timeout", type=float, default=30.0, metavar="SECONDS")
+    add("--sidecar", metavar="[HOST:]PORT", help="serve GET /active there; on 127.0.0.1 unless a host is given")
     add("--with-parent", action="store_true", help="end when the process that started this one ends")
     given = parser.parse_args(arguments)
     if not given.store_endpoint:
         raise BadInput("no state store: set UNDERSTUDY_OTS_ENDPOINT (or --store-endpoint) to its URL")
     if not given.store_instance:
         raise BadInput("no state store: set UNDERSTUDY_OTS_INSTANCE (or --store-instance) to the instance's name")
+    secret = read("UNDERSTUDY_AGENT_SECRET")
+    pledges = _pledges(given.pledges, secret)
+    if given.lag_command is not None and given.lag_url is not None:
+        raise BadInput("give --lag-command or --lag-url, not both")
+    if pledges is not Pledges.OFF and given.bind in ("0.0.0.0", "::") and not given.address:
+        raise BadInput(f"--bind {given.bind} with pledges needs --address: the one at which the peers reach this agent")
     named = (given.pair, given.site, given.lease, given.margin, given.renew_every)
     terms = None
     if all(value is not None for value in named):
@@ -105,5 +136,39 @@ def parse(arguments: Sequence[str], read: Read) -> AgentConfig:
         terms=terms,
         with_parent=given.with_parent,
         # Not an argument: those can be read by every process of the machine.
-        secret=read("UNDERSTUDY_AGENT_SECRET"),
+        secret=secret,
+        pledges=pledges,
+        peers=dict(_peer(text) for text in given.peer),
+        lag_command=given.lag_command,
+        lag_url=given.lag_url,
+        promote_hook=given.promote_hook,
+        demote_hook=given.demote_hook,
+        hook_timeout=timedelta(seconds=given.hook_timeout),
+        sidecar=None if given.sidecar is None else _sidecar(given.sidecar),
     )
+
+
+def _pledges(chosen: str | None, secret: str | None) -> Pledges:
+    if chosen is None:
+        return Pledges.ON if secret else Pledges.OFF
+    if chosen == Pledges.ON and not secret:
+        raise BadInput(
+            "--pledges on needs UNDERSTUDY_AGENT_SECRET, the same on all agents: a forged pledge makes two sites "
+            "active. On a network where nobody else can reach the agents, choose --pledges unauthenticated"
+        )
+    return Pledges(chosen)
+
+
+def _peer(text: str) -> tuple[SiteName, Place]:
+    site, _, place = text.partition("=")
+    host, _, port = place.rpartition(":")
+    if not (site and host and port.isdigit()):
+        raise BadInput(f"--peer {text!r}: write SITE=HOST:PORT, such as hz-i=10.0.2.21:7001")
+    return SiteName(site), Place(place)
+
+
+def _sidecar(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not port.isdigit():
+        raise BadInput(f"--sidecar {text!r}: write PORT, or HOST:PORT to serve others than this machine")
+    return host or LOOPBACK, int(port)

@@ -3,12 +3,14 @@
     GET  /status    what this agent knows, as JSON
     POST /promote   {"epoch": N}: take up the lease that names this site under N. 200 once active, 409 when not (why in
                     `detail`). Asking again does no harm.
+    POST /pledge    another agent asks this one not to become active (see `shared.adapters.peers`). 200 when it has
+                    pledged, 409 when not
     POST /demote    give up now. 200 when the master of this site is not active any more; `released` says whether the
                     lease has been given back as well, which only reading the lease row proves.
 
-Every answer carries: site, pair, active, epoch, ready, detail.
+Every answer but that carries: site, pair, active, epoch, ready, detail.
 
-With a secret set (UNDERSTUDY_AGENT_SECRET), both POSTs need it in the header `x-understudy-secret`, else 403. Without
+With a secret set (UNDERSTUDY_AGENT_SECRET), orders need it in the header `x-understudy-secret`, else 403. Without
 one, whoever reaches the port may stop the site: then only the security group keeps others out.
 """
 
@@ -22,6 +24,7 @@ from shared.domain.errors import BadInput
 from understudy.agent.serving import Handler, Server
 
 HEADER: Final = "x-understudy-secret"
+WHAT: Final = "there are GET /status, POST /promote, POST /demote, POST /pledge"
 
 Answer = tuple[HTTPStatus, Mapping[str, object]]
 
@@ -34,9 +37,10 @@ class Door(Server):
         status: Callable[[], Answer],
         promote: Callable[[int], Answer],
         demote: Callable[[], Answer],
+        pledge: Callable[[bytes], Answer],
         secret: str | None = None,
     ) -> None:
-        self.status, self.promote, self.demote = status, promote, demote
+        self.status, self.promote, self.demote, self.pledge = status, promote, demote, pledge
         self._secret = secret
         super().__init__(bind, _Handler)
 
@@ -52,10 +56,16 @@ class _Handler(Handler):
         if self.path in ("/status", "/health"):
             self._answer(*self.server.status())
         else:
-            self._answer(HTTPStatus.NOT_FOUND, {"detail": "there are GET /status, POST /promote, POST /demote"})
+            self._answer(HTTPStatus.NOT_FOUND, {"detail": WHAT})
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.path == "/pledge":  # proves itself by its own seal
+            try:
+                self._answer(*self.server.pledge(body))
+            except BadInput as error:
+                self._answer(HTTPStatus.BAD_REQUEST, {"detail": str(error)})
+            return
         if not self.server.admits(self.headers.get(HEADER) or ""):
             detail = f"header {HEADER} is missing or wrong: set UNDERSTUDY_AGENT_SECRET alike here and for the watches"
             self._answer(HTTPStatus.FORBIDDEN, {"detail": detail})
@@ -69,7 +79,7 @@ class _Handler(Handler):
         elif self.path == "/demote":
             self._answer(*self.server.demote())
         else:
-            self._answer(HTTPStatus.NOT_FOUND, {"detail": "there are GET /status, POST /promote, POST /demote"})
+            self._answer(HTTPStatus.NOT_FOUND, {"detail": WHAT})
 
     def _answer(self, status: HTTPStatus, body: Mapping[str, object]) -> None:
         data = json.dumps(body).encode()

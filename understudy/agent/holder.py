@@ -97,6 +97,7 @@ class Holder:
         self._last_row: Lease | None = None  # as last seen, however long ago
         self._renewed_at = 0.0  # when the last acknowledged write of ours began
         self._now = 0.0  # the stepping thread's last reading of the clock
+        self._extended_at = float("-inf")  # when the last asking began to which all peers said yes
         self._living_on = ""  # "peers" while they extend our grant, else why they do not; for the log
         self._sighting: Sighting | None = None  # of a lease that another agent of this site holds
         self.trouble = ""  # why the last step did not do what it wanted; empty when all is well
@@ -163,6 +164,8 @@ class Holder:
         if not due or not places:
             self._lives_on("")
             return False
+        if asked_at - self._extended_at < self._terms.renew_every.total_seconds():
+            return True
         refused = pledging.all_pledge(places, grant.epoch)
         until = asked_at + (self._terms.lease - self._terms.margin).total_seconds()
         with self._gate:
@@ -178,7 +181,7 @@ class Holder:
             ):
                 extended = False
             else:
-                extended = True
+                extended, self._extended_at = True, asked_at
                 if until > self._grant.until:
                     self._grant = Grant(grant.epoch, until)
                     self._board.publish(self._grant)

@@ -1,39 +1,52 @@
 """The agent as a process: one thread renews, one looks after the master, one writes heartbeats, the door answers."""
 
+import contextlib
 import ctypes
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
 from shared.adapters import chance, environment
+from shared.adapters.agents import HttpAgents
 from shared.adapters.clock import SystemClock
+from shared.adapters.peers import HttpPeers, answer_body, read_ask
 from shared.domain.errors import BadInput, DrError, NotFound, Retryable
-from shared.domain.ids import Epoch
+from shared.domain.ids import Epoch, HolderId, Place, SiteName
 from shared.domain.lease import LeaseState, Terms
+from shared.domain.pledge import Promises, place_of
 from shared.ports.clock import Clock
 from shared.ports.store import Store
 from shared.state.heartbeats import Heartbeat, Heartbeats
 from shared.state.leases import Leases
 from shared.state.policies import Policies
-from understudy.agent.config import AgentConfig, Identity, identity_in, parse
+from understudy.agent.config import AgentConfig, Identity, Pledges, identity_in, parse
 from understudy.agent.door import Answer, Door
+from understudy.agent.heartbeat import Beating
 from understudy.agent.holder import Holder
+from understudy.agent.hooks import Hooks
+from understudy.agent.lag import LagWatch, by_command, by_url
 from understudy.agent.master_check import MasterCheck
+from understudy.agent.notify import Notify
+from understudy.agent.peer_views import PeerViews
+from understudy.agent.pledging import Means
+from understudy.agent.promise_file import PromiseFile
 from understudy.agent.role_file import RoleFile
+from understudy.agent.serving import Server
+from understudy.agent.sidecar import Sidecar
 
 log = logging.getLogger("understudy.agent")
 
 LONGEST_CALL: Final = timedelta(seconds=1)
 SHORTEST_CALL: Final = timedelta(milliseconds=250)
 TRY_AGAIN: Final = timedelta(milliseconds=200)
-BEAT_EVERY: Final = timedelta(seconds=5)
 ORDER_PATIENCE: Final = timedelta(seconds=2)  # how long an order waits for the renewing thread
 PR_SET_PDEATHSIG: Final = 1
 
@@ -52,6 +65,13 @@ class Agent:
     address: str
     run_id: str
     secret: str | None = None
+    pledges: Pledges = Pledges.OFF
+    hooks: Hooks | None = None
+    lag: LagWatch | None = None
+    views: PeerViews | None = None
+    sidecar_at: tuple[str, int] | None = None
+    peers: Mapping[SiteName, Place] = field(default_factory=dict)  # instead of what their heartbeats say
+    notify: Notify = field(default_factory=lambda: Notify(None))
     over: threading.Event = field(default_factory=threading.Event)  # set when this agent cannot go on
 
     def __post_init__(self) -> None:
@@ -60,14 +80,36 @@ class Agent:
         self._ended = threading.Event()
         self._wake = threading.Event()
         self._stepped = threading.Condition()
-        self.door = Door(self.bind, status=self.status, promote=self.promote, demote=self.demote, secret=self.secret)
-        parts: dict[str, Callable[[], None]] = {
-            "renew": self._keep,
-            "heartbeat": self._beat,
-            "door": lambda: self.door.serve_forever(poll_interval=0.1),
-        }
-        if self.check is not None:
-            parts["master"] = self.check.run
+        self.door = Door(
+            self.bind,
+            status=self.status,
+            promote=self.promote,
+            demote=self.demote,
+            pledge=self.pledge,
+            secret=self.secret,
+        )
+        self._servers: list[Server] = [self.door]
+        parts: dict[str, Callable[[], None]] = {"renew": self._keep, "pledge": self._live_on}
+        if self.sidecar_at is not None:
+            names = {"site": self.identity.site, "pair": self.identity.pair}
+            grant = partial(getattr, self.holder, "grant")
+            self._servers.append(Sidecar(self.sidecar_at, grant=grant, clock=self.clock, names=names))
+        for server in self._servers:
+            parts[type(server).__name__.lower()] = partial(server.serve_forever, poll_interval=0.1)
+        self._beating = Beating(
+            self.heartbeats,
+            pair=self.identity.pair,
+            site=self.identity.site,
+            now=self._heartbeat,
+            learn=self._learn,
+            given=self.peers,
+        )
+        watched = {"heartbeat": self._beating, "master": self.check, "lag": self.lag, "peers": self.views}
+        self._runs = [one for one in watched.values() if one is not None]
+        parts.update({name: one.run for name, one in watched.items() if one is not None})
+        if self.hooks is not None:
+            self.hooks.on_end = self._wake.set
+            self.hooks.on_failed_promotion = self._give_up_quietly
         self._threads = [
             threading.Thread(target=self._guarded, args=(name, part), name=name, daemon=True)
             for name, part in parts.items()
@@ -80,10 +122,12 @@ class Agent:
     def stop(self) -> None:
         self._ended.set()
         self._wake.set()
-        if self.check is not None:
-            self.check.stop()
-        self.door.shutdown()
-        self.door.server_close()
+        self.notify.stopping()
+        for one in self._runs:
+            one.stop()
+        for server in self._servers:
+            server.shutdown()
+            server.server_close()
         for thread in self._threads:
             thread.join(5)
 
@@ -110,6 +154,7 @@ class Agent:
 
     def status(self) -> Answer:
         lease, trouble, unready = self.holder.lease, self.holder.trouble, self._unready()
+        hook = self.hooks.trouble if self.hooks else ""
         return HTTPStatus.OK, {
             "pair": self.identity.pair,
             "site": self.identity.site,
@@ -120,7 +165,11 @@ class Agent:
             "lease_owner": None if lease is None else lease.owner,
             "lease_holder": None if lease is None else lease.holder,
             "lease_epoch": None if lease is None else int(lease.epoch),
-            "detail": trouble or unready,
+            "detail": trouble or unready or hook or self.holder.waits,
+            "pledges": self.pledges.value,
+            "pledged_for_s": round(self.holder.pledged_for().total_seconds(), 3),
+            **self._lag(),
+            "peers": self.views.told() if self.views else {},
             "pid": os.getpid(),
         }
 
@@ -139,6 +188,17 @@ class Agent:
             )
         )
         return HTTPStatus.CONFLICT, body
+
+    def pledge(self, body: bytes) -> Answer:
+        """Raises BadInput."""
+        secret = (self.secret or "").encode()
+        ask = read_ask(body, secret)
+        if ask is None:
+            detail = "this ask is not sealed with this agent's secret: set UNDERSTUDY_AGENT_SECRET alike on all agents"
+            return HTTPStatus.FORBIDDEN, {"pledged": False, "detail": detail}
+        answer = self.holder.pledge(ask)
+        status = HTTPStatus.OK if answer.pledged else HTTPStatus.CONFLICT
+        return status, answer_body(ask, answer, secret)
 
     def demote(self) -> Answer:
         try:
@@ -172,29 +232,47 @@ class Agent:
             self._wake.clear()
             well = self.holder.step()
             self._stepped_at = self.clock.monotonic()
+            self.notify.beat()
             with self._stepped:
                 self._stepped.notify_all()
             spent = self.clock.monotonic() - began
             self._wake.wait(max(0.0, every - spent) if well else TRY_AGAIN.total_seconds())
 
-    def _beat(self) -> None:
-        sequence = 0
-        while not self._ended.wait(BEAT_EVERY.total_seconds() if sequence else 0.5):
-            sequence += 1
-            beat = Heartbeat(
-                site=self.identity.site,
-                sequence=sequence,
-                run=self.run_id,
-                at=self.clock.now(),
-                active=self.holder.active(),
-                epoch=self.holder.grant.epoch,
-                address=self.address,
-                ready=not self._unready(),
-            )
-            try:
-                self.heartbeats.beat(self.identity.pair, beat)
-            except DrError as error:
-                log.warning("agent.heartbeat_lost", extra={"because": str(error)})
+    def _live_on(self) -> None:
+        """Not in the renewing thread: that one hangs in the very call whose loss makes pledges needed."""
+        while not self._ended.wait(TRY_AGAIN.total_seconds()):
+            self.holder.extend()
+
+    def _learn(self, places: Mapping[SiteName, Place], pledging: frozenset[Place]) -> None:
+        self.holder.learn(pledging)
+        if self.views is not None:
+            self.views.learn(places)
+
+    def _give_up_quietly(self, because: str) -> None:
+        with contextlib.suppress(OSError):  # the next step tries again, and releases nothing before
+            self.holder.give_up(because)
+
+    def _lag(self) -> dict[str, float | None]:
+        newest = self.lag.newest if self.lag else None
+        if newest is None:
+            return {"lag_s": None, "lag_age_s": None}
+        age = max(0.0, self.clock.monotonic() - newest.at)
+        return {"lag_s": newest.behind.total_seconds(), "lag_age_s": round(age, 3)}
+
+    def _heartbeat(self, sequence: int) -> Heartbeat:
+        return Heartbeat(
+            site=self.identity.site,
+            sequence=sequence,
+            run=self.run_id,
+            at=self.clock.now(),
+            active=self.holder.active(),
+            epoch=self.holder.grant.epoch,
+            address=self.address,
+            ready=not self._unready(),
+            agent_port=self.door.server_port,
+            pledges=self.pledges is not Pledges.OFF,
+            **self._lag(),
+        )
 
 
 def build(config: AgentConfig, identity: Identity, store: Store, *, beats: Store, clock: Clock) -> Agent:
@@ -204,10 +282,24 @@ def build(config: AgentConfig, identity: Identity, store: Store, *, beats: Store
     check = None if config.master is None else MasterCheck(config.master)
     run_id = chance.token()
     board = RoleFile(config.role_file, pair=identity.pair, site=identity.site)
+    me = board.holder(config.instance or identity.site, token=chance.token)
+    hooks = None
+    if config.promote_hook or config.demote_hook:
+        hooks = Hooks(
+            promote=config.promote_hook,
+            demote=config.demote_hook,
+            timeout=config.hook_timeout,
+            memory=config.role_file.with_name(config.role_file.name + ".hooks"),
+            names={"UNDERSTUDY_PAIR": identity.pair, "UNDERSTUDY_SITE": identity.site},
+        )
+    if config.pledges is Pledges.OFF:
+        log.info(
+            "agent.pledges_off", extra={"because": "no UNDERSTUDY_AGENT_SECRET, or told to: the lease alone counts"}
+        )
     holder = Holder(
         pair=identity.pair,
         site=identity.site,
-        holder_id=board.holder(config.instance or identity.site, token=chance.token),
+        holder_id=me,
         preferred=identity.preferred,
         terms=identity.terms,
         leases=Leases(store, tokens=chance.token),
@@ -215,6 +307,9 @@ def build(config: AgentConfig, identity: Identity, store: Store, *, beats: Store
         board=board,
         ready=(lambda: True) if check is None else check,
         never_active=lambda: all(beat.epoch == 0 for beat in Heartbeats(store).of(identity.pair).values()),
+        pledging=means_of(config, identity, me, clock=clock),
+        prepared=hooks.prepared if hooks else lambda _: True,
+        retired=hooks.retired if hooks else lambda _: True,
     )
     return Agent(
         identity=identity,
@@ -226,7 +321,38 @@ def build(config: AgentConfig, identity: Identity, store: Store, *, beats: Store
         address=config.address,
         run_id=run_id,
         secret=config.secret,
+        pledges=config.pledges,
+        hooks=hooks,
+        lag=lag_of(config, clock=clock),
+        views=PeerViews(HttpAgents(clock=clock), clock=clock),
+        sidecar_at=config.sidecar,
+        peers=config.peers,
+        notify=Notify(environment.variable("NOTIFY_SOCKET")),
     )
+
+
+def means_of(config: AgentConfig, identity: Identity, me: HolderId, *, clock: Clock) -> Means:
+    """Also with pledges off: what was promised while they were on still holds. Raises OSError."""
+    book = PromiseFile(config.role_file, me=me)
+    kept = book.recall()
+    if kept is None and config.pledges is Pledges.OFF:
+        kept = Promises()
+    promises = Promises.after_restart(kept, now=clock.monotonic(), length=identity.terms.lease)
+    book.keep(promises)  # so that a restart within this lease does not begin to count anew
+    return Means(
+        place=place_of(config.address, config.port),
+        peers=HttpPeers(secret=config.secret or "", clock=clock),
+        book=book,
+        tokens=chance.token,
+        promises=promises,
+        on=config.pledges is not Pledges.OFF,
+    )
+
+
+def lag_of(config: AgentConfig, *, clock: Clock) -> LagWatch | None:
+    if config.lag_command is not None:
+        return LagWatch(by_command(config.lag_command), clock=clock)
+    return None if config.lag_url is None else LagWatch(by_url(config.lag_url), clock=clock)
 
 
 def identify(config: AgentConfig, store: Store, *, pause: Callable[[float], object]) -> Identity:
@@ -283,6 +409,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     agent.over = ended
     agent.start()
+    agent.notify.ready()
     ended.wait()
     agent.stop()
     return 1 if agent.failed else 0
