@@ -1,6 +1,7 @@
 """Going back: in place, by clone and swap, by an image; and back from that."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,11 +9,15 @@ import pytest
 from shared.domain.errors import BadInput
 from shared.domain.ids import DiskId, ImageId, SnapshotId
 from shared.domain.operation import Operation, OperationState
+from shared.domain.place import Place
 from shared.domain.restoring import DiskChange, Way
+from shared.state.points import Points
 from shared.usecases.recovery_requests import RestoreRequest
 from tests.usecases.backup_world import PLACE
 from tests.usecases.recovery_world import DB, GROUP, LB, WEB_1, WEB_2
 from tests.usecases.restore_stage import AFTER, BEFORE, RestoreWorld, at_the_point
+from understudy.simulation.compute import InProcessClouds
+from understudy.simulation.store import InProcessStore
 
 DATA, SYSTEM = "d-web-1-data", "d-web-1-sys"
 
@@ -344,3 +349,42 @@ def test_a_stopped_instance_is_restored_and_left_stopped() -> None:
 
     assert at_the_point(world, "d-db-data")
     assert world.cloud.ecs.instances[DB].state == "Stopped"
+
+
+# -- from another region -------------------------------------------------------------------------------------------
+
+
+def copied(world: RestoreWorld, *disks: str) -> None:
+    """The point of WEB_1 stands in another region too."""
+    there = Place("cn-shanghai")
+    point = world.pointed(WEB_1, *disks)
+    home = InProcessClouds(world.cloud).at(PLACE).snapshots
+    made = {
+        disk: home.copy(snapshot, to=there.region, name=f"copy-{disk}", tags={}, token=f"copy-{disk}")
+        for disk, snapshot in point.disks
+    }
+    world.advance(hours=2)
+    copy = replace(point, id="copied", copy_of=point.id, place=there, disks=tuple(made.items()))
+    Points(InProcessStore(world.cloud, "understudy")).put([copy])
+
+
+def test_a_copied_point_comes_back_by_a_clone_and_an_image() -> None:
+    world = RestoreWorld()
+    copied(world, SYSTEM, DATA)
+
+    ended = rolled_back(world, WEB_1, point="copied")
+
+    ways = {one["disk"]: one["way"] for one in json.loads(ended.result["disks"])}
+    assert ways == {SYSTEM: "replace", DATA: "clone"}
+    assert at_the_point(world, world.disk_of(WEB_1, "/dev/vda"))
+    assert at_the_point(world, world.disk_of(WEB_1, "/dev/vdb"))
+    assert ended.result["left_snapshots"].count(",") == 1
+
+
+def test_a_copy_is_taken_only_when_it_is_named() -> None:
+    world = RestoreWorld()
+    copied(world, DATA)
+
+    answer = world.command(command="rollback", instance=WEB_1, by="li")
+
+    assert answer["point"] == "by-hand"
