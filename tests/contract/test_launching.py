@@ -409,3 +409,7 @@ def test_a_question_that_goes_wrong_is_no_answer(door: Door, mishap: Mishap) -> 
         Read(action="DescribeInstanceMaintenanceAttributes", ask=lambda: door.instances.leaves_alone([APP])),
     ):
         hold_read(door.cloud, door.run, "ecs", question, mishap)
+
+
+def test_the_regions_of_the_account_are_known(door: Door) -> None:
+    assert {"cn-hangzhou", "cn-shanghai"} <= door.market.regions()
