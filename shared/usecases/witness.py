@@ -25,6 +25,7 @@ from shared.usecases.aside import Aside, Run
 LOOK_TIMEOUT: Final = timedelta(seconds=1)
 SHORTEST_LOOK: Final = timedelta(milliseconds=200)
 JUST_AFTER: Final = timedelta(milliseconds=10)  # so that a look that ends with the lease ends after it
+BRIEF: Final = timedelta(seconds=1)  # one lost call is no gap
 FRESH: Final = timedelta(seconds=10)
 
 
@@ -70,6 +71,8 @@ class Witness:
         self._inventory, self._balancer, self._clock = inventory, balancer, clock
         self._terms = Terms.of(pair)
         self._sighting: Sighting | None = None
+        self._read_at: float | None = None  # when the last good reading of the lease returned
+        self._unread = False  # a reading has failed since
         self._renewed = False  # a renewal was seen with our own eyes
         self._heard: dict[SiteName, str] = {}  # addresses by the agents' own word
         self._addresses = Aside(self._listed_addresses, what=f"addresses of {pair.name}", run=aside, clock=clock)
@@ -141,7 +144,11 @@ class Witness:
         except Permanent:
             self._sighting = None  # what it is mended to is watched anew
             raise
+        except (Retryable, OutcomeUnknown):
+            self._unread = True
+            raise
         returned = self._clock.monotonic()
+        gap = self._gap(returned)
         self._leased = self._leased or lease is not None
         if lease is None:
             self._sighting = None
@@ -149,9 +156,18 @@ class Witness:
             self._sighting = Sighting.first(lease, returned=returned)
         else:
             before = self._sighting
-            self._sighting = before.then(lease, returned=returned)
-            self._renewed = self._renewed or self._sighting is not before
+            self._sighting = before.then(lease, returned=returned, gap=gap)
+            self._renewed = self._renewed or self._sighting.lease is not before.lease
         return self._sighting
+
+    def _gap(self, returned: float) -> timedelta:
+        """For how long the store could not be read from here, if long enough that its holder may be cut off as well:
+        that holder, who may live on pledges meanwhile, gets as much more time to renew."""
+        before, failed = self._read_at, self._unread
+        self._read_at, self._unread = returned, False
+        if before is None or not failed or returned - before <= (2 * self._pair.watch_every + BRIEF).total_seconds():
+            return timedelta(0)
+        return timedelta(seconds=returned - before)
 
     def look(self, *, closer: bool) -> Seen:
         """One round. `closer`: look at the standby as well."""
