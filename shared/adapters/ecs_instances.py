@@ -138,9 +138,11 @@ class EcsInstances(EcsCalls):
         )
         self._ask("ModifyInstanceVpcAttribute", "modify_instance_vpc_attribute", request, changes=True)
 
-    def replace_system_disk(self, instance: InstanceId, image: ImageId, *, token: str) -> DiskId:
+    def replace_system_disk(self, instance: InstanceId, image: ImageId, *, token: str, size_gib: int = 0) -> DiskId:
         """Assumption: without a password or key pair the guest's are those of the image."""
         request = models.ReplaceSystemDiskRequest(instance_id=instance, image_id=image, client_token=token)
+        if size_gib:
+            request.system_disk = models.ReplaceSystemDiskRequestSystemDisk(size=size_gib)
         body = self._ask("ReplaceSystemDisk", "replace_system_disk", request, changes=True)
         return DiskId(made(body.disk_id, "ReplaceSystemDisk"))
 

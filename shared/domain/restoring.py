@@ -226,7 +226,9 @@ def _planned(wish: DiskChange, disk: Disk, snapshot: Snapshot | None, view: Surr
         if unfit is not None:
             return unfit
     becomes: int | None = None
-    if snapshot is not None and way is not Way.REPLACE:
+    if way is Way.REPLACE:
+        becomes = max(disk.size_gib, _system_gib(wish.image, view) if snapshot is None else snapshot.size_gib)
+    elif snapshot is not None:
         becomes = snapshot.size_gib if way is Way.RESET else max(disk.size_gib, snapshot.size_gib)
     return DiskPlan(
         disk=disk.id,
@@ -246,6 +248,12 @@ def _planned(wish: DiskChange, disk: Disk, snapshot: Snapshot | None, view: Surr
         tags=disk.tags,
         because=because,
     )
+
+
+def _system_gib(image: ImageId | None, view: Surroundings) -> int:
+    """0: not known."""
+    found = None if image is None else view.images.get(image)
+    return max((one.size_gib for one in found.disks if one.kind is DiskKind.SYSTEM), default=0) if found else 0
 
 
 def _way(wish: DiskChange, disk: Disk, snapshot: Snapshot | None, view: Surroundings) -> tuple[Way, str]:

@@ -155,11 +155,13 @@ def _of_disk(one: DiskPlan, view: Surroundings, *, accept_size: bool) -> Iterato
     yield Check(name="no unfinished snapshot", ok=True, says=_unfinished(waits, disk))
     if one.becomes_gib is not None and one.becomes_gib != one.size_gib:
         goes = "shrinks" if one.becomes_gib < one.size_gib else "grows"
+        accepted = accept_size or one.way is Way.REPLACE  # which brings the file system that fits its size
         yield Check(
             name="size",
-            ok=accept_size,
-            says=f"{disk.id} {goes} from {one.size_gib} to {one.becomes_gib} GiB, as its snapshot was",
-            remedy="" if accept_size else "Say --accept-size if partitions and file system of that size are meant",
+            ok=accepted,
+            says=f"{disk.id} {goes} from {one.size_gib} to {one.becomes_gib} GiB, as its "
+            f"{'image' if one.way is Way.REPLACE else 'snapshot'} was",
+            remedy="" if accepted else "Say --accept-size if partitions and file system of that size are meant",
         )
 
 

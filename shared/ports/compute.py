@@ -227,8 +227,9 @@ class Instances(Protocol):
         Source: ECS API, ModifyInstanceVpcAttribute."""
         ...
 
-    def replace_system_disk(self, instance: InstanceId, image: ImageId, *, token: str) -> DiskId:
-        """Of a stopped instance: the old system disk is released, its manual snapshots stay. Answers the new disk's
+    def replace_system_disk(self, instance: InstanceId, image: ImageId, *, token: str, size_gib: int = 0) -> DiskId:
+        """Of a stopped instance: the old system disk is released, its manual snapshots stay. `size_gib` 0: as the
+        cloud chooses, whatever the old one had (assumption: 40, or the image's if that is more). Answers the new disk's
         id. Source: ECS API, ReplaceSystemDisk, read 2021."""
         ...
 

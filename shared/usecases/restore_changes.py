@@ -279,7 +279,9 @@ class Change:
         if system is None or system.state != IN_USE:
             return self._within(one, POLL, f"{one.disk} is {'not listed' if system is None else system.state}")
         self.work.may_act()
-        made = self.cloud.instances.replace_system_disk(instance.id, image, token=step.token)
+        made = self.cloud.instances.replace_system_disk(
+            instance.id, image, token=step.token, size_gib=one.becomes_gib or one.size_gib
+        )
         return Resume(after=POLL * 2, because=f"{made} is being made of {image} in the place of {one.disk}")
 
     def _within(self, one: DiskPlan, after: timedelta, seen: str) -> Resume | Refused:

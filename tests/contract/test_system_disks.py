@@ -55,6 +55,16 @@ def test_a_new_system_disk_holds_the_image_and_the_data_stays(door: Door) -> Non
     assert {one.disk for one in door.snapshots.list(disk=SYSTEM)} == {SYSTEM}
 
 
+@pytest.mark.parametrize(("asked", "becomes"), [(0, 40), (30, 30), (60, 60)])
+def test_a_new_system_disk_has_the_size_asked_for_else_the_clouds_own(door: Door, asked: int, becomes: int) -> None:
+    image = golden(door)
+    stop(door)
+    made = door.instances.replace_system_disk(APP, image, token="t", size_gib=asked)
+    door.advance(LONG)
+
+    assert shown(door, made).size_gib == becomes
+
+
 @pytest.mark.parametrize("mishap", [one for one in RPC if one.applied], ids=str)
 def test_a_replacement_whose_answer_was_lost_is_told_by_its_token(door: Door, mishap: Mishap) -> None:
     stop(door)

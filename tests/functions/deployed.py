@@ -297,7 +297,7 @@ class Site:
         return {server: one.weight for server, one in self.local.cloud.slb.get(LB).backends.items()}
 
     def members(self) -> dict[str, str]:
-        return {id: one.state for id, one in self.local.cloud.ess.group("asg-apps").members.items()}
+        return {one.instance_id: one.state for one in self.local.cloud.ess.group("asg-apps").members.values()}
 
     def made(self) -> list[str]:
         """Instances that an operation made."""

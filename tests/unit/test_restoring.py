@@ -10,6 +10,9 @@ from shared.domain.ids import DiskId, ImageId, InstanceId, LoadBalancerId, Opera
 from shared.domain.inventory import (
     Disk,
     DiskKind,
+    Image,
+    ImageDisk,
+    ImageState,
     Instance,
     InstanceState,
     Snapshot,
@@ -115,6 +118,20 @@ def test_the_way_follows_from_whose_snapshot_it_is(view: Surroundings, wish: Dis
 
     assert isinstance(chosen, DiskPlan), chosen
     assert chosen.way is way
+
+
+@pytest.mark.parametrize(("image_gib", "becomes"), [(20, 40), (40, 40), (60, 60), (0, 40)])
+def test_a_replaced_system_disk_never_shrinks(image_gib: int, becomes: int) -> None:
+    """The cloud's own choice would: it looks at the image only."""
+    made_of = ImageDisk(snapshot=S, kind=DiskKind.SYSTEM, size_gib=image_gib)
+    image = Image(
+        id=ImageId("m-2"), name="", family="", state=ImageState.AVAILABLE, created=NOW, snapshots=(S,), disks=(made_of,)
+    )
+    view = seen(images={image.id: image}, disks=(SYSTEM, DISK), taken={})
+    plan = planned(view, DiskChange(disk=SYSTEM.id, way=Way.REPLACE, image=image.id))
+
+    assert [one.becomes_gib for one in plan.disks] == [becomes]
+    assert [one.ok for one in plan.checks if one.name == "size"] == ([True] if becomes != SYSTEM.size_gib else [])
 
 
 @pytest.mark.parametrize(

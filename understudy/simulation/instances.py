@@ -54,9 +54,9 @@ class InProcessInstances(InProcess):
         with self._changing("ModifyInstanceVpcAttribute"):
             self._ecs.relocation.move(instance, vswitch, address=address or None, vpc_id=None, groups=())
 
-    def replace_system_disk(self, instance: InstanceId, image: ImageId, *, token: str) -> DiskId:
+    def replace_system_disk(self, instance: InstanceId, image: ImageId, *, token: str, size_gib: int = 0) -> DiskId:
         with self._changing("ReplaceSystemDisk"):
-            return DiskId(self._ecs.contents.replace(instance, image, token=token).id)
+            return DiskId(self._ecs.contents.replace(instance, image, size_gib=size_gib or None, token=token).id)
 
     def leaves_alone(self, instances: Sequence[InstanceId]) -> frozenset[InstanceId]:
         def found() -> frozenset[InstanceId]:
