@@ -106,11 +106,18 @@ class HandOver:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Filled:
+    """Somebody else has replaced it: another one would be one too many."""
+
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refuse:
     because: str
 
 
-RebuildVerdict = Wait | Rebuild | Recovered | NotOurs | HandOver | Refuse
+RebuildVerdict = Wait | Rebuild | Recovered | NotOurs | HandOver | Filled | Refuse
 
 
 def judge(rule: RebuildRule, view: View) -> RebuildVerdict:
@@ -131,7 +138,7 @@ def judge(rule: RebuildRule, view: View) -> RebuildVerdict:
     if instance.state is InstanceState.RUNNING and view.service is Service.ANSWERS:
         return _answering(failure, view, deadline)
     if view.filled:
-        return NotOurs(because=f"scaling group {view.filled} let it go and has filled its place")
+        return Filled(because=f"scaling group {view.filled} let it go and has filled its place with one of its own")
     if failure is None:
         return _without_event(rule, instance, view, began)
     return _lost(rule, view, began, failure)

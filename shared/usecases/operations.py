@@ -48,6 +48,7 @@ class Resume:
     after: timedelta
     because: str
     aside: str = ""  # what it stands aside for; the same words as long as it is the same, since a change is told
+    told: bool = False  # already, once for all that stand aside for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

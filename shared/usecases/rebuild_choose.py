@@ -22,6 +22,7 @@ from shared.domain.rebuild import (
     ISOLATED,
     PAUSED_LOOK,
     REPLACES,
+    Filled,
     HandOver,
     NotOurs,
     Rebuild,
@@ -38,13 +39,16 @@ from shared.ports.compute import DataDiskRequest, InstanceRequest
 from shared.state import codec
 from shared.usecases import rebuild_group
 from shared.usecases.look import BEGUN, rule_subject
-from shared.usecases.operations import Done, Outcome, Refused, Resume
+from shared.usecases.operations import ASIDE, Done, Outcome, Refused, Resume
 from shared.usecases.rebuild_run import CHOOSE, LOOK, Ports, Run
 from shared.usecases.suspicion import USED_UP
 
 POINTS_AT_ONCE: Final = 20
 """Restore points asked about in one go, newest first, until every data disk has a source."""
 GROUP_LOOK: Final = timedelta(seconds=30)
+ZONE_LOOK: Final = timedelta(minutes=2)
+"""Between looks at each instance of a lost zone, of which there may be hundreds."""
+HANDED_OVER: Final = "handed to failover"
 TOLD: Final = "told"
 """Key in `Operation.result`: what was told last of why it waits."""
 
@@ -65,6 +69,9 @@ def take_look(run: Run) -> Outcome | None:
         if waits is not None:
             return waits
     verdict = judge(run.rule, view)
+    stood_aside = run.work.operation.result.get(ASIDE, "").startswith(HANDED_OVER)
+    if stood_aside and not isinstance(verdict, HandOver) and view.instance is not None:
+        _tell_of_zone(run, view.instance.zone, "zone.back", f"of {view.instance.zone} something answers again")
     if not isinstance(verdict, Rebuild):
         if isinstance(verdict, Recovered | NotOurs):
             run.remember(view.instance)
@@ -265,16 +272,36 @@ def _outcome(run: Run, verdict: RebuildVerdict) -> Outcome:
             if worth_telling:
                 _tell_once(run, because)
             return Resume(after=after, because=because, aside=because if paused else "")
+        case Filled(because=because):
+            # Marked, or every tick would find it lost again.
+            run.work.may_act()
+            tags = {ISOLATED: operation_tag(run.work.operation.id)}
+            run.own.compute.instances.tag([run.old], resource_type="instance", tags=tags)
+            return Done(result={"outcome": "filled", "because": because})
         case Recovered(because=because):
             return Done(result={"outcome": "recovered", "because": because})
         case HandOver(zone=zone, because=because):
             # Not an end: what stays lost when the zone is back is a rebuild's business again.
-            told = f"handed to failover: zone {zone} is lost"
-            return Resume(after=PAUSED_LOOK, because=f"{told}: {because}", aside=told)
+            told = f"{HANDED_OVER}: zone {zone} is lost"
+            _tell_of_zone(run, zone, "zone.lost", f"{told}: {because}")
+            return Resume(after=ZONE_LOOK, because=f"{told}: {because}", aside=told, told=True)
         case NotOurs(because=because) | Refuse(because=because):
             return Refused(because=because)
         case Rebuild():
             raise AssertionError("a rebuild goes on, it has no outcome yet")
+
+
+def zone_subject(zone: str) -> str:
+    """Under which its loss is told: once, however many of its instances are lost."""
+    return f"zone {zone}"
+
+
+def _tell_of_zone(run: Run, zone: str, event: str, because: str) -> None:
+    """A change only: lost after back, back after lost."""
+    subject = zone_subject(zone)
+    last = next((one.event for one in run.own.decisions.of(subject, newest=1)), "zone.back")
+    if last != event:
+        run.tell(event, (because,), subject=subject)
 
 
 def _tell_once(run: Run, because: str) -> None:

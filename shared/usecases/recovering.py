@@ -153,9 +153,9 @@ class Recovering:
                 self._decide(operation, f"{kind}.forbidden", (*why, str(error)), run)
             raise
         match outcome:
-            case Resume(after=after, because=because, aside=aside):
+            case Resume(after=after, because=because, aside=aside, told=told):
                 self._again(operation.id, after)
-                if aside and operation.result.get(ASIDE) != aside:
+                if aside and not told and operation.result.get(ASIDE) != aside:
                     self._decide(operation, f"{kind}.waits", (aside, *([because] if because != aside else [])), run)
                 log.event(f"{kind}.waiting", run=run, subject=operation.subject, because=because)
                 return f"again in {int(after.total_seconds())} s: {because}"

@@ -171,10 +171,10 @@ def filled_by_its_group(end: dict[str, Any]) -> bool:
     """Nobody acted until the group had let the lost one go and launched one: then ours would be one too many."""
     serving = [state for _, state in end["groups"]["asg-web"]]
     running = [one for one in end["instances"] if one[1] == "Running"]
-    return (
-        (serving, len(running)) == (["InService"], 3)
-        and (end["open"], end["held"], end["outcomes"]) == (0, [], [""])
-        and end["states"] == ["refused"]
+    return (serving, len(running)) == (["InService"], 3) and (end["open"], end["held"], end["outcomes"]) == (
+        0,
+        [],
+        ["filled"],
     )
 
 

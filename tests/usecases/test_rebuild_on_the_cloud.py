@@ -8,7 +8,7 @@ from shared.domain.operation import OperationKind, OperationState
 from shared.domain.policy import Address, DataFrom, PlatformRestart
 from shared.state import codec
 from tests.usecases.rebuild_world import ALONE, AT_ONCE, IN_I, RebuildWorld
-from tests.usecases.recovery_world import GROUP, WEB_1, WEB_2, H, I
+from tests.usecases.recovery_world import GROUP, STANDS, WEB_1, WEB_2, H, I
 
 TYPE, OTHER = "ecs.g7.large", "ecs.g6.large"
 
@@ -181,6 +181,19 @@ def test_a_member_that_the_platform_brings_back_is_in_service_again_with_its_wei
     assert world.made() == []
 
 
+def test_a_place_that_the_group_has_filled_meanwhile_is_not_filled_twice() -> None:
+    world = RebuildWorld()
+    world.run_recovery(minutes=6)
+    world.fail_host(WEB_2)  # and no event of it arrives
+    world.run_recovery(minutes=20)
+
+    (ended,) = world.operations(OperationKind.REBUILD)
+    assert ended.result["outcome"] == "filled"
+    assert world.made() == []
+    assert len(world.members(GROUP)) == 1
+    assert WEB_2 not in world.members(GROUP)
+
+
 def test_without_a_group_nothing_of_a_group_is_asked_for() -> None:
     world = RebuildWorld(stands=ALONE)
     world.lose(WEB_1)
@@ -254,3 +267,42 @@ def test_what_was_refused_does_not_count() -> None:
     world.lose(WEB_1)
 
     assert world.rebuilt(WEB_1).state is OperationState.DONE
+
+
+def test_a_hundred_instances_of_a_lost_zone_are_one_decision_and_no_rebuild() -> None:
+    world = RebuildWorld(stands=a_hundred())
+    lost = [one for one, found in world.cloud.ecs.instances.items() if found.zone == H]
+    assert len(lost) == 100
+    world.cloud.zones.set_dark(H, True)
+    for instance in lost:
+        world.lose(instance)
+    world.run_recovery(minutes=5.5)
+
+    assert world.told(f"zone {H}") == ["zone.lost"]
+    assert {event for instance in lost for event in world.told(instance)} == {"alarm.followed"}
+    assert "instances.stop" not in world.wire.labels
+    assert world.made() == []
+    assert len(world.operations(OperationKind.REBUILD)) == world.open_operations() == 100
+
+
+def a_hundred() -> str:
+    """Web servers of one zone, and nothing else there."""
+    head = STANDS.partition("instances:")[0]
+    lines = [
+        f"  - {{id: i-{n:03d}, name: web-{n}, image: m-web, vswitch: vsw-h, address: 10.0.1.{n + 10},"
+        " type: ecs.g7.large, tags: {role: web}, state: Running,"
+        f" system_disk: {{id: d-{n:03d}, size_gib: 20, category: cloud_essd}}}}"
+        for n in range(100)
+    ]
+    return "\n".join((f"{head}instances:", *lines, BALANCED))
+
+
+BALANCED = """
+load_balancers:
+  - id: lb-web
+    name: web
+    address: 10.0.1.200
+    listeners: [{port: 80, backend_port: 8080, health: {interval: 2, timeout: 2, healthy: 2, unhealthy: 2}}]
+    backends: []
+scaling_groups: []
+"""
