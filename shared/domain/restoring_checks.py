@@ -4,7 +4,7 @@ All are looked at, also when one fails: whoever is in a hurry should not meet th
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -63,7 +63,7 @@ def plan_restore(wishes: Sequence[DiskChange], view: Surroundings, *, accept_siz
         disks=disks,
         checks=tuple(checks),
         warnings=tuple(_warnings(disks, view, kept_days)),
-        actions=tuple(_actions(disks, view)),
+        actions=_numbered(_actions(disks, view)),
         token=token_for(view.name, disks),
     )
 
@@ -240,6 +240,13 @@ def _actions(disks: Sequence[DiskPlan], view: Surroundings) -> Iterator[Action]:
         back.insert(0, f"in service in {view.scaling.group}")
     if back:
         yield Action(wave=wave, does=f"back into service: {', '.join(back)}", subject=name, takes=SWITCHES)
+
+
+def _numbered(actions: Iterator[Action]) -> tuple[Action, ...]:
+    """Waves from 1 on, without those in which nothing is to be done."""
+    every = tuple(actions)
+    number = {wave: at for at, wave in enumerate(sorted({one.wave for one in every}), start=1)}
+    return tuple(replace(one, wave=number[one.wave]) for one in every)
 
 
 def _uploads(one: DiskPlan) -> timedelta:
