@@ -122,7 +122,7 @@ def _lacks(
     home = role.regions[0]
     if best is None:
         if home in standing:
-            yield f"no usable image stands in {home}: make one with `understudy image INSTANCE {role.family}`"
+            yield f"no usable image stands in {home}: make one with `understudy image make INSTANCE {role.family}`"
     else:
         if role.max_age is not None and now - best.made > role.max_age:
             yield f"the newest usable image {best.image} is of {best.made:%Y-%m-%d}, older than {length(role.max_age)}"

@@ -85,7 +85,7 @@ class LaunchSources:
             "image",
             f"family {request.family} has no usable image in {request.place}"
             + (f" ({'; '.join(unusable)})" if unusable else ""),
-            f"Make one of a healthy instance: `understudy image INSTANCE {request.family}`",
+            f"Make one of a healthy instance: `understudy image make INSTANCE {request.family}`",
         )
         return None
 

@@ -25,7 +25,7 @@ def test_a_role_without_an_image_is_not_ready_and_says_how_to_mend_it() -> None:
 
     assert not judged(world).ready
     assert judged(world).lacks[0] == (
-        "no usable image stands in cn-hangzhou: make one with `understudy image INSTANCE role-web`"
+        "no usable image stands in cn-hangzhou: make one with `understudy image make INSTANCE role-web`"
     )
     assert world.events(FAMILY) == ["image.not_ready"]
 

@@ -13,12 +13,19 @@ from understudy.cli import outcome
 
 
 class MakeByDefault(TyperGroup):
-    """`image i-1 app` is `image make i-1 app`."""
+    """`image i-1 app` is `image make i-1 app`. A word that is neither a command nor an instance's id is refused."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
+        if args and _is_of_make(args[0]) and args[0] not in ("-h", "--help"):
             args = ["make", *args]
         return super().parse_args(ctx, args)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return super().get_command(ctx, "make" if _is_of_make(cmd_name) else cmd_name)
+
+
+def _is_of_make(word: str) -> bool:
+    return word.startswith(("i-", "-"))
 
 
 app = typer.Typer(
