@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
+from shared.domain.errors import Conflict
 from shared.domain.group_plan import SERVING, Before, Do, Move, before, step_aside, step_back, swap
 from shared.domain.ids import InstanceId, LoadBalancerId
 from shared.domain.inventory import InstanceState
@@ -171,6 +172,7 @@ def _take(run: Run, step: Step, group: str, move: Move) -> Step:
     match move.do:
         case Do.WIDEN | Do.NARROW:
             run.own.scaling.set_maximum(group, move.size)
+            _still_ours(run, step, group, move)
         case Do.ATTACH:
             run.own.scaling.attach(group, [run.replacement], entrusted=move.entrusted, token=signed)
         case Do.DETACH:
@@ -178,6 +180,18 @@ def _take(run: Run, step: Step, group: str, move: Move) -> Step:
         case _:
             raise AssertionError(f"{move.do} is no move of a swap")
     return step
+
+
+def _still_ours(run: Run, step: Step, group: str, move: Move) -> None:
+    """The cloud takes a maximum from whoever sends it, also from one that froze while another one finished the swap.
+    Who finds that out by its journal takes back what it raised."""
+    try:
+        run.work.intend(step)
+    except Conflict:
+        found = run.own.scaling.groups([group]).get(group)
+        if move.do is Do.WIDEN and found is not None and found.most == move.size and found.total < move.size:
+            run.own.scaling.set_maximum(group, move.size - 1)
+        raise
 
 
 def weights_of(run: Run) -> dict[LoadBalancerId, int]:
