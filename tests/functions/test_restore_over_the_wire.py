@@ -1,8 +1,5 @@
 """The ways back for disks that are still there, from an operator's terminal to the bytes that guests read."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from shared.domain.operation import OperationState
@@ -11,7 +8,6 @@ from tests.functions.deployed import (
     ELSEWHERE,
     POLICY,
     Site,
-    deployed,
     first_writes,
     holds,
     later_writes,
@@ -19,18 +15,6 @@ from tests.functions.deployed import (
 )
 
 pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture
-def policy() -> str:
-    return POLICY
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str) -> Iterator[Site]:
-    with deployed(tmp_path, monkeypatch, policy=policy) as running:
-        yield running
-        assert running.denied() == []
 
 
 def test_a_data_disk_is_rolled_back_and_the_rollback_undone(site: Site) -> None:
