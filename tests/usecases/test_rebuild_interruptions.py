@@ -12,7 +12,7 @@ from tests.usecases.rebuild_sweep import PATHS, Build, freezes, keeps_everything
 def report(capsys: pytest.CaptureFixture[str], what: str, count: int, wrong: list[str]) -> None:
     with capsys.disabled():
         print(f"\nrebuild, {what}: {count} interruptions, {len(wrong)} ended otherwise")
-    assert count > 10
+    assert count >= 8
     assert not wrong, "\n".join(wrong)
 
 
