@@ -158,7 +158,7 @@ class Holder:
         if pledging is None:
             return False
         with self._gate:
-            grant, orders, places = self._grant, self._orders, pledging.needed()
+            grant, places = self._grant, pledging.needed()
             late = asked_at - self._renewed_at > (self._terms.renew_every + GRACE).total_seconds()
             due = grant.active_at(asked_at) and grant.epoch > self._given_up and late
         if not due or not places:
@@ -171,7 +171,6 @@ class Holder:
         with self._gate:
             if (
                 refused
-                or orders != self._orders
                 or grant.epoch != self._grant.epoch
                 or grant.epoch <= self._given_up
                 or self._grant.until == 0
@@ -296,7 +295,8 @@ class Holder:
 
     def _create(self) -> None:
         started = self._clock.monotonic()
-        barred = self._pledging.barred_from_creating(started) if self._pledging else ""
+        with self._gate:
+            barred = self._pledging.nobody_was_ever_active() if self._pledging else ""
         if barred:
             raise NotYet(barred)
         voices = self._voices()

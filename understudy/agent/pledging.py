@@ -6,7 +6,7 @@ with the holder's gate held, and reads no clock: an earlier reading is the safe 
 
 import logging
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from shared.domain.ids import Epoch, HolderId, PairName, Place
@@ -79,9 +79,9 @@ class Pledging:
     def barred(self, now: float) -> str:
         return self.promises.barred(self._me, now)
 
-    def barred_from_creating(self, now: float) -> str:
-        """Where nobody was ever active, nobody lives on what an earlier process may have pledged."""
-        return Promises(pledge=self.promises.pledge).barred(self._me, now)
+    def nobody_was_ever_active(self) -> str:
+        """So nobody lives on what an earlier process may have pledged. Empty, or why this cannot be kept."""
+        return self.keep(replace(self.promises, unknown_until=0.0))
 
     def pledged_beyond(self, epoch: Epoch) -> bool:
         """Whether somebody else was ever told that it may become active after `epoch`."""

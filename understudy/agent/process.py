@@ -293,9 +293,8 @@ def build(config: AgentConfig, identity: Identity, store: Store, *, beats: Store
             names={"UNDERSTUDY_PAIR": identity.pair, "UNDERSTUDY_SITE": identity.site},
         )
     if config.pledges is Pledges.OFF:
-        log.info(
-            "agent.pledges_off", extra={"because": "no UNDERSTUDY_AGENT_SECRET, or told to: the lease alone counts"}
-        )
+        why = "told to" if config.secret else "UNDERSTUDY_AGENT_SECRET is not set"
+        log.warning("agent.pledges_off: %s; nothing extends the lease while the store is away", why)
     holder = Holder(
         pair=identity.pair,
         site=identity.site,
