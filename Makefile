@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
-.PHONY: help setup demo test lint layers types check package package-if-possible coverage-page lock bench peers clean
+.PHONY: help setup demo test lint layers types check package package-if-possible coverage-page lock bench seeds peers clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -15,6 +15,7 @@ help:
 	@echo "make demo     the whole story on a local cloud: backups, prune, rebuild, failover"
 	@echo "make test     the test suite"
 	@echo "make check    what CI runs: format, lint, layers, types, tests"
+	@echo "make seeds    10,000 drawn bad days of a pair of masters, on virtual time"
 	@echo "make package  build/code/: what is deployed (needs CPython 3.12)"
 	@echo "make coverage-page  docs/emulator-coverage.md and the catalogue of the SDKs' calls, from the code"
 	@echo "make lock     re-resolve requirements/*.txt from *.in"
@@ -83,6 +84,10 @@ package: $(STAMP)
 
 bench: $(STAMP)
 	@$(PY) -m bench $(BENCH_ARGS)
+
+# Drawn bad days of a pair of masters on virtual time; docs/simulation.md.
+seeds: $(STAMP)
+	@$(PY) -m bench.seeds $(SEEDS_ARGS)
 
 # What bench.backup is compared with, in an environment of its own: it would bring 60 packages into ours.
 peers: $(STAMP)

@@ -31,11 +31,13 @@ class Aside(Generic[T]):
     @property
     def trouble(self) -> str:
         """Why the last look failed; empty when it did not."""
-        return self._failing[1] if self._failing else ""
+        failing = self._failing  # read once: a look under way in another thread may end at any moment
+        return failing[1] if failing else ""
 
     def failing_for(self) -> timedelta:
         """How long no look has succeeded; zero when the last one did."""
-        return timedelta(seconds=self._clock.monotonic() - self._failing[0]) if self._failing else timedelta(0)
+        now, failing = self._clock.monotonic(), self._failing
+        return timedelta(seconds=max(0.0, now - failing[0])) if failing else timedelta(0)
 
     def start(self) -> None:
         with self._lock:

@@ -84,6 +84,7 @@ class FailoverWorld(PairWorld):
     rebinds: list[tuple[float, str]] = field(default_factory=list)
     bound_under: list[tuple[float, str, int, SiteName]] = field(default_factory=list)  # with the lease at that time
     block: timedelta = timedelta(hours=1)
+    wall: dict[SiteName, float] = field(default_factory=dict)  # how wrong the clocks of a site's functions are
     crash: dict[str, int] = field(default_factory=dict)  # watch process -> dies at its n-th call to the outside
     calls: dict[str, int] = field(default_factory=dict)
 

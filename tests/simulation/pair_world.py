@@ -3,14 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 from shared.domain.errors import Conflict, DrError, OutcomeUnknown, Retryable
 from shared.domain.ids import Epoch, HolderId, PairName, SiteName
 from shared.domain.lease import Grant, Sighting, Terms
+from shared.domain.pledge import Promises
 from shared.state.leases import Leases
+from tests.simulation.links import How
+from tests.simulation.peers import MemoryBook, SimPeers, place
 from tests.simulation.world import Crash, Machine, Process, ProcessClock, ProcessStore, Rows, World, tokens
 from understudy.agent.client import Look, Role, RoleReader
 from understudy.agent.holder import Holder
+from understudy.agent.pledging import Means
 
 PAIR = PairName("control")
 H, I = SiteName("hz-h"), SiteName("hz-i")  # noqa: E741
@@ -20,10 +25,17 @@ TERMS = Terms(lease=timedelta(seconds=5), margin=timedelta(seconds=1), renew_eve
 class MemoryBoard:
     """The role file of one machine. `fails` is asked at each write; one that fails may be done all the same."""
 
-    def __init__(self, site: SiteName, machine: Machine, *, fails: Callable[[Grant], bool] = lambda _: False) -> None:
-        self._site, self._machine, self._fails = site, machine, fails
+    def __init__(
+        self,
+        site: SiteName,
+        machine: Machine,
+        *,
+        fails: Callable[[Grant], bool] = lambda _: False,
+        told: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """`told`: of each epoch with which a deadline is published."""
+        self._site, self._machine, self._fails, self._told = site, machine, fails, told
         self.content = b""
-        self.published: set[int] = set()  # the epochs under which its master was ever told to be active
 
     def publish(self, grant: Grant) -> None:
         failed = self._fails(grant)
@@ -35,7 +47,7 @@ class MemoryBoard:
 
     def _write(self, grant: Grant) -> None:
         if grant.until:
-            self.published.add(int(grant.epoch))
+            self._told(int(grant.epoch))
         boot = boot_of(self._machine)
         self.content = Role(PAIR, self._site, int(grant.epoch), grant.until, boot).encode()
 
@@ -66,6 +78,8 @@ class Defects:
     since_start_of_read: bool = False
     counts_suspension: bool = True
     terms: Terms = TERMS
+    book: type[MemoryBook] = MemoryBook
+    peers: type[SimPeers] = SimPeers
 
 
 @dataclass
@@ -80,20 +94,29 @@ class PairWorld:
     restarts: float = 0.01  # per step, as often as orders to give up
     twins: bool = False  # each site has a second machine with an agent and a master of its own
     board_fails: float = 0.0  # of the revocations that are to be published
+    pledges: bool = False  # agents live on their peers' pledges while they cannot renew
     master_threads: bool = True  # False: masters are events, which is cheaper, and stop between their steps only
     machines: dict[SiteName, Machine] = field(default_factory=dict)
     boards: dict[SiteName, MemoryBoard] = field(default_factory=dict)
     holders: dict[SiteName, Holder] = field(default_factory=dict)
     agents: dict[SiteName, Process] = field(default_factory=dict)
+    books: dict[SiteName, MemoryBook] = field(default_factory=dict)
+    granted: dict[tuple[SiteName, int], float] = field(default_factory=dict)  # when a master was first told of an epoch
+    lived_on: int = 0  # how often a grant was extended by pledges
     down: set[SiteName] = field(default_factory=set)  # units whose agent process crashed and is not up again
 
     def build(self, *, takers: int = 2) -> "PairWorld":
         for site in (H, I):
             for unit in self.units(site):
                 self.machines[unit] = self.world.machine(unit)
-                self.boards[unit] = MemoryBoard(site, self.machines[unit], fails=self._board_fails)
+                self.boards[unit] = MemoryBoard(
+                    site, self.machines[unit], fails=self._board_fails, told=partial(self._granted, site)
+                )
                 short = unit.removeprefix("hz-")
                 self.agents[unit] = self.world.spawn(f"agent-{short}", self.machines[unit], self._agent(site, unit))
+                self.books[unit] = self.defects.book(self.machines[unit])
+                if self.pledges:
+                    self.world.spawn(f"pledge-{short}", self.machines[unit], self._extends(unit))
                 if self.master_threads:
                     self.world.spawn(f"master-{short}", self.machines[unit], self._master(site, unit))
                 else:
@@ -105,6 +128,54 @@ class PairWorld:
     def units(self, site: SiteName) -> tuple[SiteName, ...]:
         """The keys of this site's machines in `machines`, `boards` and `holders`."""
         return (site, SiteName(f"{site}-twin")) if self.twins else (site,)
+
+    @staticmethod
+    def sites() -> tuple[SiteName, ...]:
+        return (H, I)
+
+    def way_to_agent(self, source: str, unit: SiteName) -> How | None:
+        """How an attempt to reach the agent of `unit` fails now; None: it does not."""
+        return How.SILENT if self.machines[unit].stopped else None
+
+    def _extends(self, unit: SiteName) -> Callable[[Process], None]:
+        """The agent's thread that has the peers extend a grant. Woken only when there may be something to do."""
+
+        def live(process: Process) -> None:
+            world = self.world
+
+            def due() -> None:
+                world.later(TERMS.renew_every.total_seconds() / 4, due, on=process.machine)
+                holder = self.holders.get(unit)
+                if holder is None or unit in self.down or self.gone(unit) or not holder.grant.until:
+                    return
+                if process.machine.reads(world.now) - holder._renewed_at > TERMS.renew_every.total_seconds():
+                    world.poke(process)
+
+            due()
+            while True:
+                try:
+                    world.park(process)
+                    holder = self.holders.get(unit)
+                    if holder is not None and unit not in self.down and not self.gone(unit) and holder.extend():
+                        self.lived_on += 1
+                except Crash:  # with its machine
+                    continue
+
+        return live
+
+    def _means(self, unit: SiteName, process: Process, clock: ProcessClock) -> Means:
+        return Means(
+            place=place(unit),
+            peers=self.defects.peers(self, process, unit),
+            book=self.books[unit],
+            tokens=tokens(self.world),
+            promises=Promises.after_restart(
+                self.books[unit].kept(), now=clock.monotonic(), length=self.defects.terms.lease
+            ),
+        )
+
+    def _granted(self, site: SiteName, epoch: int) -> None:
+        self.granted.setdefault((site, epoch), self.world.now)
 
     def _board_fails(self, grant: Grant) -> bool:
         # Mostly revocations: a new deadline that cannot be published ends the agent, and then there is little to see.
@@ -129,20 +200,21 @@ class PairWorld:
             world = self.world
             clock = ProcessClock(world, process, counts_suspension=self.defects.counts_suspension)
             while True:  # one turn is one life of the agent process
-                if self.gone(site):
-                    world.wait(process, 0.5)
-                    continue
                 try:
+                    if unit in self.down:
+                        world.wait(process, world.chance.uniform(0.2, 5))
+                        self.down.discard(unit)
+                    if self.gone(site):
+                        world.wait(process, 0.5)
+                        continue
                     self._serve(site, unit, process, clock)
+                    world.say(process.name, "restarted")
                 except OSError as error:
                     world.say(process.name, f"ended by {error}")
-                    world.wait(process, 0.2)
+                    self.down.add(unit)
                 except Crash:
                     world.say(process.name, "crashed")
                     self.down.add(unit)
-                    world.wait(process, world.chance.uniform(0.2, 5))
-                    self.down.discard(unit)
-                world.say(process.name, "restarted")
 
         return live
 
@@ -160,7 +232,9 @@ class PairWorld:
             board=self.boards[unit],
             ready=lambda: self.ready(site),
             never_active=lambda: True,
+            pledging=self._means(unit, process, clock) if self.pledges else None,
         )
+        holder.learn([place(other) for one in self.sites() if one != site for other in self.units(one)])
         while chance.random() >= self.restarts and not self.gone(site):
             if chance.random() < self.restarts:
                 try:

@@ -99,6 +99,7 @@ class Process:
     unreachable_until: float = 0.0
     unreachable_refused: bool = False  # at once, instead of by silence
     dies_in: int = 0  # waits from now; 0: it lives on
+    boot: int = 1  # of the machine on which it runs; another one ends it
     waiting: bool = False  # due at some time; not while it is parked
 
 
@@ -119,6 +120,7 @@ class World:
         self._main = threading.Lock()
         self._main.acquire()
         self._over = False
+        self.current: Process | None = None  # whose turn it is; None: of something that is due
         self._failed: tuple[str, BaseException] | None = None
 
     def machine(self, name: str) -> Machine:
@@ -131,7 +133,7 @@ class World:
 
     def spawn(self, name: str, machine: Machine, body: Callable[[Process], None], *, within: float = 1.0) -> Process:
         """It starts somewhere in the next `within` seconds."""
-        process = Process(name, machine, body)
+        process = Process(name, machine, body, boot=machine.boot)
         process.go.acquire()
         process.thread = threading.Thread(target=self._live, args=(process,), name=name, daemon=True)
         self._processes.append(process)
@@ -146,6 +148,9 @@ class World:
     def later(self, seconds: float, what: Callable[[], None], *, on: Machine | None = None) -> None:
         """`what` in `seconds`; `on` a machine that is stopped then, when it goes on."""
         heapq.heappush(self._heap, (self.now + seconds, next(self._order), on, what))
+
+    def processes(self) -> list[Process]:
+        return list(self._processes)
 
     def say(self, who: str, what: str) -> None:
         self.trace.append(f"{self.now:8.3f} {who:9} {what}")
@@ -176,7 +181,8 @@ class World:
                 process.thread.join(5)
 
     def wait(self, process: Process, seconds: float) -> None:
-        """Called by a process: let `seconds` pass for it."""
+        """Called by a process: let `seconds` pass for it. What it calls may have been made for another one."""
+        process = self.current or process
         at = self.now + seconds
         # Nobody else is due before: no need to ask who is.
         if at <= self.until and (not self._heap or self._heap[0][0] > at) and not self._over:
@@ -196,7 +202,11 @@ class World:
         if not process.waiting:
             self._push(self.now, process)
 
-    def maybe_pause(self, process: Process) -> None:
+    def maybe_pause(self, process: Process | None = None) -> None:
+        """None: whoever is at work; an order, say, that runs through another process's object."""
+        process = self.current or process
+        if process is None:
+            return
         if self.faults.pause and self.chance.random() < self.faults.pause:
             seconds = self.chance.uniform(0, self.faults.pause_seconds)
             self.say(process.name, f"stopped for {seconds:.2f} s")
@@ -220,7 +230,7 @@ class World:
                 heapq.heappush(self._heap, (self.now, next(self._order), machine, item))
 
     def reboot(self, machine: Machine) -> None:
-        """Its boottime begins anew. Its processes have to be ended by whoever knows them."""
+        """Its boottime begins anew, and each process of before crashes when its turn comes."""
         self.say(machine.name, "boots anew")
         machine.boot += 1
         machine.offset = -self.now * machine.speed
@@ -240,6 +250,9 @@ class World:
                 continue
             if isinstance(item, Process):
                 item.waiting = False
+                self.current = item
+            else:
+                self.current = None
             return item
         return None
 
@@ -260,6 +273,9 @@ class World:
             item()
 
     def _may_die(self, process: Process) -> None:
+        if process.boot != process.machine.boot:
+            process.boot = process.machine.boot
+            raise Crash
         if process.dies_in:
             process.dies_in -= 1
             if not process.dies_in:
@@ -269,6 +285,7 @@ class World:
         process.go.acquire()
         try:
             if not self._over:
+                process.boot = process.machine.boot
                 process.body(process)
         except Over:
             return
@@ -295,11 +312,11 @@ class ProcessClock:
         return EPOCH + timedelta(seconds=self._world.now + self._process.machine.wall)
 
     def monotonic(self) -> float:
-        self._world.maybe_pause(self._process)
+        self._world.maybe_pause()
         reading = self._process.machine.reads(self._world.now)
         if not self._counts:
             reading -= self._process.suspended + self._process.machine.suspended
-        self._world.maybe_pause(self._process)  # between reading the clock and using what it said
+        self._world.maybe_pause()  # between reading the clock and using what it said
         return reading
 
     def sleep(self, duration: timedelta) -> None:

@@ -1,0 +1,122 @@
+"""One seed lived to its end and judged. A failing one is lived again, with its draw and its trace, by
+
+python -m bench.seeds --seed N
+"""
+
+import logging
+from dataclasses import dataclass, field
+
+from shared.domain.failover_fsm import State
+from tests.simulation.failover_world import ADDRESS, FailoverWorld
+from tests.simulation.trouble import Draw, Trouble, troubled
+
+ENDS_WITHIN = 100.0  # seconds after the last fault: the next minute's tick, a lease, a failover, and somewhat more
+RESTS_FOR = 8.0  # that long it must stay at rest
+MENDED = 70.0  # how long a late write may stand: until the next tick whose watch looks at the name
+
+
+@dataclass(kw_only=True)
+class Life:
+    """What one seed came to. `failures` empty: it kept every promise."""
+
+    seed: int
+    failures: list[str] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)  # of the faults drawn
+    epochs: int = 0
+    accepted: int = 0
+    withdrawn: int = 0
+    rebinds: int = 0
+    lived_on: int = 0
+    rest_after: float | None = None  # seconds from the last fault
+    draw: Draw | None = None
+    trace: list[str] = field(default_factory=list)
+
+    def story(self) -> str:
+        return "\n".join([f"seed {self.seed}: {'; '.join(self.failures) or 'well'}", str(self.draw), *self.trace])
+
+
+def lived(seed: int, **more: object) -> Life:
+    logging.getLogger("understudy").setLevel(logging.CRITICAL)
+    pair, trouble = troubled(seed, **more)
+    rest = _Rest(pair, trouble)
+    died = ""
+    try:
+        pair.world.run(trouble.draw.trouble + ENDS_WITHIN)
+    except AssertionError as error:
+        died = f"{error}: {error.__cause__!r}"
+    finally:
+        pair.world.end()
+    return Life(
+        seed=seed,
+        failures=[died] if died else judged(pair, trouble, rest.after),
+        kinds=trouble.draw.kinds,
+        epochs=len({one.epoch for one in pair.accepted}),
+        accepted=len(pair.accepted),
+        withdrawn=pair.withdrawn,
+        rebinds=len(pair.rebinds),
+        lived_on=pair.lived_on,
+        rest_after=rest.after,
+        draw=trouble.draw,
+        trace=pair.world.trace,
+    )
+
+
+class _Rest:
+    """Ends the world when it has been at rest for long enough."""
+
+    def __init__(self, pair: FailoverWorld, trouble: Trouble) -> None:
+        self._pair, self._calm = pair, trouble.draw.trouble
+        self._since: float | None = None
+        self.after: float | None = None
+        pair.at(self._calm + 1, self._look)
+
+    def _look(self) -> None:
+        world = self._pair.world
+        if unrest(self._pair):
+            self._since = None
+        elif self._since is None:
+            self._since = world.now
+        elif world.now - self._since >= RESTS_FOR:
+            self.after = self._since - self._calm
+            world.stop()
+            return
+        world.later(1.0, self._look)
+
+
+def unrest(pair: FailoverWorld) -> str:
+    """What is not as it should be now that nothing is wrong; empty when all is."""
+    active = pair.active()
+    if len(active) != 1:
+        return f"active: {sorted(active)}"
+    (holder,) = active
+    if pair.record().value != ADDRESS[holder]:
+        return f"the name is bound to {pair.record().value}, and {holder} is active"
+    state = pair.failover().state
+    if state not in (State.WATCHING, State.SUSPECTING):
+        return f"the pair is {state}"
+    return "" if pair.accepted_by(holder, after=pair.world.now - 3) else f"{holder} accepts nothing"
+
+
+def judged(pair: FailoverWorld, trouble: Trouble, rest_after: float | None) -> list[str]:
+    found = [pair.overlap()]
+    if rest_after is None:
+        found.append(f"no rest {ENDS_WITHIN:.0f} s after the last fault: {unrest(pair)}; {pair.failover()}")
+    found += [_binding(pair, number, trouble.draw.trouble) for number in range(len(pair.bound_under))]
+    return [one for one in found if one]
+
+
+def _binding(pair: FailoverWorld, number: int, calm: float) -> str:
+    """Whether one rebind came in its time; empty when it did."""
+    at, value, epoch, owner = pair.bound_under[number]
+    if value != ADDRESS[owner]:
+        # A watch that was frozen wrote for an older epoch. In calm the next rounds mend that.
+        mended = next((then for then, right, *_ in pair.bound_under[number + 1 :] if right != value), None)
+        if mended is None or mended > max(at, calm) + MENDED:
+            return f"bound to {value} at {at:.3f} under epoch {epoch}, and until {mended} not mended"
+        return ""
+    late = [one for one in pair.accepted if one.epoch < epoch and one.until >= at]
+    if late:
+        return f"bound to {value} at {at:.3f} under epoch {epoch}, but {late[0]}"
+    if pair.granted.get((owner, epoch), at) >= at:
+        return f"bound to {value} at {at:.3f} before {owner} was told of epoch {epoch}"
+    return ""
