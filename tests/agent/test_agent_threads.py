@@ -14,6 +14,7 @@ from tests.agent.conftest import wait_for
 from tests.agent.test_holder import PAIR, TERMS, H, Hands, Table
 from tests.simulation.failover_world import TruthStore
 from understudy.agent.config import Identity
+from understudy.agent.notify import Notify
 from understudy.agent.process import Agent
 
 Start = Callable[..., Agent]
@@ -28,7 +29,13 @@ class NoHeartbeats(Heartbeats):
 def start() -> Iterator[Start]:
     agents: list[Agent] = []
 
-    def begin(table: Table, step: Callable[[], bool] | None = None, *, beats: type[Heartbeats] = Heartbeats) -> Agent:
+    def begin(
+        table: Table,
+        step: Callable[[], bool] | None = None,
+        *,
+        beats: type[Heartbeats] = Heartbeats,
+        notify: Notify | None = None,
+    ) -> Agent:
         holder, _ = table.agent("a")
         agent = Agent(
             identity=Identity(pair=PAIR, site=H, preferred=True, terms=TERMS),
@@ -39,6 +46,7 @@ def start() -> Iterator[Start]:
             bind=("127.0.0.1", 0),
             address="127.0.0.1",
             run_id="r",
+            notify=notify or Notify(None),
         )
         if step is not None:
             holder.step = step  # type: ignore[method-assign]

@@ -465,7 +465,7 @@ def test_an_agents_own_yes_needs_no_proof_but_that_the_ask_arrived() -> None:
 
 def test_a_claim_that_another_voice_has_freed_is_on_file_before_it_is_sent() -> None:
     table = PledgeTable()
-    a, _, b, _ = pair(table)
+    _, _, b, _ = pair(table)
     table.step(seconds=5)
     table.network.silent.add(Place(B))
     b.promote(table.given_to(STANDBY).epoch)

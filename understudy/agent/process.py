@@ -20,7 +20,7 @@ from shared.adapters.clock import SystemClock
 from shared.adapters.peers import HttpPeers, answer_body, read_ask
 from shared.domain.errors import BadInput, DrError, NotFound, Retryable
 from shared.domain.ids import Epoch, HolderId, Place, SiteName
-from shared.domain.lease import LeaseState, Terms
+from shared.domain.lease import LeaseState
 from shared.domain.pledge import Promises, place_of
 from shared.ports.clock import Clock
 from shared.ports.store import Store
@@ -41,13 +41,11 @@ from understudy.agent.promise_file import PromiseFile
 from understudy.agent.role_file import RoleFile
 from understudy.agent.serving import Server
 from understudy.agent.sidecar import Sidecar
+from understudy.agent.timing import LONGEST_CALL, ORDER_PATIENCE, TRY_AGAIN
+from understudy.agent.timing import call_timeout as call_timeout
 
 log = logging.getLogger("understudy.agent")
 
-LONGEST_CALL: Final = timedelta(seconds=1)
-SHORTEST_CALL: Final = timedelta(milliseconds=250)
-TRY_AGAIN: Final = timedelta(milliseconds=200)
-ORDER_PATIENCE: Final = timedelta(seconds=2)  # how long an order waits for the renewing thread
 PR_SET_PDEATHSIG: Final = 1
 
 
@@ -371,12 +369,6 @@ def identify(config: AgentConfig, store: Store, *, pause: Callable[[float], obje
             pause(0.5)
 
 
-def call_timeout(terms: Terms) -> timedelta:
-    """Of one store call. A failed renewal is two of them (it is read back), and two renewals must be able to fail
-    before the deadline."""
-    return max(SHORTEST_CALL, min(LONGEST_CALL, (terms.lease - terms.margin) / 5))
-
-
 def open_store(config: AgentConfig, *, timeout: timedelta = LONGEST_CALL) -> Store:
     # The Tablestore SDK is the heaviest import of this process.
     from shared.adapters.credentials import from_environment
@@ -392,8 +384,13 @@ def open_store(config: AgentConfig, *, timeout: timedelta = LONGEST_CALL) -> Sto
 
 def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        config = parse(sys.argv[1:] if arguments is None else arguments, environment.variable)
+        if arguments[:1] == ["unit"]:
+            from understudy.agent import unit
+
+            return unit.main(arguments[1:])
+        config = parse(arguments, environment.variable)
         if config.with_parent:
             end_with_parent()
         ended = threading.Event()
@@ -408,7 +405,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     agent.over = ended
     agent.start()
-    agent.notify.ready()
+    agent.notify.ready()  # from now on the master may start: it is active when its role file says so
     ended.wait()
     agent.stop()
     return 1 if agent.failed else 0
