@@ -396,11 +396,14 @@ class FailOver:
         return self._agents.look(address, port, timeout=timedelta(seconds=1))
 
     def _newer(self, epoch: Epoch) -> str | None:
-        """Why we are not the newest any more, from a fresh read of the lease row; None when we are."""
+        """Why we are not the newest any more, or nobody is to serve under our epoch, from a fresh read of the lease row;
+        None when neither is so."""
         sighting = self._witness.read_lease()
         if sighting is None:
             return "the lease row is gone"
         lease = sighting.lease
+        if lease.epoch == epoch and lease.state is LeaseState.FREE:
+            return f"{lease.owner} has given epoch {epoch} back"
         return None if lease.epoch == epoch else f"{lease.owner} holds epoch {lease.epoch}, newer than {epoch}"
 
     @staticmethod

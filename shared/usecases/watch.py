@@ -390,6 +390,9 @@ class PairWatch:
             return Event(On.STANDBY_UNFIT, (f"the agent of {standby}: {how}", "runbook: standby-is-not-ready"))
         # Under a lease that ran out unclaimed nobody ever served: to move on from there is not flapping.
         if seen.lease.holder != UNCLAIMED and self._blocked(failover, acknowledged):
+            if seen.lease.state is LeaseState.FREE and seen.fit(owner):
+                # To its old holder the name need not move: that is no flapping.
+                return Event(On.LOST, (f"{owner} gave its lease back, and is ready again",), owner)
             assert failover.automatic_at is not None
             ends = failover.automatic_at + self.pair.block
             why = (

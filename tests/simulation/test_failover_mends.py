@@ -282,3 +282,38 @@ def test_a_watch_that_does_not_run_is_told_by_the_other_once(opened: Open) -> No
         next(one for one in alone.decisions() if one.event == "watch.missing").because
     )
     assert "watch.missing" not in both.events()
+
+
+def test_a_new_holder_that_gives_its_lease_back_at_once_is_not_waited_for(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = opened(watches=(I,), block=0.0)
+
+    def fall_ill() -> None:
+        pair.unready.add(I)
+        pair.lighten(H)
+
+    done = once_in(pair, State.REBINDING, fall_ill, monkeypatch)
+    lose(pair)
+    pair.world.run(40)
+
+    assert done
+    assert "failover.needs_operator" not in pair.events()
+    assert pair.active() == {H}
+    assert min(pair.accepted_by(H, after=done[0])) < done[0] + 8
+
+
+def test_within_a_block_a_holder_that_was_ill_for_a_moment_gets_its_own_lease_back(opened: Open) -> None:
+    pair = opened(watches=(I,))
+    lose(pair)
+    pair.at(LOSS + 10, lambda: pair.lighten(H))
+    pair.at(40.0, lambda: pair.unready.add(I))
+    pair.at(44.0, lambda: pair.unready.discard(I))
+    pair.world.run(39)
+    assert pair.active() == {I}
+    pair.world.run(31)
+
+    assert pair.active() == {I}
+    assert pair.record().value == ADDRESS[I]
+    assert len(pair.rebinds) == 1
+    assert pair.failover().state is State.WATCHING
