@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from shared.domain.errors import Permanent
 from shared.domain.ids import PairName
 from shared.state.heartbeats import Heartbeat, Heartbeats
 from tests.agent.conftest import wait_for
+from tests.agent.systemd_socket import Systemd
 from tests.agent.test_holder import PAIR, TERMS, H, Hands, Table
 from tests.simulation.failover_world import TruthStore
 from understudy.agent.config import Identity
@@ -96,3 +98,41 @@ def test_heartbeats_that_are_refused_do_not_end_the_agent(start: Start, caplog: 
 
     assert not agent.over.is_set()
     assert ready(agent)
+
+
+@pytest.fixture
+def systemd(tmp_path: Path) -> Iterator[Systemd]:
+    listening = Systemd(tmp_path / "notify")
+    yield listening
+    listening.close()
+
+
+def test_each_completed_step_is_a_beat(start: Start, systemd: Systemd) -> None:
+    beats: list[str] = []
+    start(Table(), notify=Notify(systemd.path))
+
+    def heard() -> bool:
+        beats.extend(systemd.heard())
+        return len(beats) >= 2
+
+    wait_for("two beats", heard)
+    assert set(beats) == {"WATCHDOG=1"}
+
+
+def test_an_agent_whose_renewing_thread_hangs_beats_no_more_whatever_else_goes_on(
+    start: Start, systemd: Systemd
+) -> None:
+    hangs, steps = threading.Event(), threading.Semaphore(0)
+
+    def step() -> bool:
+        steps.release()
+        return not hangs.wait(30)
+
+    agent = start(Table(), step, notify=Notify(systemd.path))
+    assert steps.acquire(timeout=5)
+    # The door goes on answering, which is exactly why it may not be what beats.
+    for _ in range(20):
+        assert agent.status()[1]["pair"] == "control"
+    assert systemd.heard() == []
+    hangs.set()
+    wait_for("the beat after the step", systemd.heard)

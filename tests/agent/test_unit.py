@@ -3,8 +3,6 @@
 import shutil
 import socket
 import subprocess
-import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,9 +10,7 @@ import pytest
 
 from shared.domain.errors import BadInput
 from shared.domain.lease import Terms
-from tests.agent.conftest import ROOT, wait_for
-from tests.agent.test_agent_threads import Start, start  # noqa: F401 - a fixture
-from tests.agent.test_holder import Table
+from tests.agent.conftest import ROOT
 from understudy.agent.notify import Notify
 from understudy.agent.unit import check, main, slowest_step, unit, watchdog
 
@@ -114,65 +110,6 @@ def test_systemd_finds_nothing_wrong_in_it(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert file.name not in done.stderr, done.stderr
-
-
-class Systemd:
-    """The socket that systemd gives a service."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = str(path)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(self.path)
-        self._socket.setblocking(False)
-
-    def heard(self) -> list[str]:
-        heard = []
-        try:
-            while True:
-                heard.append(self._socket.recv(256).decode())
-        except BlockingIOError:
-            return heard
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-@pytest.fixture
-def systemd(tmp_path: Path) -> Iterator[Systemd]:
-    listening = Systemd(tmp_path / "notify")
-    yield listening
-    listening.close()
-
-
-def test_each_completed_step_is_a_beat(start: Start, systemd: Systemd) -> None:  # noqa: F811
-    beats: list[str] = []
-    start(Table(), notify=Notify(systemd.path))
-
-    def heard() -> bool:
-        beats.extend(systemd.heard())
-        return len(beats) >= 2
-
-    wait_for("two beats", heard)
-    assert set(beats) == {"WATCHDOG=1"}
-
-
-def test_an_agent_whose_renewing_thread_hangs_beats_no_more_whatever_else_goes_on(
-    start: Start, systemd: Systemd
-) -> None:
-    hangs, steps = threading.Event(), threading.Semaphore(0)
-
-    def step() -> bool:
-        steps.release()
-        return not hangs.wait(30)
-
-    agent = start(Table(), step, notify=Notify(systemd.path))
-    assert steps.acquire(timeout=5)
-    # The door goes on answering, which is exactly why it may not be what beats.
-    for _ in range(20):
-        assert agent.status()[1]["pair"] == "control"
-    assert systemd.heard() == []
-    hangs.set()
-    wait_for("the beat after the step", systemd.heard)
 
 
 def test_without_systemd_nothing_is_sent_and_a_socket_that_is_gone_does_no_harm(tmp_path: Path) -> None:

@@ -372,12 +372,16 @@ class Holder:
 
     def _stand_by(self, lease: Lease | None) -> None:
         """The row names somebody else, or nobody. Our deadline, if one is still running, belongs to a lost epoch."""
+        superseded = NOBODY
         self._now = self._clock.monotonic()
         with self._gate:
             if self._grant.until > 0:
                 log.warning("agent.superseded", extra={"owner": lease.owner if lease else "nobody"})
                 self._given_up = Epoch(max(self._given_up, self._grant.epoch))
                 self._revoke_what_was_given_up()
+                superseded = self._grant.epoch
+        if superseded:
+            self._retired(superseded)
 
     # --- revoking; all with the gate held ---
 
