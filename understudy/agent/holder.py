@@ -101,6 +101,7 @@ class Holder:
         self._living_on = ""  # "peers" while they extend our grant, else why they do not; for the log
         self._sighting: Sighting | None = None  # of a lease that another agent of this site holds
         self.trouble = ""  # why the last step did not do what it wanted; empty when all is well
+        self._waiting = ""
         self.waits = ""  # what this agent waits for before it becomes active, without being any less ready
         self._board.publish(self._grant)  # whatever an earlier process left there ends now
 
@@ -212,11 +213,17 @@ class Holder:
     def step(self) -> bool:
         """One round: read or renew. False: it did not come off, try again soon. Raises OSError when a new deadline
         could not be published: the lease must not go on being renewed for a master that never hears of it."""
-        self.waits = ""
+        self._waiting = ""
+        try:
+            return self._tried()
+        finally:
+            self.waits = self._waiting  # for other threads: never empty in between
+
+    def _tried(self) -> bool:
         try:
             self._round()
         except NotYet as error:
-            self.trouble, self.waits = "", str(error)
+            self.trouble, self._waiting = "", str(error)
             return error.calm
         except Conflict:
             # Somebody else wrote, or an earlier attempt of ours arrived late: look again before anything else.
@@ -270,7 +277,7 @@ class Holder:
             # the pair have a master again although this agent was told to give that epoch up.
             own = self._is_ours(ours)
             if own and not self._retired(ours.epoch):
-                self.waits = f"what has to be done before epoch {ours.epoch} is given back is not done"
+                self._waiting = f"what has to be done before epoch {ours.epoch} is given back is not done"
             elif own or unclaimed or waited:
                 self._seen = self._last_row = self._leases.release(ours, over=own)
                 log.info("agent.released", extra={"epoch": int(ours.epoch)})
