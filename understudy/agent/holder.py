@@ -365,7 +365,7 @@ class Holder:
             # Whoever is active pledges nothing: a pledge that runs was given since, and stands before our lease.
             barred = self._pledging.barred(now) if self._pledging else ""
             if barred or not prepared:
-                self.waits = (
+                self._waiting = (
                     barred or f"what has to be done before the master is active under {lease.epoch} is not done"
                 )
                 return
