@@ -64,6 +64,8 @@ def test_a_short_evening_keeps_every_promise_and_writes_its_report(tmp_path: Pat
         assert all(promise["kept"] for promise in report["promises"])
         assert report["act1"]["due"] == 4 * 4 + 2
         assert report["act2"]["replacement"] != report["act2"]["lost"]
+        assert sum(report["ways_back"]["rollback"]["phases_seconds"].values()) < 300
+        assert len(report["ways_back"]["launch"]["instances"]) == 3
         assert "Every promise was kept." in (run.report / "demo.html").read_text()
         assert list(run.scratch.iterdir()) == []
         run.wait_until_nobody_is_left()

@@ -31,6 +31,10 @@ def full(*, kept: bool = True, text: str = "plain") -> dict[str, Any]:
             "rpo_seconds": 600.0,
             "phases_seconds": {text: 100.0, "boot": 25.0},
         },
+        "ways_back": {
+            "rollback": {"instance": text, "phases_seconds": {text: 80.0}, "undo_phases_seconds": {text: 70.0}},
+            "launch": {"image": text, "instances": ["i-1", "i-2", "i-3"], "phases_seconds": {text: 30.0}},
+        },
         "act3": {
             "loss": text,
             "words": text,

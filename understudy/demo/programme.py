@@ -17,7 +17,7 @@ from rich.console import Console
 from shared.adapters.clock import SystemClock
 from shared.domain.errors import DrError
 from understudy.checker import Unreadable
-from understudy.demo import act1, act2, act3, chaos, permissions, report
+from understudy.demo import act1, act2, act3, chaos, permissions, report, ways_back
 from understudy.demo.local_cloud import CloudDied, NoNetwork
 from understudy.demo.narrator import Narrator
 from understudy.demo.promises import Promises
@@ -132,6 +132,9 @@ def _story(stage: Stage, chosen: argparse.Namespace) -> None:
     if "2" in chosen.acts:
         narrator.act("Act 2  An instance fails and is rebuilt, in emulated time")
         act2.play(stage)
+        before = _judge(stage, before)
+        narrator.act("Meanwhile  A disk is rolled back, and three instances are made of an image")
+        ways_back.play(stage)
         before = _judge(stage, before)
     if "3" in chosen.acts:
         narrator.act("Act 3  An IDC is lost, in real seconds")

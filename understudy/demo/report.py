@@ -58,12 +58,13 @@ def page(report: Mapping[str, Any]) -> str:
     parts = [
         "<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'>",
         f"<title>Understudy: the demo's report</title><style>{_STYLE}</style>",
-        "<h1>Understudy</h1><p class='lead'>A week of backups, an instance rebuilt, an IDC lost: on the official SDKs "
-        "against a local cloud.</p>",
+        "<h1>Understudy</h1><p class='lead'>A week of backups, an instance rebuilt, a disk rolled back, an IDC "
+        "lost: on the official SDKs against a local cloud.</p>",
         f"<p class='verdict {'good' if good else 'bad'}'>{verdict}</p>",
         _cards(report),
         _act1(report.get("act1")),
         _act2(report.get("act2")),
+        _ways_back(report.get("ways_back")),
         _act3(report.get("act3")),
         "<h2>Promises and their evidence</h2>",
         _table(
@@ -90,6 +91,8 @@ def _cards(report: Mapping[str, Any]) -> str:
             cards.append(worst)
     if act := report.get("act2"):
         cards.append(("RTO of a rebuild", _clock(act["rto_seconds"])))
+    if told := report.get("ways_back"):
+        cards.append(("RTO of a rollback", _clock(sum(told["rollback"]["phases_seconds"].values()))))
     if (act := report.get("act3")) and act.get("first_good_seconds") is not None:
         cards.append(("IDC lost, to first good answer", f"{act['first_good_seconds']:.1f} s"))
     return (
@@ -133,6 +136,21 @@ def _act2(act: Mapping[str, Any] | None) -> str:
     return (
         f"<h2>Act 2: {escape(act['lost'])} rebuilt</h2><p>Replaced by {escape(act['replacement'])}; data as of "
         f"{_clock(act['rpo_seconds'])} before the failure.</p>" + _bars(rows)
+    )
+
+
+def _ways_back(told: Mapping[str, Any] | None) -> str:
+    if not told:
+        return ""
+    parts = [
+        (f"{told['rollback']['instance']} rolled back", told["rollback"]["phases_seconds"]),
+        ("and that undone", told["rollback"]["undo_phases_seconds"]),
+        (f"{len(told['launch']['instances'])} instances made of {told['launch']['image']}",
+         told["launch"]["phases_seconds"]),
+    ]  # fmt: skip
+    return "".join(
+        f"<h2>Meanwhile: {escape(title)}</h2>" + _bars([*phases.items(), ("total", sum(phases.values()))])
+        for title, phases in parts
     )
 
 
