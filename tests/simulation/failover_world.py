@@ -14,6 +14,7 @@ from emulator.seed import load_text
 from shared.domain.decision import Decision
 from shared.domain.errors import OutcomeUnknown, Retryable
 from shared.domain.ids import InstanceId, SiteName
+from shared.domain.lease import Terms
 from shared.domain.policy import Member, Pair, Policy, PruneLimits
 from shared.ports.names import NameRecord, Names
 from shared.state.controls import Controls
@@ -52,7 +53,7 @@ private_zones: [{id: z-t, name: corp.example, records: [{rr: master, type: A, va
 """
 
 
-def pair_policy(*, block: timedelta = timedelta(hours=1)) -> Pair:
+def pair_policy(*, block: timedelta = timedelta(hours=1), terms: Terms = TERMS) -> Pair:
     def member(site: SiteName, zone: str) -> Member:
         return Member(site=site, zone=zone, instance=INSTANCE[site], port=7000, agent_port=7001)
 
@@ -63,9 +64,9 @@ def pair_policy(*, block: timedelta = timedelta(hours=1)) -> Pair:
         name_zone="corp.example",
         name_host="master",
         name_ttl_seconds=5,
-        lease=TERMS.lease,
-        margin=TERMS.margin,
-        renew_every=TERMS.renew_every,
+        lease=terms.lease,
+        margin=terms.margin,
+        renew_every=terms.renew_every,
         watch_every=timedelta(seconds=1),
         block=block,
     )
@@ -96,7 +97,7 @@ class FailoverWorld(PairWorld):
                 region="cn-hangzhou",
                 protections=(),
                 rebuilds=(),
-                pairs=(pair_policy(block=self.block),),
+                pairs=(pair_policy(block=self.block, terms=self.defects.terms),),
                 prune=PruneLimits(max_items=1, max_percent=1),
             )
         )
@@ -154,7 +155,7 @@ class FailoverWorld(PairWorld):
     # --- processes ---
 
     def store_of(self, process: Process) -> ProcessStore:
-        return SiteStore(self, process, place_of(process), timeout=timeout_of(process))
+        return SiteStore(self, process, place_of(process), timeout=timeout_of(process, self.defects.terms))
 
     def ready(self, site: SiteName) -> bool:
         return site not in self.unready
@@ -224,8 +225,8 @@ def place_of(process: Process) -> str:
     return watch_at(site) if kind == "watch" else site
 
 
-def timeout_of(process: Process) -> float:
+def timeout_of(process: Process, terms: Terms) -> float:
     """Of a store call, as the real ones are configured."""
     if process.name.startswith("watch"):
         return STORE_TIMEOUT.total_seconds()
-    return call_timeout(TERMS).total_seconds()
+    return call_timeout(terms).total_seconds()

@@ -102,6 +102,8 @@ class PairWorld:
     agents: dict[SiteName, Process] = field(default_factory=dict)
     books: dict[SiteName, MemoryBook] = field(default_factory=dict)
     granted: dict[tuple[SiteName, int], float] = field(default_factory=dict)  # when a master was first told of an epoch
+    denied: list[tuple[float, SiteName]] = field(default_factory=list)  # when a master refused a command
+    keeps_denials: bool = False
     lived_on: int = 0  # how often a grant was extended by pledges
     down: set[SiteName] = field(default_factory=set)  # units whose agent process crashed and is not up again
 
@@ -144,11 +146,14 @@ class PairWorld:
             world = self.world
 
             def due() -> None:
-                world.later(TERMS.renew_every.total_seconds() / 4, due, on=process.machine)
+                world.later(self.defects.terms.renew_every.total_seconds() / 4, due, on=process.machine)
                 holder = self.holders.get(unit)
                 if holder is None or unit in self.down or self.gone(unit) or not holder.grant.until:
                     return
-                if process.machine.reads(world.now) - holder._renewed_at > TERMS.renew_every.total_seconds():
+                if (
+                    process.machine.reads(world.now) - holder._renewed_at
+                    > self.defects.terms.renew_every.total_seconds()
+                ):
                     world.poke(process)
 
             due()
@@ -376,6 +381,8 @@ class EventMaster:
         first = reader.look()
         if not first.active:
             pair.refused += 1
+            if pair.keeps_denials:
+                pair.denied.append((pair.world.now, self._site))
             self._after(chance.uniform(0.1, 0.6), self._look)
         elif pair.defects.second_look:
             self._after(chance.uniform(0, 0.05), lambda: self._confirm(reader, first))

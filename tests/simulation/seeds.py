@@ -10,7 +10,7 @@ from shared.domain.failover_fsm import State
 from tests.simulation.failover_world import ADDRESS, FailoverWorld
 from tests.simulation.trouble import Draw, Trouble, troubled
 
-ENDS_WITHIN = 100.0  # seconds after the last fault: the next minute's tick, a lease, a failover, and somewhat more
+ENDS_WITHIN = 150.0  # seconds after the last fault: the next minute's tick, a lease, a failover, and somewhat more
 RESTS_FOR = 8.0  # that long it must stay at rest
 MENDED = 70.0  # how long a late write may stand: until the next tick whose watch looks at the name
 
