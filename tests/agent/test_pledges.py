@@ -3,6 +3,8 @@
 One test per rule of the proof in `shared.domain.pledge`; each names in a line what would go wrong without it.
 """
 
+import pytest
+
 from shared.domain.errors import OutcomeUnknown
 from shared.domain.ids import Epoch, HolderId, Place
 from shared.domain.lease import LeaseState
@@ -202,6 +204,47 @@ def test_an_order_to_give_up_that_comes_while_peers_are_asked_stands() -> None:
     table.clock.at += 1
     assert a.extend() is False
     assert board.said.until == 0
+
+
+def test_what_was_given_up_is_not_extended_even_if_that_could_not_be_published() -> None:
+    # The deadline still stands on the board, and has to run out there.
+    table = PledgeTable()
+    a, board, _, _ = pair(table)
+    cut(table, A)
+    table.clock.at += 2
+    deadline = board.said.until
+
+    def meanwhile() -> None:
+        board.broken = True
+        with pytest.raises(OSError, match="no space"):
+            a.give_up("told to")
+        board.broken = False
+
+    table.network.on_the_way_back = meanwhile
+
+    assert a.extend() is False
+    assert board.said.until == deadline
+
+
+def test_voices_that_a_write_may_have_added_while_others_were_asked_have_to_pledge_too() -> None:
+    table = PledgeTable()
+    leases = Loses(TruthStore(table.rows), tokens=table._token)
+    a, board = table.member(A, peers=[B], leases=leases)
+    table.member(B, STANDBY)
+    a.step()
+    table.clock.at += 2
+    before = board.said
+
+    def meanwhile() -> None:
+        a.learn([Place(C)])
+        leases.lose = True
+        a.step()
+
+    table.network.on_the_way_back = meanwhile
+
+    assert a.extend() is False
+    assert table.row().voices == (A, C)
+    assert board.said == before
 
 
 def test_a_deadline_that_has_passed_is_not_extended() -> None:
