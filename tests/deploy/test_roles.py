@@ -247,6 +247,15 @@ def test_one_that_creates_cannot_delete() -> None:
     assert {entry for entry in entries() if actions(entry) & rewrites} == {"recover"}
 
 
+def test_recover_can_take_nothing_away() -> None:
+    """What it replaces stays: old instances, disks, snapshots, images, addresses. Of its own rows only pointers go."""
+    verbs = ("Delete", "Release", "Remove", "Untag", "Unlock", "Cancel")
+    in_cloud = {action for action in actions("recover") if not action.startswith("ots:")}
+    taking = {action for action in in_cloud if action.partition(":")[2].startswith(verbs)}
+    assert taking == {"slb:RemoveBackendServers"}  # which ends a membership, and nothing else
+    assert {table for table, action in tables("recover") if "Delete" in action} == {"open_operations", "subjects"}
+
+
 def test_only_watch_moves_the_name() -> None:
     assert {entry for entry in entries() if any(a.startswith("pvtz:Update") for a in actions(entry))} == {"watch"}
 
