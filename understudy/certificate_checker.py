@@ -8,7 +8,10 @@ its own arithmetic. What it accepts says:
    policy (its own buckets, cut in the calendar of the rule's zone);
 3. the caps were kept, or an operator allowed this very plan;
 4. every disk of which something went has, read back afterwards, a usable snapshot, and a complete one if it had one;
-5. what is called gone was not shown any more, and every point has one end.
+5. what is called gone was not shown any more, and every point has one end;
+6. of images: of each family and region the newest usable versions stayed, as many as its rule says and one at least,
+   and are read back as usable; what went was ours, not in use, held by nothing, not pinned, and was out of its family
+   for a week before it was deleted.
 
 What it cannot know is whether the records that the run worked from were true, and who wrote the certificate: the
 digest is no signature. `understudy verify-certificate` therefore compares it with the decision that told of it.
@@ -29,6 +32,8 @@ from zoneinfo import ZoneInfo
 FORMAT = "understudy prune certificate 2"
 ENDS = ("kept", "spared", "gone", "still there", "unknown")
 TOUCHED = ("gone", "still there", "unknown", "intended")
+IMAGE_ENDS = ("kept", "retired", "gone", "still there", "unknown")
+OUT_OF_FAMILY = timedelta(days=7)
 STATES = ("ended", "refused")
 
 
@@ -71,16 +76,25 @@ def _verified(document: Mapping[str, Any]) -> Verdict:
     ends = Counter(point["fate"] for part in parts for _, point in _points(part))
     ends.update(one["fate"] for part in parts for one in part["leftovers"])
     touched = sum(point["fate"] in TOUCHED for part in parts for _, point in _points(part))
+    ends.update(one["fate"] for part in parts for one in _images_of(part))
     images = sum(one["fate"] in TOUCHED for part in parts for one in part["leftovers"])
+    versions = sum(one["wanted"] != "keep" for part in parts for one in _images_of(part))
     verdict.summary = (
         f"policy {terms['policy']}, {terms['points']} points judged, {terms['going']} to go; "
         + (", ".join(f"{count} {fate}" for fate, count in sorted(ends.items())) or "nothing was touched")
         + (f"; stopped: {head['stopped']}" if head["stopped"] else "")
     )
-    _head(head, parts, ends, touched + images, say)
+    _head(head, parts, ends, touched + images + versions, say)
     _caps(terms, touched, images, say)
+    if versions > terms["max_items"]:
+        say(f"cap: {versions} versions of image families were touched, more than max_items {terms['max_items']}")
     seen: set[tuple[str, str, str]] = set()
     for part in parts:
+        if "images" in part:
+            family = (f"image family {part['family']}", part["region"], part["account"])
+            if family in seen:
+                say(f"{family[0]} in {part['region']} is judged twice: neither part shows all of it")
+            seen.add(family)
         for instance in part["instances"]:
             unit = (instance["subject"], part["region"], part["account"])
             if unit in seen:
@@ -195,6 +209,8 @@ def _part(part: Mapping[str, Any], terms: Mapping[str, Any], say: Callable[[str]
         _instance(where, instance, part, rules, as_of, terms["protection"], say)
     for leftover in part["leftovers"]:
         _leftover(leftover, part, as_of, say)
+    if "images" in part:
+        _family(where, part, terms, say)
 
 
 def _instance(
@@ -320,6 +336,73 @@ def _leftover(
             say(f"{name}: {snapshot} is of a restore point")
         if leftover["fate"] == "gone" and snapshot in part["after"]:
             say(f"{name}: {snapshot} is called gone, but was shown afterwards")
+
+
+# -- images ------------------------------------------------------------------------------------------------------------
+
+
+def _images_of(part: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    found: Sequence[Mapping[str, Any]] = part.get("images", ())
+    return found
+
+
+def _family(where: str, part: Mapping[str, Any], terms: Mapping[str, Any], say: Callable[[str], None]) -> None:
+    """All versions of one image family in one place."""
+    images, after = part["images"], part["images_after"]
+    name = f"{where}: image family {part['family']}"
+    if len({one["image"] for one in images}) != len(images):
+        say(f"{name}: an image is listed twice")
+    if unlisted := sorted(set(after) - {one["image"] for one in images}):
+        say(f"{name}: {unlisted[0]} was shown, but is not listed: an image is left out")
+    usable = [one for one in images if one["startable"]]
+    usable.sort(key=lambda one: (one["version"], _moment(one["made"]), one["image"]), reverse=True)
+    for one in usable:
+        if one["state"] != "available":
+            say(f"{name}: {one['image']} is called usable, and is {one['state']}")
+    rule = next((one for one in terms.get("images", ()) if one["family"] == part["family"]), None)
+    if rule is None:
+        say(f"{name}: no rule of the policy is about it")
+    saved = usable[: max(1, 1 if rule is None else rule["keep"])]
+    for one in images:
+        if one["fate"] not in IMAGE_ENDS:
+            say(f"{name}: {one['image']} has no end ({one['fate']})")
+        if (one["wanted"] == "keep") != (one["fate"] == "kept"):
+            say(f"{name}: {one['image']} was to {one['wanted']}, and is {one['fate']}")
+        if one["fate"] != "kept":
+            _let_go(name, one, part, [each["image"] for each in saved], say)
+    if any(one["fate"] != "kept" and one["state"] != "failed" for one in images):
+        if not saved:
+            say(f"{name}: something went though no version was usable")
+        for one in saved:
+            if after.get(one["image"]) != "available":
+                say(f"{name}: {one['image']}, which had to stay, was not shown as usable afterwards")
+
+
+def _let_go(
+    name: str, one: Mapping[str, Any], part: Mapping[str, Any], saved: Sequence[str], say: Callable[[str], None]
+) -> None:
+    about = f"{name}: {one['image']} was let go"
+    looked, reads = _moment(part["looked"]), part["images_after"].get(one["image"])
+    if one["image"] in saved:
+        say(f"{about}, though it is among the newest usable versions")
+    if one["used"]:
+        say(f"{about}, though instances made of it stood")
+    if one["pinned"]:
+        say(f"{about}, though it was pinned")
+    if one["held"]:
+        say(f"{about}, though something held it: {'; '.join(one['held'])}")
+    if not one["operation"]:
+        say(f"{about}, though no operation of ours made it")
+    if one["wanted"] == "deprecate" and one["state"] != "available":
+        say(f"{about} out of its family, and was {one['state']}")
+    if one["wanted"] == "delete":
+        since = one["made"] if one["state"] == "failed" else one["retired"] if one["state"] == "deprecated" else None
+        if since is None or looked - _moment(since) < OUT_OF_FAMILY:
+            say(f"{about} for good, though it was not out of its family, or failed, for {OUT_OF_FAMILY.days} days")
+    if one["fate"] == "gone" and (one["wanted"] != "delete" or reads is not None):
+        say(f"{about} and is called gone, but was shown afterwards, or nobody asked for it")
+    if one["fate"] == "retired" and (one["wanted"] != "deprecate" or reads != "deprecated"):
+        say(f"{about} and is called out of its family, but reads {reads}")
 
 
 # -- what the rules save -----------------------------------------------------------------------------------------------

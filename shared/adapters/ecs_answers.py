@@ -34,7 +34,7 @@ IMAGE_STATES: Final = {
     "Waiting": ImageState.CREATING,
     "Creating": ImageState.CREATING,
     "Available": ImageState.AVAILABLE,
-    "UnAvailable": ImageState.FAILED,
+    "UnAvailable": ImageState.UNAVAILABLE,
     "CreateFailed": ImageState.FAILED,
     "Deprecated": ImageState.DEPRECATED,
 }

@@ -77,7 +77,8 @@ def plan_retirement(
     """What becomes of each version of one family in one region, oldest first.
 
     The newest `keep` of which an instance can be made stay, and never fewer than one; when there is none, nothing
-    goes. At most `at_most` change in one run, the oldest of them: the next run goes on.
+    goes but what the cloud failed to make. At most `at_most` change in one run, the oldest of them: the next run goes
+    on.
     """
     ordered = sorted(versions, key=lambda one: one.order)
     usable = [one for one in ordered if one.startable]
@@ -102,15 +103,19 @@ def _judge(one: Version, saved: set[ImageId], any_usable: bool, now: datetime, g
         return Fate.KEEP, which
     if one.held:
         return Fate.KEEP, "; ".join(one.held)
-    if not any_usable:
+    if not any_usable and one.state is not ImageState.FAILED:
         return Fate.KEEP, "no usable version stands: nothing is let go"
     match one.state:
         case ImageState.CREATING:
             return Fate.KEEP, "it is being made"
         case ImageState.FAILED if now - one.made >= grace:
+            # Also where none is usable: it is of no use to anybody, and a family that never succeeds would fill the
+            # quota that the next attempt needs.
             return Fate.DELETE, "the cloud failed to make it"
         case ImageState.FAILED:
             return Fate.KEEP, f"the cloud failed to make it: it goes {(one.made + grace):%Y-%m-%d}"
+        case ImageState.UNAVAILABLE:
+            return Fate.KEEP, "the cloud calls it unavailable, and may take that back: delete it by hand if it does not"
         case ImageState.AVAILABLE if not one.startable and now - one.made < grace:
             return Fate.KEEP, "no instance can be made of it yet"
         case ImageState.AVAILABLE if not one.startable:

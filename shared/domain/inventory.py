@@ -31,8 +31,13 @@ class SnapshotState(StrEnum):
 class ImageState(StrEnum):
     CREATING = "creating"
     AVAILABLE = "available"
-    FAILED = "failed"
+    FAILED = "failed"  # it was never made
+    UNAVAILABLE = "unavailable"  # it cannot be used now, for reasons of the cloud's own; it may have been usable before
     DEPRECATED = "deprecated"
+
+
+NEVER_STANDS: Final = (ImageState.FAILED, ImageState.UNAVAILABLE)
+"""Of an image that is being made: it does not come to stand any more. Source: the provider for Terraform, 2026."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,6 +55,7 @@ class Fate(StrEnum):
     SPARED = "spared"  # no rule does, but it may not go
     INTENDED = "intended"  # to be deleted; nobody has read back yet whether it was
     GONE = "gone"  # read back
+    RETIRED = "retired"  # an image that left its family: read back
     STILL_THERE = "still there"
     UNKNOWN = "unknown"  # the cloud showed too little for an answer
 
@@ -96,6 +97,24 @@ class LeftoverLine(TypedDict):
     because: list[str]
 
 
+class ImageLine(TypedDict):
+    """One version of an image family in one place."""
+
+    image: str
+    version: int
+    operation: str  # that made it; empty: none of ours
+    made: str
+    state: str
+    startable: bool
+    used: bool  # instances made of it stand
+    pinned: bool
+    held: list[str]  # by what else, each a reason
+    retired: str | None  # since when it is out of its family, if it was us
+    wanted: str  # keep, deprecate or delete
+    fate: str
+    because: list[str]
+
+
 class SnapshotLine(TypedDict):
     """What the cloud showed of one snapshot."""
 
@@ -121,6 +140,10 @@ class Part(TypedDict):
     before: dict[str, SnapshotLine]  # by snapshot, of those asked for: what was not shown is not here
     after: dict[str, SnapshotLine]
     digest: str
+    # In a part about images only, which has no instances and no leftovers:
+    family: NotRequired[str]
+    images: NotRequired[list[ImageLine]]  # all of the family there
+    images_after: NotRequired[dict[str, str]]  # their states, of those shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +166,15 @@ class RuleLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FamilyLine:
+    """What is kept of an image family, in each place."""
+
+    rule: str
+    family: str
+    keep: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     run: str
     at: datetime  # begin
@@ -158,6 +190,7 @@ class Terms:
     going: int = 0  # of these (and of left-over images), what no rule saves
     plan: str = ""  # digest of what is going
     allowed: str = ""  # by which an operator lifted the caps for this very plan
+    images: tuple[FamilyLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +199,7 @@ class Certificate:
     state: CertificateState = CertificateState.BEGUN
     parts: int = 0
     last: str = ""  # digest of the last part, or of the terms
-    outcomes: Mapping[str, int] = field(default_factory=dict)  # points and left-overs of all parts, by fate
+    outcomes: Mapping[str, int] = field(default_factory=dict)  # points, images and left-overs of all parts, by fate
     orphans: tuple[str, ...] = ()  # snapshots that carry our tags but no point of ours
     missing: tuple[str, ...] = ()  # points of ours whose snapshots the cloud does not have
     refused: tuple[str, ...] = ()

@@ -4,7 +4,7 @@ A version's row is written once, if it is not there, and never again: so no two 
 them at the same time. Numbers may be skipped, when what claimed one made no image.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -86,6 +86,13 @@ class Families:
     def published(self, family: str, group: str) -> Published | None:
         row = self._store.get(TABLE, (family, PUBLISHED + group))
         return None if row is None else codec.load(Published, str(row.columns["body"]))
+
+    def all_published(self, family: str) -> Iterator[Published]:
+        """By group: also to groups that the policy does not name any more."""
+        for row in self._store.scan(TABLE, (family,), after=(family, PUBLISHED)):
+            if not row.key[1].startswith(PUBLISHED):
+                break
+            yield codec.load(Published, str(row.columns["body"]))
 
     def publish(self, family: str, wanted: Published) -> Published:
         """What the group is to name from now on: `wanted`, unless a newer version is to be there already."""

@@ -22,7 +22,7 @@ from shared.domain.errors import (
     Retryable,
 )
 from shared.domain.ids import ImageId, InstanceId, OperationId, PolicyVersion
-from shared.domain.inventory import Image, ImageState
+from shared.domain.inventory import NEVER_STANDS, Image, ImageState
 from shared.domain.operation import Operation, OperationKind, Step, StepState, opened
 from shared.domain.place import Place
 from shared.ports.clock import Clock
@@ -152,7 +152,7 @@ class CopyImage:
             return
         tag = {provenance.OPERATION: provenance.operation_tag(work.operation.id)}
         for found in self._clouds.at(request.target).images.list(tags=tag):
-            if found.state is not ImageState.FAILED:
+            if found.state not in NEVER_STANDS:
                 work.learn(done(step, self._clock.now(), **{_COPY: found.id}))
                 return
 
@@ -205,7 +205,7 @@ class CopyImage:
                 f"copy {copy} of image {request.image} is not listed in {request.region}: somebody deleted it, or the "
                 "backup role may not call ecs:DescribeImages there",
             )
-        if found is not None and found.state in (ImageState.AVAILABLE, ImageState.FAILED):
+        if found is not None and found.state in (ImageState.AVAILABLE, *NEVER_STANDS):
             self._write_down(work, request, found)
             if found.state is ImageState.AVAILABLE:
                 return Done(result={"image": copy})

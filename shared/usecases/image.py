@@ -25,7 +25,7 @@ from typing import Final
 from shared.domain import provenance
 from shared.domain.errors import Forbidden, Permanent, QuotaReached
 from shared.domain.ids import DiskId, ImageId, InstanceId, SnapshotId
-from shared.domain.inventory import DiskKind, Image, ImageState
+from shared.domain.inventory import NEVER_STANDS, DiskKind, Image, ImageState
 from shared.domain.operation import OperationKind, Step, StepState
 from shared.domain.place import Place
 from shared.domain.policy import ImageDisks
@@ -214,11 +214,11 @@ class TakeImage:
     def _look(self, work: Work, request: ImageRequest, chosen: _Chosen, id_: ImageId) -> Outcome:
         image = next(iter(self._clouds.at(self._place).images.list(ids=[id_])), None)
         age = self._clock.now() - work.operation.created
-        if image is not None and image.state in (ImageState.AVAILABLE, ImageState.FAILED):
+        if image is not None and image.state in (ImageState.AVAILABLE, *NEVER_STANDS):
             self._write_down(work, request, chosen, image, image.snapshots)
         if image is not None and image.state is ImageState.AVAILABLE:
             return self._stands(work, request, chosen, image)
-        if image is not None and image.state is ImageState.FAILED:
+        if image is not None and image.state in NEVER_STANDS:
             return Refused(because=f"the cloud failed to make image {id_}")
         if image is not None and image.state is ImageState.DEPRECATED:
             return Refused(because=f"image {id_} was taken out of its family while it was being made")

@@ -20,7 +20,7 @@ from typing import Final
 from shared.domain import provenance
 from shared.domain.errors import Permanent, QuotaReached
 from shared.domain.ids import ImageId, InstanceId, SnapshotId
-from shared.domain.inventory import DiskKind, Image, ImageDisk, ImageState, Snapshot, SnapshotState
+from shared.domain.inventory import NEVER_STANDS, DiskKind, Image, ImageDisk, ImageState, Snapshot, SnapshotState
 from shared.domain.operation import Step, StepState
 from shared.domain.place import Place
 from shared.ports.clock import Clock
@@ -145,7 +145,7 @@ class ImageOfPoint:
             return Resume(after=POLL, because=f"image {id_} is not listed yet")
         if image is None:
             return Refused(because=f"image {id_} was deleted while it was being made. Ask again for another one")
-        if image.state is ImageState.FAILED:
+        if image.state in NEVER_STANDS:
             return Refused(because=f"the cloud failed to make image {id_} of {', '.join(wanted.snapshots)}")
         if image.state is ImageState.CREATING:
             return Resume(after=max(POLL, min(waited / 4, LONGEST_PAUSE)), because=f"image {id_} is being made")

@@ -1,4 +1,5 @@
-"""Survey -> caps -> for each batch: look, guard, certificate begun, delete, read back, certificate ended, forget.
+"""Survey -> caps -> for each batch: look, guard, certificate begun, delete, read back, certificate ended, forget. Then
+the same for versions of image families.
 
 The plan is made from our own records; before anything goes, the cloud itself is asked about every snapshot that would
 go and about those that must remain. A run that repeats what a crashed one began deletes the same things: deletion is
@@ -29,13 +30,15 @@ from shared.state.images import Images
 from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
+from shared.usecases.image_ledger import ImageLedger
 from shared.usecases.prune_batch import TOLD, Batches, Progress
 from shared.usecases.prune_drift import Comparison, Drift
 from shared.usecases.prune_examine import GOES, SPARED, Examination, consider, other_plan
+from shared.usecases.prune_images import family_lines
 from shared.usecases.prune_leftovers import by_place
 from shared.usecases.prune_record import rule_line
 from shared.usecases.prune_survey import Survey
-from shared.usecases.retire_images import RetireImages, done, planned
+from shared.usecases.retire_images import RetireImages, Retirement, done, planned
 
 SCOPE: Final = "prune"
 RUN_WITHIN: Final = timedelta(minutes=5)
@@ -118,11 +121,11 @@ class Prune:
         task = self._task(run, protection, allow)
         if task.paused:
             return Pruned(stopped=task.paused)
-        pruned = self._prune(task, dry=dry, drift=drift)
-        return pruned if protection or allow else self._with_images(task, pruned, dry=dry)
+        return self._prune(task, dry=dry, drift=drift)
 
     def _prune(self, task: _Task, *, dry: bool, drift: bool | None) -> Pruned:
         run, protection = task.run, task.only
+        images = self._images_of(task, tidy=not dry)
         batches = Batches(
             clouds=self._clouds, points=self._points, certificates=self._certificates, images=self._images,
             absences=self._absences, clock=self._clock, run=run, overtaken=lambda: self._overtaken(task.version),
@@ -133,43 +136,48 @@ class Prune:
             task = replace(task, drift=self._compare(task, dry=dry))
         survey = Survey(self._points, task.rules, now=task.as_of, only=protection)
         if dry:
-            return self._examined(task, survey)
+            return self._examined(task, survey, images)
         for _ in survey.all():
             pass
         certificate = Certificate(terms=self._terms(task, survey))
-        if not survey.going and not task.drift.leftovers:
-            return self._nothing(task, certificate, survey)
+        if not survey.going and not task.drift.leftovers and not images.changes:
+            return replace(self._nothing(task, certificate, survey), refused=tuple(images.refused))
         if task.permit is not None:
             refused = other_plan(task.permit, survey.permit(task.version))
         else:
             refused = self._over(task, survey)
         if refused:
             return self._refuse(task, certificate, survey, refused)
-        return self._carry_out(task, certificate, survey, batches)
+        return self._carry_out(task, certificate, survey, batches, images=bool(images.changes))
 
     def examine(self, *, protection: str = "", allow: str = "") -> Examination:
         """The dry run, point by point, also while prune is paused. Raises BadInput without a policy."""
         task = self._task("", protection, allow)
         return self._examination(task, Survey(self._points, task.rules, now=task.as_of, only=protection))
 
-    def _with_images(self, task: _Task, pruned: Pruned, *, dry: bool) -> Pruned:
-        if self._retire is None or not task.policy.images:
-            return pruned
-        if dry:
-            found = self._retire.plan(task.policy)
-            lines = tuple(planned(found))
-            return replace(pruned, images=lines, refused=(*pruned.refused, *found.refused))
-        if self._clock.monotonic() - task.started > IMAGES_BEFORE.total_seconds():
-            return pruned  # the next run has time
+    def images(self) -> Retirement:
+        """What a run of all protections would do with images now. Reads only. Raises BadInput without a policy."""
+        return self._images_of(self._task("", "", ""), tidy=False)
+
+    def _images_of(self, task: _Task, *, tidy: bool) -> Retirement:
+        """Nothing, where the run is of one protection's points, or of a plan that was permitted."""
+        if self._retire is None or not task.policy.images or task.only or task.permit is not None:
+            return Retirement()
+        if tidy:
+            self._retire.tidy()
+        return self._retire.plan(task.policy)
+
+    def _let_images_go(self, task: _Task, certificate: Certificate, progress: Progress) -> tuple[str, ...]:
+        """After the points, in what time they left. What changed, in words."""
+        if self._retire is None or self._clock.monotonic() - task.started > IMAGES_BEFORE.total_seconds():
+            return ()
+        ledger = ImageLedger(self._certificates, certificate, progress, self._clock)
         found = self._retire.run(
-            task.policy, task.version, run=task.run, overtaken=lambda: self._overtaken(task.version)
+            task.policy, task.version, ledger, run=task.run, overtaken=lambda: self._overtaken(task.version)
         )
-        return replace(
-            pruned,
-            images=tuple(done(found)),
-            refused=(*pruned.refused, *found.refused),
-            stopped=pruned.stopped or found.stopped,
-        )
+        progress.refused += found.refused
+        progress.stopped = progress.stopped or found.stopped
+        return tuple(done(found))
 
     # -- deciding --------------------------------------------------------------------------------------------------
 
@@ -218,6 +226,7 @@ class Prune:
             going=survey.going,
             plan=survey.permit(task.version).plan,
             allowed="" if task.permit is None else str(task.permit),
+            images=family_lines(task.policy),
         )
 
     def _over(self, task: _Task, survey: Survey) -> tuple[str, ...]:
@@ -245,24 +254,25 @@ class Prune:
 
     # -- ends ------------------------------------------------------------------------------------------------------
 
-    def _examined(self, task: _Task, survey: Survey) -> Pruned:
+    def _examined(self, task: _Task, survey: Survey, images: Retirement) -> Pruned:
         examined = self._examination(task, survey)
-        planned: list[str] = []
+        points: list[str] = []
         spared: list[str] = []
         for item in examined.items():
-            if item.fate == GOES and len(planned) < TOLD:
-                planned.append(item.point)
+            if item.fate == GOES and len(points) < TOLD:
+                points.append(item.point)
             elif item.fate == SPARED and len(spared) < TOLD:
                 spared.append(f"{item.point}: {'; '.join(item.rules)}")
         refused = tuple(examined.refused)
         return Pruned(
-            planned=() if refused else tuple(planned),
+            planned=() if refused else tuple(points),
             goes=examined.goes,
             remaining=survey.points - (0 if refused else examined.goes),
             spared=tuple(spared),
-            refused=refused,
+            refused=(*refused, *images.refused),
             orphans=tuple(task.drift.orphans),
             missing=tuple(task.drift.missing),
+            images=() if refused else tuple(planned(images)),
             permit=examined.permit,
         )
 
@@ -284,7 +294,9 @@ class Prune:
         self._tell("prune.refused", ended, because, acted=False)
         return Pruned(refused=because, remaining=survey.points, permit=str(survey.permit(task.version)))
 
-    def _carry_out(self, task: _Task, certificate: Certificate, survey: Survey, batches: Batches) -> Pruned:
+    def _carry_out(
+        self, task: _Task, certificate: Certificate, survey: Survey, batches: Batches, *, images: bool
+    ) -> Pruned:
         progress = Progress(last=opening(certificate.terms))
         certificate = self._certificates.put(replace(certificate, last=progress.last))  # journal before effect
         unread: set[object] = set()
@@ -304,13 +316,14 @@ class Prune:
         for place, leftovers in by_place(task.drift.leftovers[: task.policy.prune.max_items]):
             if not progress.over:
                 batches.do_leftovers(certificate, place, leftovers, progress)
+        gone, spared = progress.outcomes[Fate.GONE], progress.outcomes[Fate.SPARED]
+        let_go = self._let_images_go(task, certificate, progress) if images and not progress.over else ()
         nothing = progress.refused and not progress.parts
         state = CertificateState.REFUSED if nothing else CertificateState.ENDED
         ended = self._end(task, certificate, progress, state)
-        gone = progress.outcomes[Fate.GONE]
-        reasons = [f"{gone} of {survey.going} expired restore points are gone", *progress.refused]
+        reasons = [f"{gone} of {survey.going} expired restore points are gone", *let_go, *progress.refused]
         reasons += [progress.stopped] if progress.stopped else []
-        spared, changed = progress.outcomes[Fate.SPARED], len(survey.changed)
+        changed = len(survey.changed)
         reasons += [f"{spared} are spared"] if spared else []
         reasons += [f"{changed} instances changed since they were counted; the next run judges them"] if changed else []
         event = "prune.refused" if nothing else "prune.stopped" if progress.stopped else "prune.ended"
@@ -324,6 +337,7 @@ class Prune:
             stopped=progress.stopped,
             orphans=ended.orphans,
             missing=ended.missing,
+            images=let_go,
         )
 
     def _end(self, task: _Task, certificate: Certificate, progress: Progress, state: CertificateState) -> Certificate:

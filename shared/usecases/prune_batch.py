@@ -20,6 +20,7 @@ from shared.state.absences import Absences
 from shared.state.certificates import Certificate, Certificates, CertificateState, Fate, Part, opening
 from shared.state.images import Images
 from shared.state.points import Points
+from shared.usecases import prune_images
 from shared.usecases.prune_deletions import Deleting
 from shared.usecases.prune_examine import consider
 from shared.usecases.prune_leftovers import Leftover
@@ -208,6 +209,9 @@ class Batches:
 
     def _settled(self, certificate: Certificate, part: Part) -> Part:
         cloud = self._clouds.at(Place(part["region"], AccountName(part["account"])))
+        if "images" in part:
+            made = prune_images.concluded(part, prune_images.states(cloud, part), self._clock.now(), {})
+            return self._certificates.put_part(certificate, made)
         disks = {SnapshotId(s): DiskId(d) for _, line in points_of(part) for d, s in line["disks"]}
         after = read_back(cloud, {*part["before"], *touched(part)}, witnesses_of(part))
         ended = Ended(at=self._clock.now(), after=lines(after.values(), disks, {}), stopped="its run ended")

@@ -108,6 +108,7 @@ def points_of(part: Part) -> Iterator[tuple[InstanceId, PointLine]]:
 def outcomes(part: Part) -> Counter[str]:
     counted = Counter(point["fate"] for _, point in points_of(part))
     counted.update(one["fate"] for one in part["leftovers"])
+    counted.update(one["fate"] for one in part.get("images", ()))
     return counted
 
 

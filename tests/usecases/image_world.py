@@ -29,6 +29,7 @@ from shared.usecases.prune import Prune, Pruned
 from shared.usecases.recovery_requests import PublishRequest
 from shared.usecases.retire_images import RetireImages, Retirement
 from tests.usecases.backup_world import PLACE
+from tests.usecases.certified import all_accepted
 from tests.usecases.recovery_world import GROUP, WEB_RULE, RecoveryWorld, recovery_policy
 from understudy.simulation.compute import InProcessImages, InProcessSnapshots
 from understudy.simulation.store import InProcessStore
@@ -105,6 +106,7 @@ class ImageWorld(RecoveryWorld):
             retire=self.retire(),
         ).run(run=self._run(), **how)
         self.pruned.append(pruned)
+        all_accepted(self)
         return pruned
 
     def timers(self, *, until: datetime, prune: bool = True) -> None:

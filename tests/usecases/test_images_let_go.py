@@ -4,10 +4,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from shared.domain.errors import Retryable
+from shared.domain.ids import InstanceId, PolicyVersion
 from shared.domain.image_versions import Fate
 from shared.domain.inventory import Image, ImageState
+from shared.domain.operation import OperationState, Step, StepState
 from shared.domain.policy import PruneLimits
+from shared.state.journal import Journal
+from shared.usecases.recovery_requests import RebuildRequest
 from tests.usecases.image_world import DB, SHANGHAI, THERE, WEB, ImageWorld, image_policy
+from understudy.simulation.store import InProcessStore
 
 BY_HAND = replace(WEB, schedules=(), keep=2, publish_to=())
 FAMILY = "image family role-web"
@@ -183,6 +188,72 @@ def test_when_none_is_usable_nothing_goes() -> None:
     world.prune()
 
     assert len(world.images("role-web")) == 3
+
+
+def test_a_family_that_the_cloud_never_makes_does_not_fill_the_quota() -> None:
+    world = a_world(3, keep=1)
+    for one in world.images("role-web"):
+        world.cloud.ecs.images.find(one.id).status = "CreateFailed"
+    world.prune()
+    assert len(world.images("role-web")) == 3, "a week is left to look into it"
+
+    world.advance(days=8)
+    world.prune()
+    assert world.images("role-web") == []
+
+
+def test_what_the_cloud_calls_unavailable_for_a_while_is_not_deleted_though_it_is_old() -> None:
+    world = a_world(3)
+    world.advance(days=30)
+    first = world.images("role-web")[0].id
+    world.cloud.ecs.images.find(first).status = "UnAvailable"
+    world.prune()
+    verdicts = {one.version.number: one.because for group in world.plan().groups for one in group.verdicts}
+
+    assert first in [one.id for one in world.images("role-web")]
+    assert verdicts[1].startswith("the cloud calls it unavailable, and may take that back")
+
+
+def test_what_a_group_starts_from_stays_when_the_group_was_taken_out_of_the_rule() -> None:
+    world = a_world(1, publish_to=("asg-web",))
+    world.run_for(minutes=30, prune=False)
+    first = world.images("role-web")[0].id
+    assert world.starts_from() == first
+    world.policies.append(image_policy(BY_HAND, replace(DB, schedules=())))
+    for _ in range(3):
+        world.image_now()
+    world.prune()
+    assert standing(world)[:2] == [("1", "available"), ("2", "deprecated")]
+
+    group = world.cloud.ess.groups.get("asg-web")
+    assert group is not None
+    group.state = "Inactive"
+    world.prune()
+    verdicts = {one.version.number: one.because for group in world.plan().groups for one in group.verdicts}
+    assert "asg-web" in verdicts[1]
+
+
+def test_copies_in_a_region_that_the_rule_names_no_more_stay() -> None:
+    world = a_world(3, copy_to=(SHANGHAI,))
+    world.run_for(hours=2, prune=False)
+    world.policies.append(image_policy(replace(BY_HAND, keep=1), replace(DB, schedules=())))
+    world.prune()
+
+    assert [state for _, state in standing(world, SHANGHAI)] == ["available"] * 3
+    assert [state for _, state in standing(world)] == ["deprecated", "deprecated", "available"]
+
+
+def test_what_a_recovery_needs_stays_while_it_waits_for_an_operator() -> None:
+    world = a_world(3)
+    first = world.images("role-web")[0].id
+    request = RebuildRequest(instance=InstanceId("i-web-1"), rule="web", asked=world.clock.now(), by="li", confirm="-")
+    journal = Journal(InProcessStore(world.cloud, "understudy"), world.clock)
+    operation = journal.open(request.operation(policy=PolicyVersion(1), now=world.clock.now(), because="asked for"))
+    chosen = Step(name="chosen", state=StepState.DONE, at=world.clock.now(), data={"image": first})
+    journal.close(replace(operation, steps=(chosen,), state=OperationState.NEEDS_OPERATOR))
+    world.prune()
+
+    assert standing(world)[0] == ("1", "available")
 
 
 def test_a_family_without_a_rule_keeps_everything() -> None:

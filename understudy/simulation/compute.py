@@ -48,7 +48,7 @@ IMAGE_STATES = {
     "Waiting": ImageState.CREATING,
     "Creating": ImageState.CREATING,
     "Available": ImageState.AVAILABLE,
-    "UnAvailable": ImageState.FAILED,
+    "UnAvailable": ImageState.UNAVAILABLE,
     "CreateFailed": ImageState.FAILED,
     "Deprecated": ImageState.DEPRECATED,
 }
