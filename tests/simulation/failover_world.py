@@ -27,12 +27,12 @@ from shared.usecases.watch import Ports, Watch
 from shared.wiring.watch import STORE_TIMEOUT
 from tests.simulation.links import How, Links, watch_at
 from tests.simulation.pair_world import PAIR, TERMS, H, I, PairWorld
-from tests.simulation.sites import ADDRESS, SimAgents, SimInventory, SimNames, SiteStore, TruthStore
+from tests.simulation.sites import ADDRESS, Binding, SimAgents, SimInventory, SimNames, SiteStore, TruthStore
 from tests.simulation.world import EPOCH, Crash, Process, ProcessClock, ProcessStore
 from understudy.agent.process import call_timeout
 from understudy.simulation.names import InProcessNames
 
-__all__ = ["ADDRESS", "INSTANCE", "Crash", "FailoverWorld", "TruthStore", "pair_policy"]
+__all__ = ["ADDRESS", "INSTANCE", "Binding", "Crash", "FailoverWorld", "TruthStore", "pair_policy"]
 
 INSTANCE = {H: InstanceId("i-master-h"), I: InstanceId("i-master-i")}
 SEED = """
@@ -83,7 +83,8 @@ class FailoverWorld(PairWorld):
     names_down: bool = False
     refuse_promotions: bool = False  # agents answer, and take no order (a secret that does not fit)
     rebinds: list[tuple[float, str]] = field(default_factory=list)
-    bound_under: list[tuple[float, str, int, SiteName]] = field(default_factory=list)  # with the lease at that time
+    bindings: list[Binding] = field(default_factory=list)
+    looked: dict[str, tuple[float, int]] = field(default_factory=dict)  # a process's last look at the lease: its epoch
     block: timedelta = timedelta(hours=1)
     wall: dict[SiteName, float] = field(default_factory=dict)  # how wrong the clocks of a site's functions are
     crash: dict[str, int] = field(default_factory=dict)  # watch process -> dies at its n-th call to the outside
@@ -168,6 +169,10 @@ class FailoverWorld(PairWorld):
         if site in self.dark or place in self.dark or self.machines[site].stopped:
             return How.SILENT
         return self.links.way(place, site)
+
+    def worked(self, process: Process) -> float:
+        """Seconds for which it was not stopped: what it can know about the age of what it saw."""
+        return self.world.now - process.suspended - process.machine.suspended
 
     def names_of_the_cloud(self) -> Names:
         return InProcessNames(self.cloud)

@@ -57,6 +57,7 @@ class SimPeers:
                 self._later(0.01, unit, ask)
         if silent or len(answers) < len(units):
             self._pass(ends - world.now)
+        world.maybe_pause()  # the answers are in its hands
         return answers
 
     def _way(self, unit: SiteName) -> How | None:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 from shared.domain.failover_fsm import State
 from tests.simulation.failover_world import ADDRESS, FailoverWorld
-from tests.simulation.trouble import Draw, Trouble, troubled
+from tests.simulation.trouble import MENU, Draw, Menu, Trouble, troubled
 
 ENDS_WITHIN = 150.0  # seconds after the last fault: the next minute's tick, a lease, a failover, and somewhat more
 RESTS_FOR = 8.0  # that long it must stay at rest
+NEWS = 2.0  # how old a look at the lease may be when the name is bound: it is followed by one listing
 MENDED = 70.0  # how long a late write may stand: until the next tick whose watch looks at the name
 
 
@@ -35,9 +36,9 @@ class Life:
         return "\n".join([f"seed {self.seed}: {'; '.join(self.failures) or 'well'}", str(self.draw), *self.trace])
 
 
-def lived(seed: int, **more: object) -> Life:
+def lived(seed: int, *, menu: Menu = MENU, **more: object) -> Life:
     logging.getLogger("understudy").setLevel(logging.CRITICAL)
-    pair, trouble = troubled(seed, **more)
+    pair, trouble = troubled(seed, menu=menu, **more)
     rest = _Rest(pair, trouble)
     died = ""
     try:
@@ -101,22 +102,27 @@ def judged(pair: FailoverWorld, trouble: Trouble, rest_after: float | None) -> l
     found = [pair.overlap()]
     if rest_after is None:
         found.append(f"no rest {ENDS_WITHIN:.0f} s after the last fault: {unrest(pair)}; {pair.failover()}")
-    found += [_binding(pair, number, trouble.draw.trouble) for number in range(len(pair.bound_under))]
+    found += [_untimely(pair, number, trouble.draw.trouble) for number in range(len(pair.bindings))]
     return [one for one in found if one]
 
 
-def _binding(pair: FailoverWorld, number: int, calm: float) -> str:
-    """Whether one rebind came in its time; empty when it did."""
-    at, value, epoch, owner = pair.bound_under[number]
-    if value != ADDRESS[owner]:
+def _untimely(pair: FailoverWorld, number: int, calm: float) -> str:
+    """Why one rebind came before its time, or stood beyond it; empty when it did neither."""
+    one = pair.bindings[number]
+    what = f"bound to {one.value} at {one.at:.3f} under epoch {one.epoch}"
+    if one.news > NEWS:
+        return f"{what}, {one.news:.1f} s after the last look at the lease"
+    if one.value != ADDRESS[one.owner]:
+        if one.seen == one.epoch:
+            return f"{what}, though it had just seen that {one.owner} holds it"
         # A watch that was frozen wrote for an older epoch. In calm the next rounds mend that.
-        mended = next((then for then, right, *_ in pair.bound_under[number + 1 :] if right != value), None)
-        if mended is None or mended > max(at, calm) + MENDED:
-            return f"bound to {value} at {at:.3f} under epoch {epoch}, and until {mended} not mended"
+        mended = next((then.at for then in pair.bindings[number + 1 :] if then.value != one.value), None)
+        if mended is None or mended > max(one.at, calm) + MENDED:
+            return f"{what}, and until {mended} not mended"
         return ""
-    late = [one for one in pair.accepted if one.epoch < epoch and one.until >= at]
+    late = [accepted for accepted in pair.accepted if accepted.epoch < one.epoch and accepted.until >= one.at]
     if late:
-        return f"bound to {value} at {at:.3f} under epoch {epoch}, but {late[0]}"
-    if pair.granted.get((owner, epoch), at) >= at:
-        return f"bound to {value} at {at:.3f} before {owner} was told of epoch {epoch}"
+        return f"{what}, but {late[0]}"
+    if pair.granted.get((one.owner, one.epoch), one.at) >= one.at:
+        return f"{what} before {one.owner} was told of it"
     return ""

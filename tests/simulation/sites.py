@@ -1,6 +1,7 @@
 """The ports of watches and agents in a `FailoverWorld`: each call by its own link, with what the links do to it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from shared.domain.errors import CredentialsRejected, DrError, Forbidden, OutcomeUnknown, Retryable, Throttled
@@ -8,6 +9,8 @@ from shared.domain.ids import Epoch, InstanceId, SiteName
 from shared.domain.inventory import Disk, Instance, SystemEvent
 from shared.ports.names import NameRecord
 from shared.ports.probes import AgentReport, Sight
+from shared.ports.store import Key, Row
+from shared.state.leases import TABLE as LEASES
 from shared.state.leases import Leases
 from tests.simulation.links import ECS, NAMES, STORE, How
 from tests.simulation.pair_world import PAIR, H, I
@@ -29,6 +32,13 @@ class SiteStore(ProcessStore):
     def __init__(self, pair: "FailoverWorld", process: Process, place: str, *, timeout: float | None) -> None:
         super().__init__(pair.world, process, pair.rows, timeout=timeout)
         self._pair, self._place = pair, place
+
+    def get(self, table: str, key: Key) -> Row | None:
+        row = super().get(table, key)
+        if table == LEASES:
+            epoch = 0 if row is None else row.columns["epoch"]
+            self._pair.looked[self._process.name] = (self._pair.worked(self._process), int(epoch))
+        return row
 
     def _way(self, *, writes: bool, apply: Callable[[], None] | None = None) -> None:
         if self._place.startswith("watch"):
@@ -140,6 +150,18 @@ class CloudWay:
         raise error
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """One rebind of the name, with the lease as it stood at that moment."""
+
+    at: float
+    value: str
+    epoch: int
+    owner: SiteName
+    news: float  # how old the watch's last look at the lease was; what it was stopped for does not count
+    seen: int  # the epoch that it saw then
+
+
 class SimNames:
     def __init__(self, pair: "FailoverWorld", process: Process, place: str) -> None:
         self._pair, self._process = pair, process
@@ -158,7 +180,17 @@ class SimNames:
         self._pair.rebinds.append((self._pair.world.now, value))
         lease = Leases(TruthStore(self._pair.rows), tokens=str).read(PAIR)
         if lease is not None:
-            self._pair.bound_under.append((self._pair.world.now, value, int(lease.epoch), lease.owner))
+            at, epoch = self._pair.looked.get(self._process.name, (float("-inf"), 0))
+            self._pair.bindings.append(
+                Binding(
+                    at=self._pair.world.now,
+                    value=value,
+                    epoch=int(lease.epoch),
+                    owner=lease.owner,
+                    news=self._pair.worked(self._process) - at,
+                    seen=epoch,
+                )
+            )
         self._pair.world.say(self._process.name, f"bound the name to {value}")
         if not answered:
             self._way.silence(1.0, writes=True)

@@ -1,4 +1,4 @@
-"""The slice of `python -m bench.endurance` that fits here: hours of splits and slow calls, and nothing stops or moves."""
+"""A slice of `python -m bench.endurance`: hours of split stores and slow calls, and nothing stops or moves."""
 
 from datetime import timedelta
 

@@ -76,10 +76,11 @@ def test_a_bad_day_ends_with_one_active_site_and_the_name_on_it(seed: int) -> No
     assert pair.record().value == ADDRESS[holder], f"{pair.record()}, {pair.failover()}\n{story}"
     assert pair.failover().state in (State.WATCHING, State.SUSPECTING), f"{pair.failover()}\n{story}"
     assert pair.accepted_by(holder, after=TROUBLE + REST - 5), story
-    for number, (at, value, epoch, owner) in enumerate(pair.bound_under):
+    for number, one in enumerate(pair.bindings):
+        at, value, epoch, owner = one.at, one.value, one.epoch, one.owner
         if value != ADDRESS[owner]:
             # A watch that was frozen wrote for an older epoch. In calm the next rounds mend that.
-            mended = next((then for then, right, *_ in pair.bound_under[number + 1 :] if right != value), None)
+            mended = next((then.at for then in pair.bindings[number + 1 :] if then.value != value), None)
             assert mended is not None, f"bound to {value} at {at:.3f} under epoch {epoch}, for good\n{story}"
             assert mended <= max(at, TROUBLE) + MENDED, f"{value} stood from {at:.3f} to {mended:.3f}\n{story}"
         else:

@@ -38,11 +38,11 @@ class Draw:
 
 
 class Trouble:
-    def __init__(self, pair: FailoverWorld, timers: Timers) -> None:
+    def __init__(self, pair: FailoverWorld, timers: Timers, menu: "Menu") -> None:
         self.pair, self.timers, self.world, self.chance = pair, timers, pair.world, pair.world.chance
         self.draw = Draw(pair.world.seed, LONG if self.chance.random() < LONG_ONES else SHORT)
         self._background()
-        for kind, often, most in MENU:
+        for kind, often, most in menu:
             for _ in range(most):
                 if self.chance.random() < often:
                     kind(self)
@@ -261,7 +261,9 @@ class Trouble:
         self.pair.at(self.world.now + 10, self._acknowledge)
 
 
-MENU: tuple[tuple[Callable[[Trouble], None], float, int], ...] = (  # what, how probable, and how often at most
+Menu = tuple[tuple[Callable[[Trouble], None], float, int], ...]
+
+MENU: Menu = (  # what, how probable, and how often at most
     (Trouble.one_link, 0.5, 3),
     (Trouble.agents_apart, 0.25, 1),
     (Trouble.watches_blind, 0.2, 1),
@@ -283,7 +285,7 @@ def _uneven(faults: Faults) -> str:
     return str(faults).removeprefix("Faults")
 
 
-def troubled(seed: int, **more: object) -> tuple[FailoverWorld, Trouble]:
+def troubled(seed: int, *, menu: Menu = MENU, **more: object) -> tuple[FailoverWorld, Trouble]:
     """A pair with timers, a block or none, pledges or none, and what its seed has drawn for it."""
     world = World(seed)
     world.faults = replace(world.faults, drift=min(world.faults.drift, MOST_DRIFT))
@@ -300,4 +302,4 @@ def troubled(seed: int, **more: object) -> tuple[FailoverWorld, Trouble]:
     first = chance.uniform(0, 60)
     for site in (H, I):
         timers.begin(site, first=first)
-    return pair, Trouble(pair, timers)
+    return pair, Trouble(pair, timers, menu)

@@ -1,0 +1,204 @@
+"""Each guard of pledges and failover, broken on purpose: drawn bad days must notice.
+
+Those of the lease alone are planted in test_never_two_active.py.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from shared.domain import pledge as pledge_rules
+from shared.domain.lease import Grant, Sighting
+from shared.domain.pledge import Promises
+from shared.usecases.fail_over import FailOver
+from shared.usecases.watch import PairWatch
+from shared.usecases.witness import Witness
+from tests.simulation.broken import Broken
+from tests.simulation.pair_world import Defects, PairWorld
+from tests.simulation.peers import MemoryBook
+from tests.simulation.seeds import lived
+from tests.simulation.trouble import Trouble
+from tests.simulation.world import World
+from understudy.agent.client import RoleReader
+from understudy.agent.holder import Holder
+from understudy.agent.pledging import Pledging
+
+SEEDS = 1500
+SECONDS = 60.0
+
+
+def bad_day(seed: int, defects: Defects) -> Sequence[str]:
+    return lived(seed, defects=defects).failures
+
+
+def day_of_orders(seed: int, defects: Defects) -> Sequence[str]:
+    """Operators switch over again and again, to masters that can hardly be reached."""
+    menu = ((Trouble.order, 1.0, 6), (Trouble.one_link, 1.0, 4), (Trouble.machine_frozen, 0.5, 2))
+    return lived(seed, menu=menu, defects=defects).failures
+
+
+def two_machines_a_site(seed: int, defects: Defects) -> Sequence[str]:
+    """Takers that look at nothing but the lease, and agents that are restarted often."""
+    world = World(seed)
+    pair = PairWorld(world, twins=True, pledges=True, master_threads=False, restarts=0.03, defects=defects).build()
+    try:
+        world.run(SECONDS)
+    finally:
+        world.end()
+    return [one for one in [pair.overlap()] if one]
+
+
+class CountsAnExtensionFromItsAnswer(Holder):
+    def extend(self) -> bool:
+        extended = super().extend()
+        if extended:
+            now = self._clock.monotonic()
+            with self._gate:
+                if self._grant.until:
+                    length = self._terms.lease - self._terms.margin
+                    self._grant = Grant(self._grant.epoch, now + length.total_seconds())
+                    self._board.publish(self._grant)
+        return extended
+
+
+@dataclass(frozen=True)
+class Planted:
+    what: str
+    broken: tuple[Broken, ...] = ()
+    noticed_by: Callable[[int, Defects], Sequence[str]] = bad_day
+    holder: type[Holder] = Holder
+    second_look: bool = True
+
+
+def without(owner: object, name: str, old: str, new: str) -> tuple[Broken, ...]:
+    return (Broken(owner, name, (old, new)),)
+
+
+PLANTED = [
+    Planted(
+        "the name is bound before the standby is active",
+        without(FailOver, "_promote", "if report.sight is Sight.ANSWERED and report.active and", "if True or"),
+    ),
+    Planted(
+        "the lease is not read again before the name is bound",
+        without(FailOver, "_rebind", "newer = self._newer(epoch)", "newer = None"),
+    ),
+    Planted(
+        "the answer to an order to give up is believed",
+        without(
+            FailOver,
+            "_fence",
+            "or sighting\n        if not self._takeable(sighting):",
+            "or sighting\n        if False:",
+        ),
+        day_of_orders,
+    ),
+    Planted(
+        "a resumed failover asks neither its own eyes nor the version",
+        (
+            Broken(
+                FailOver,
+                "_fence",
+                ("elif not self._takeable(sighting):", "elif False:"),
+                ("and lease.version != failover.seen_version", "and False"),
+            ),
+        ),
+    ),
+    Planted("the name is not asserted in calm", without(PairWatch, "_assert_name", "lease is None or", "True or")),
+    Planted(
+        "an extension counts from the answer",
+        holder=CountsAnExtensionFromItsAnswer,
+        noticed_by=two_machines_a_site,
+    ),
+    Planted("a master does not look twice", second_look=False),
+    Planted(
+        "a master believes the role file of an earlier boot",
+        without(RoleReader, "look", "role.boot != self._boot", "False"),
+    ),
+    Planted(
+        "a watch waits for 60 % of the lease",
+        without(Sighting, "expires_at", ".total_seconds()", ".total_seconds() * 0.6"),
+    ),
+    Planted(
+        "a watch counts from before its read",
+        (
+            Broken(
+                Witness,
+                "read_lease",
+                ("    try:\n", "    returned = self._clock.monotonic()\n    try:\n"),
+                ("    returned = self._clock.monotonic()\n    gap", "    gap"),
+            ),
+        ),
+    ),
+    Planted(
+        "one pledge of several is enough",
+        without(
+            Pledging, "all_pledge", 'return "; ".join(missing)', 'return "" if len(missing) < len(places) else "no"'
+        ),
+        two_machines_a_site,
+    ),
+    Planted(
+        "nobody's pledge is needed",
+        without(Pledging, "all_pledge", 'return "; ".join(missing)', 'return ""'),
+    ),
+    Planted(
+        "a lease is claimed without the word of a voice",
+        without(Pledging, "freed_by_nobody", "if not row.voices:", "if True:"),
+        two_machines_a_site,
+    ),
+    Planted(
+        "an agent becomes active while it is pledged",
+        (
+            Broken(Pledging, "barred", ("return self.promises.barred(self._me, now)", 'return ""')),
+            Broken(Pledging, "freed_by_nobody", ("if not row.voices:", "if True:")),
+        ),
+        two_machines_a_site,
+    ),
+    Planted(
+        "an agent pledges while it is active itself",
+        without(pledge_rules, "may_pledge", "now < standing.until and", "False and"),
+        two_machines_a_site,
+    ),
+    Planted(
+        "an agent pledges to two",
+        without(pledge_rules, "may_pledge", "if barred:", "if False:"),
+        two_machines_a_site,
+    ),
+    Planted(
+        "a restarted agent has forgotten its pledge",
+        (Broken(MemoryBook, "kept", ("return self._kept[1] if", "return Promises() if True or")),),
+        two_machines_a_site,
+    ),
+    Planted(
+        "a restarted agent that knows no pledge does not wait",
+        (
+            Broken(Promises, "after_restart", ("cls(unknown_until=now + length.total_seconds())", "cls()")),
+            Broken(MemoryBook, "kept", ("return self._kept[1] if", "return None if True or")),
+        ),
+        two_machines_a_site,
+    ),
+]
+
+
+@pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.what)
+def test_a_broken_guard_is_noticed(planted: Planted, monkeypatch: pytest.MonkeyPatch) -> None:
+    for one in planted.broken:
+        one.plant(monkeypatch)
+
+    defects = Defects(holder=planted.holder, second_look=planted.second_look)
+    noticed = next((seed for seed in range(SEEDS) if planted.noticed_by(seed, defects)), None)
+
+    assert noticed is not None, f"no seed of {SEEDS} noticed that {planted.what}"
+
+
+@pytest.mark.parametrize("seed", range(0, 200, 20))
+def test_with_every_guard_the_same_days_end_well(seed: int) -> None:
+    for one in range(seed, seed + 20):
+        assert not two_machines_a_site(one, Defects()), f"seed {one}"
+
+
+@pytest.mark.parametrize("first", range(0, 100, 25))
+def test_with_every_guard_days_of_orders_end_well(first: int) -> None:
+    for seed in range(first, first + 25):
+        assert not day_of_orders(seed, Defects()), f"seed {seed}"
