@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import functions.prune as prune_function
 from emulator.testing import Local
 from shared.adapters.ecs_images import EcsImages
 from shared.adapters.sdk import Endpoint
@@ -12,10 +13,13 @@ from shared.domain.ids import InstanceId, OperationId
 from shared.domain.place import Place
 from shared.state.families import Families
 from shared.state.images import ImageRecord, Images
+from shared.triggers.parse import parse
 from shared.usecases.image_readiness import ImageReadiness
 from shared.wiring import foundation
+from shared.wiring.guard import Call
 from tests.cli.conftest import Run
 from tests.cli.test_commands import deployed  # noqa: F401 (a fixture)
+from understudy.cli.connection import Connection
 from understudy.simulation.functions import InProcessFunctions
 
 POLICY = """
@@ -156,3 +160,36 @@ def test_a_policy_that_copies_into_an_unknown_region_is_refused_against_the_clou
     assert refused.code != 0
     assert "images[0].copy_to: there is no region cn-shanghia for this account" in refused.out + refused.err
     assert connected.url
+
+
+def test_prune_shows_which_images_would_go_and_then_certifies_that_they_went(
+    run: Run, active: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older, newer = an_image(active, 1), an_image(active, 2)
+    sent: list[str] = []
+
+    def command(self: Connection, name: str, **arguments: object) -> dict[str, object]:
+        sent.append(name)
+        return {"queued": True}
+
+    monkeypatch.setattr(Connection, "command", command)
+
+    shown, plan = run("prune"), json.loads(run("prune", "--json").out)
+    assert older in shown.out
+    assert "leaves its family" in shown.out
+    assert newer not in shown.out
+    assert newer in run("prune", "--all").out
+    assert [(one["image"], one["fate"]) for one in plan["images"]] == [(older, "deprecate")]
+    assert sent == []
+
+    asked = run("prune", "--apply")
+    assert (asked.code, sent) == (0, ["prune"]), asked.err
+    prune_function.run(Call(trigger=parse(b'{"prune": "apply"}'), run="run-7", owner="o"))
+
+    told = run("certificate", "show", "run-7")
+    assert older in told.out
+    assert "retired" in told.out
+    assert newer in told.out, "what stayed is in it as well"
+    verified = run("verify-certificate", "run-7", "--cloud")
+    assert verified.code == 0, verified.out + verified.err
+    assert "1 kept, 1 retired" in verified.out

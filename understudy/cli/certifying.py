@@ -8,11 +8,12 @@ from typing import Any
 
 import typer
 from rich.markup import escape
+from rich.table import Table
 
 from shared.domain.errors import BadInput, Forbidden
 from shared.domain.ids import AccountName, SnapshotId
 from shared.domain.place import Place
-from shared.state.certificates import Certificate, Certificates, CertificateState, document
+from shared.state.certificates import Certificate, Certificates, CertificateState, Part, document
 from shared.state.decisions import Decisions
 from understudy.certificate_checker import Unreadable, Verdict, read, remaining
 from understudy.certificate_checker import verify as checked
@@ -51,7 +52,20 @@ def show(run: str, *, as_json: bool) -> None:
                 shown.add_row(*map(escape, cells), escape("; ".join(point["because"])))
         for one in part["leftovers"]:
             shown.add_row("", "", escape(one["image"]), one["fate"], escape("; ".join(one["because"])))
-        out.print(shown)
+        if shown.row_count:
+            out.print(shown)
+        if "images" in part:
+            out.print(_images(part))
+
+
+def _images(part: Part) -> Table:
+    shown = table(
+        "image family", "version", "image", "what became of it", "because", title=f"images in {part['region']}"
+    )
+    for one in part.get("images", ()):
+        cells = (part.get("family", ""), str(one["version"]), one["image"], one["fate"], "; ".join(one["because"]))
+        shown.add_row(*map(escape, cells))
+    return shown
 
 
 def verify(source: str, *, cloud: bool) -> None:

@@ -1,4 +1,4 @@
-"""`prune`: what the active policy would let go, rule by rule; and, asked for, the request to do it."""
+"""`prune`: the points and images that the active policy would let go, and why; and, asked for, the request to do it."""
 
 import json
 import sys
@@ -10,8 +10,10 @@ from typing import Final
 from rich.markup import escape
 
 from shared.domain.errors import BadInput, Permanent
+from shared.domain.image_versions import Fate
 from shared.state import codec
 from shared.usecases.prune_examine import GOES, REFUSED, SPARED, STAYS, Examination, Item
+from shared.usecases.retire_images import Retirement
 from understudy.cli.connection import Connection
 from understudy.cli.screen import console, moment, table
 
@@ -24,6 +26,11 @@ WORDS: Final = {
     STAYS: "[green]stays[/green]",
     REFUSED: "[yellow]not judged[/yellow]",
 }
+IMAGE_WORDS: Final = {
+    Fate.DEPRECATE.value: "[yellow]leaves its family[/yellow]",
+    Fate.DELETE.value: "[red]goes[/red]",
+    Fate.KEEP.value: "[green]stays[/green]",
+}
 
 
 def prune(*, apply: bool, everything: bool, as_json: bool = False, protection: str = "", allow: str = "") -> None:
@@ -34,18 +41,21 @@ def prune(*, apply: bool, everything: bool, as_json: bool = False, protection: s
     connection = Connection()
     assert connection.clock  # says here what is missing, and synchronises it
     examined = wired().examine(protection=protection, allow=allow)
+    # As in the run itself: one of some points, or of a plan that was permitted, leaves images alone.
+    images = Retirement() if protection or allow else wired().images()
     if as_json:
-        _write(examined, protection, everything=everything)
+        _write(examined, images, protection, everything=everything)
         return
     _show(examined.items(everything=everything))
     _sum_up(examined)
+    _show_images(images, everything=everything)
     if examined.stopped and apply:
         raise Permanent(f"prune is {examined.stopped}. `understudy resume prune` ends that")
     if examined.stopped:
         console().print(f"[yellow]prune is {escape(examined.stopped)}[/yellow]", soft_wrap=True)
     if examined.refused:
         raise Permanent("\n".join(examined.refused))
-    if not examined.goes:
+    if not examined.goes and not images.changes:
         return
     if not apply:
         console().print("Nothing was deleted. `understudy prune --apply` asks for it")
@@ -87,7 +97,35 @@ def _show(items: Iterable[Item]) -> None:
         console().print(shown)
 
 
-def _write(examined: Examination, protection: str, *, everything: bool) -> None:
+def _show_images(images: Retirement, *, everything: bool) -> None:
+    shown = table("image family", "version", "image", "where", "made", "what becomes of it", "because")
+    for item in _images(images, everything=everything):
+        cells = (item["family"], str(item["version"]), item["image"], item["region"])
+        words = IMAGE_WORDS[str(item["fate"])]
+        shown.add_row(*(escape(str(one)) for one in cells), str(item["made"])[:10], words, escape(str(item["because"])))
+    if shown.row_count:
+        console().print(shown)
+    for reason in images.refused:
+        console().print(f"[yellow]{escape(reason)}[/yellow]", soft_wrap=True)
+
+
+def _images(images: Retirement, *, everything: bool) -> Iterator[dict[str, object]]:
+    for group in images.groups:
+        for one in group.verdicts:
+            if everything or one.fate is not Fate.KEEP:
+                yield {
+                    "fate": one.fate.value,
+                    "family": group.rule.family,
+                    "version": one.version.number,
+                    "image": one.version.image,
+                    "region": group.place.region,
+                    "account": group.place.account,
+                    "made": codec.moment(one.version.made),
+                    "because": one.because,
+                }
+
+
+def _write(examined: Examination, images: Retirement, protection: str, *, everything: bool) -> None:
     """One JSON object, written while the plan is being read."""
     head = {
         "format": FORMAT,
@@ -105,6 +143,8 @@ def _write(examined: Examination, protection: str, *, everything: bool) -> None:
         "spared": examined.spared,
         "refused": examined.refused,
         "permit": examined.permit,
+        "images": list(_images(images, everything=everything)),
+        "images_refused": images.refused,
     }
     sys.stdout.write("\n], " + json.dumps(ends)[1:] + "\n")
 
