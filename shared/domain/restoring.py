@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from shared.domain.group_plan import Move
 from shared.domain.ids import DiskId, ImageId, InstanceId, LoadBalancerId, OperationId, SnapshotId
 from shared.domain.inventory import Disk, DiskKind, Image, ImageState, Instance, Snapshot, SnapshotState, SystemEvent
 from shared.domain.preview import token_of
@@ -62,7 +63,7 @@ class ScalingRole:
 
     group: str
     state: str  # the cloud's word, lower case
-    active: bool  # the group; a disabled one does nothing by itself
+    aside: Move  # what is to be done before it may be stopped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
+from shared.domain.group_plan import Do
 from shared.domain.inventory import Disk, DiskKind, InstanceState, Snapshot, SnapshotState, SystemEvent
 from shared.domain.preview import Action, Check
 from shared.domain.restoring import IN_USE, DiskChange, DiskPlan, Surroundings, Unfit, Way, choose, token_for
 
 MANUAL_QUOTA: Final = 256
 """Snapshots of one disk made by CreateSnapshot. Source: ECS limits, read 2026."""
-MOVABLE: Final = frozenset({"inservice", "protected", "standby"})
-"""States from which a member of a scaling group can be, or is, on standby."""
 UNDER_WAY: Final = frozenset({"executing"})
 ANNOUNCED: Final = frozenset({"scheduled", "inquiring"})
 
@@ -120,18 +119,20 @@ def _of_surroundings(view: Surroundings) -> Iterator[Check]:
         remedy="" if not busy else "Wait for its end: the platform restarts or moves the instance itself",
     )
     scaling = view.scaling
-    if scaling is not None and scaling.active:
+    if scaling is not None:
         stopped = view.instance is not None and view.instance.state is InstanceState.STOPPED
-        fits = scaling.state in MOVABLE and not (stopped and scaling.state != "standby")
+        enters = scaling.aside.do is Do.ENTER_STANDBY
+        fits = scaling.aside.do is Do.NOTHING or (enters and not stopped)
+        says = f"{scaling.state} in {scaling.group}" + ("" if fits else f": {scaling.aside.because}")
         remedy = "Wait until it is in service"
-        if stopped:
+        if stopped and enters:
             remedy = "Its group is about to release it: start it, or put it on standby, first"
-        yield Check(
-            name="scaling group lets it stand by",
-            ok=fits,
-            says=f"{scaling.state} in {scaling.group}",
-            remedy="" if fits else remedy,
-        )
+        elif scaling.aside.do is Do.OPERATOR:
+            remedy = (
+                f"`aliyun ess EnableScalingGroup --ScalingGroupId {scaling.group}`, or `aliyun ess DetachInstances "
+                f"--ScalingGroupId {scaling.group} --InstanceId.1 {view.name} --DecreaseDesiredCapacity true`"
+            )
+        yield Check(name="scaling group lets it stand by", ok=fits, says=says, remedy="" if fits else remedy)
 
 
 def _of_disk(one: DiskPlan, view: Surroundings, *, accept_size: bool) -> Iterator[Check]:
@@ -215,7 +216,8 @@ def _actions(disks: Sequence[DiskPlan], view: Surroundings) -> Iterator[Action]:
             yield Action(wave=wave, does=f"make an image of {one.snapshot}", subject=one.disk, takes=IMAGES)
     wave += 1
     running = view.instance is not None and view.instance.state is InstanceState.RUNNING
-    if view.scaling is not None and view.scaling.active:
+    stands_by = view.scaling is not None and view.scaling.aside.do is Do.ENTER_STANDBY
+    if view.scaling is not None and stands_by:
         yield Action(wave=wave, does=f"put on standby in {view.scaling.group}", subject=name, takes=SWITCHES)
         wave += 1
     for balancer, weight in sorted(view.weights.items()):
@@ -236,7 +238,7 @@ def _actions(disks: Sequence[DiskPlan], view: Surroundings) -> Iterator[Action]:
         yield Action(wave=wave, does="start", subject=name, takes=STARTS)
         wave += 1
     back = [f"{balancer} {weight}" for balancer, weight in sorted(view.weights.items()) if weight]
-    if view.scaling is not None and view.scaling.active:
+    if view.scaling is not None and stands_by:
         back.insert(0, f"in service in {view.scaling.group}")
     if back:
         yield Action(wave=wave, does=f"back into service: {', '.join(back)}", subject=name, takes=SWITCHES)

@@ -9,6 +9,8 @@ What was is journalled before anything is changed. Every step asks the world fir
 | EnterStandby, ExitStandby | operation, step, attempt | the member reads standby, or does not |
 | set weight, attach | none | the pool's weights; both are idempotent |
 
+Whether its group must be told, and when, is `shared.domain.group_plan`'s word. One that is not shown is waited for a
+while, then it is refused: nobody can say whether that group would release what is stopped.
 A weight cannot be refused by the cloud because the world moved on: only the claim (`Work.may_act`) keeps an executor
 that froze from setting one. A request signed over 15 minutes ago is refused by the gateway.
 Source: ESS API EnterStandby, ExitStandby; SLB API SetBackendServers (network.md sections 3 and 4).
@@ -21,18 +23,22 @@ from typing import Final
 
 from shared.domain import provenance
 from shared.domain.errors import NotFound, Permanent
+from shared.domain.group_plan import Do, Move, step_aside, step_back
 from shared.domain.ids import InstanceId, LoadBalancerId
 from shared.domain.operation import Step, StepState
 from shared.ports.balancer import Balancer
 from shared.ports.clock import Clock
-from shared.ports.scaling import ActivityState, Membership, Scaling
+from shared.ports.scaling import ActivityState, Membership, Scaling, ScalingGroup
 from shared.state import codec
 from shared.usecases.operations import Refused, Resume, Work, done, intended
 
 OUT: Final = "out"
 DRAINED: Final = "drained"
 BACK: Final = "back"
+ASIDE: Final = "aside"
 STANDBY: Final = "standby"
+IN_SERVICE: Final = "in-service"
+LET_GO: Final = "let_go"
 POLL: Final = timedelta(seconds=5)
 PROMPT: Final = timedelta(seconds=2)
 """Between looks at what the cloud does within seconds."""
@@ -60,9 +66,13 @@ class OutOfService:
     def leave(self, work: Work, instance: InstanceId) -> Resume | Refused | None:
         if _is_done(work, DRAINED):
             return None
-        was = self._recorded(work, instance)
+        if not _has(work, OUT):
+            waits = self._record(work, instance)
+            if waits is not None:
+                return waits
+        was = self._recorded(work)
         if was.group:
-            waits = self._move(work, was.group, instance, STANDBY, self.scaling.enter_standby, standby=True)
+            waits = self._move(work, was.group, instance, STANDBY, self.scaling.enter_standby, step_aside)
             if waits is not None:
                 return waits
         for balancer, weight in was.weights.items():
@@ -81,9 +91,9 @@ class OutOfService:
             return None
         if not _has(work, BACK):
             work.intend(intended(BACK, "", self._now()))
-        was = self._recorded(work, instance)
+        was = self._recorded(work)
         if was.group:
-            waits = self._move(work, was.group, instance, "in-service", self.scaling.exit_standby, standby=False)
+            waits = self._move(work, was.group, instance, IN_SERVICE, self.scaling.exit_standby, _back)
             if waits is not None:
                 return waits
         missing: list[str] = []
@@ -118,45 +128,64 @@ class OutOfService:
                 alone.append(balancer)
         return weights, tuple(alone)
 
-    def membership(self, instance: InstanceId) -> tuple[Membership | None, bool]:
-        """Where it is a member, and whether that group is active. One that the cloud does not show is disabled, which
-        its listing leaves out."""
+    def let_go(self, work: Work) -> str:
+        """The scaling group that lost it meanwhile, so that there was nothing to go back to; "" when none did."""
+        told = work.step(IN_SERVICE).data.get(LET_GO, "") if _has(work, IN_SERVICE) else ""
+        return str(told)
+
+    def read(self, instance: InstanceId) -> tuple[Membership | None, ScalingGroup | None]:
+        """Where it is a member, and that group as far as the cloud shows it."""
         found = self.scaling.memberships([instance]).get(instance)
         if found is None:
-            return None, False
-        group = self.scaling.groups([found.group]).get(found.group)
-        return found, group is not None and group.active
+            return None, None
+        return found, self.scaling.groups([found.group]).get(found.group)
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
-    def _recorded(self, work: Work, instance: InstanceId) -> Was:
+    def _record(self, work: Work, instance: InstanceId) -> Resume | Refused | None:
         """Written down before it is changed: after a crash only this remembers it."""
-        if not _has(work, OUT):
-            member, active = self.membership(instance)
-            ours = member is not None and active and not member.on_standby
-            weights, _ = self.weights_of(instance)
-            was = Was(group=member.group if member is not None and ours else "", weights=weights)
-            work.intend(intended(OUT, "", self._now(), data={"was": codec.dump(was)}))
-            return was
+        member, group = self.read(instance)
+        move = step_aside(group, member)
+        if move.do not in (Do.NOTHING, Do.ENTER_STANDBY):
+            if not _has(work, ASIDE):
+                work.learn(intended(ASIDE, "", self._now()))
+            return self._within(work, ASIDE, f"{instance}: {move.because}")
+        weights, _ = self.weights_of(instance)
+        held = member.group if member is not None and move.do is Do.ENTER_STANDBY else ""
+        was = Was(group=held, weights=weights)
+        work.intend(intended(OUT, "", self._now(), data={"was": codec.dump(was)}))
+        return None
+
+    def _recorded(self, work: Work) -> Was:
         return codec.load(Was, work.step(OUT).data["was"])
 
     def _move(
-        self, work: Work, group: str, instance: InstanceId, name: str, call: Callable[..., str], *, standby: bool
+        self,
+        work: Work,
+        group: str,
+        instance: InstanceId,
+        name: str,
+        call: Callable[..., str],
+        plan: Callable[[ScalingGroup | None, Membership | None], Move],
     ) -> Resume | Refused | None:
         step = next((one for one in work.operation.steps if one.name == name), None)
         if step is not None and step.state is StepState.DONE:
             return None
-        member = self.scaling.memberships([instance]).get(instance)
-        if member is None:
-            if standby:
+        member, shown = self.read(instance)
+        if member is None or member.group != group:
+            if name == STANDBY:
                 return Refused(
                     because=f"{instance} is no member of {group} any more. Look at the group, then ask again"
                 )
-            work.learn(done(step or intended(name, "", self._now()), self._now()))
-            return None  # somebody took it out of the group: there is nothing to go back to
-        if member.on_standby is standby and not member.state.startswith("pending"):
+            # Somebody took it out of the group: there is nothing to go back to.
+            work.learn(done(step or intended(name, "", self._now()), self._now(), **{LET_GO: group}))
+            return None
+        move = plan(shown, member)
+        if move.do is Do.NOTHING:
             work.learn(done(step or intended(name, "", self._now()), self._now()))
             return None
+        if move.do is Do.OPERATOR and shown is not None:
+            return Refused(because=f"{instance} in {group}: {move.because}")
         if step is None or self._failed(group, step):
             attempt = 1 if step is None else step.attempt + 1
             if attempt > ATTEMPTS:
@@ -164,7 +193,7 @@ class OutOfService:
             token = provenance.token(work.operation.id, name, attempt, group, instance)
             step = intended(name, token, self._now(), attempt=attempt)
             work.intend(step)
-        if "activity" not in step.data:
+        if "activity" not in step.data and move.do not in (Do.WAIT, Do.OPERATOR):
             work.may_act()
             try:
                 activity = call(group, [instance], token=step.token)
@@ -172,18 +201,20 @@ class OutOfService:
                 raise
             except Permanent as error:
                 # Perhaps it is where it should be since we looked; and a group refuses what its state does not allow.
-                again = self.scaling.memberships([instance]).get(instance)
-                if again is None or again.on_standby is not standby:
+                if not self._stands(instance, plan):
                     return self._within(work, name, str(error))
                 work.learn(done(step, self._now()))
                 return None
             step = intended(name, step.token, step.at, attempt=step.attempt, data={"activity": activity})
             work.learn(step)
-            member = self.scaling.memberships([instance]).get(instance)
-            if member is not None and member.on_standby is standby and not member.state.startswith("pending"):
+            if self._stands(instance, plan):
                 work.learn(done(step, self._now()))
                 return None
-        return self._within(work, name, f"{instance} is {member.state if member else 'gone'} in {group}")
+        return self._within(work, name, f"{instance} is {member.state} in {group}: {move.because}")
+
+    def _stands(self, instance: InstanceId, plan: Callable[[ScalingGroup | None, Membership | None], Move]) -> bool:
+        member, shown = self.read(instance)
+        return member is not None and plan(shown, member).do is Do.NOTHING
 
     def _failed(self, group: str, step: Step) -> bool:
         id_ = step.data.get("activity")
@@ -214,6 +245,11 @@ class OutOfService:
 
     def _now(self) -> datetime:
         return self.clock.now()
+
+
+def _back(group: ScalingGroup | None, member: Membership | None) -> Move:
+    """Only of an instance that runs."""
+    return step_back(group, member, runs=True)
 
 
 def _has(work: Work, name: str) -> bool:

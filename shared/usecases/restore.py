@@ -183,7 +183,13 @@ class _Run:
         operation = self._work.operation
         return Done(
             result={
-                **report.result(operation, self._request, self._plans(), self._service.missing(self._work)),
+                **report.result(
+                    operation,
+                    self._request,
+                    self._plans(),
+                    self._service.missing(self._work),
+                    self._service.let_go(self._work),
+                ),
                 **_measured(operation),
             }
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from shared.domain.errors import BadInput
+from shared.domain.group_plan import step_aside
 from shared.domain.ids import DiskId, InstanceId, OperationId, SnapshotId
 from shared.domain.inventory import Disk, Snapshot
 from shared.domain.lease import LeaseState
@@ -83,8 +84,10 @@ class RestoreLook:
         return found
 
     def _scaling(self, instance: InstanceId) -> ScalingRole | None:
-        member, active = self.service.membership(instance)
-        return None if member is None else ScalingRole(group=member.group, state=member.state, active=active)
+        member, group = self.service.read(instance)
+        if member is None:
+            return None
+        return ScalingRole(group=member.group, state=member.state, aside=step_aside(group, member))
 
     def _others(self, cloud: Compute, wishes: Iterable[DiskChange], attached: tuple[Disk, ...]) -> tuple[Disk, ...]:
         here = {one.id for one in attached}

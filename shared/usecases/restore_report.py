@@ -15,13 +15,15 @@ RUNBOOK: Final = "restore-needs-operator"
 
 
 def result(
-    operation: Operation, request: RestoreRequest, disks: Sequence[DiskPlan], missing: Sequence[str]
+    operation: Operation, request: RestoreRequest, disks: Sequence[DiskPlan], missing: Sequence[str], let_go: str
 ) -> dict[str, str]:
-    """Without the measured times."""
+    """Without the measured times. `let_go`: the scaling group that lost it meanwhile."""
     done = "; ".join(one.does for one in disks)
     told = f"{request.instance} is restored: {done}. `understudy undo-rollback {operation.id}` goes back"
     if missing:
         told += f". It was in balancers that are gone, and serves there no more: {', '.join(missing)}"
+    if let_go:
+        told += f". It is no member of scaling group {let_go} any more: attach it again if it should be"
     return {
         "outcome": "restored",
         "because": told,

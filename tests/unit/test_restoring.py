@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.domain.group_plan import Do, Move
 from shared.domain.ids import DiskId, ImageId, InstanceId, LoadBalancerId, OperationId, SnapshotId
 from shared.domain.inventory import (
     Disk,
@@ -82,6 +83,10 @@ def seen(**different: Any) -> Surroundings:
 
 def shown(**different: Any) -> Surroundings:
     return seen(snapshots={S: replace(SNAPSHOT, **different)})
+
+
+def member(state: str, aside: Do) -> ScalingRole:
+    return ScalingRole(group="asg", state=state, aside=Move(do=aside, because="so says its group"))
 
 
 def planned(view: Surroundings, *wishes: DiskChange, accept_size: bool = False) -> RestorePlan:
@@ -175,18 +180,19 @@ EVENT = SystemEvent(id="e-1", instance=I, type="SystemFailure.Reboot", status="e
         (seen(pair=PairRole(pair="control", site="h", active=True)), "not the active master", "other site"),
         (seen(events=(EVENT,)), "no platform event under way", "Wait for its end"),
         (
-            seen(scaling=ScalingRole(group="asg", state="removing", active=True)),
+            seen(scaling=member("removing", Do.WAIT)),
             "scaling group lets it stand by",
             "Wait until it is in service",
         ),
         (
             seen(
                 instance=replace(INSTANCE, state=InstanceState.STOPPED),
-                scaling=ScalingRole(group="asg", state="inservice", active=True),
+                scaling=member("inservice", Do.ENTER_STANDBY),
             ),
             "scaling group lets it stand by",
             "start it, or put it on standby",
         ),
+        (seen(scaling=member("inservice", Do.OPERATOR)), "scaling group lets it stand by", "EnableScalingGroup"),
         (seen(disks=(replace(DISK, state="detaching"),)), "disk attached to this instance", "in_use"),
         (seen(taken={D: (SNAPSHOT,) * 256}), "room for a safety snapshot", "understudy prune --apply"),
         (shown(size_gib=20), "size", "--accept-size"),
@@ -201,6 +207,14 @@ def test_each_condition_fails_by_itself_with_its_remedy(view: Surroundings, name
 
 def test_the_standby_of_a_pair_may_be_restored() -> None:
     assert refused(seen(pair=PairRole(pair="control", site="i", active=False))) == []
+
+
+def test_a_member_whose_health_nobody_looks_at_is_not_put_on_standby() -> None:
+    """ExitStandby would leave a protected one unprotected."""
+    plan = planned(seen(scaling=member("protected", Do.NOTHING)))
+
+    assert plan.may_start
+    assert not [one.does for one in plan.actions if "standby" in one.does or "service" in one.does]
 
 
 def test_all_conditions_that_fail_are_told_at_once() -> None:
