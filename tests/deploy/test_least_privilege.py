@@ -1,4 +1,5 @@
-"""The deployed policies by running: the demo's story and an operator's day, each function with its own role's keys.
+"""The deployed policies by running: the demo's story, an operator's day, and a day on which everything is recovered;
+each function with its own role's keys.
 
 A permission that is missing shows as a denial; one that is not needed shows as never asked for, unless it stands below
 with the reason why no run asks for it. So no line of `deploy/ram` can be taken away or added unnoticed.
@@ -13,7 +14,7 @@ import pytest
 from deploy.bootstrap import Account, entries, policy
 from emulator.ram.policy import fits
 from tests.demo.evening import evening
-from tests.deploy import operators_day
+from tests.deploy import operators_day, recovery_day
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -24,26 +25,17 @@ CREATED_WITH_TAGS = "creating with tags may be judged as tagging as well (not ve
 ALREADY_OPEN = "opening an operation that exists: two triggers at once, or a crash between its two writes"
 NO_POLICY = "while no policy is active, to say so"
 NO_FREEZE = "no protection of these runs freezes its guests (tests/functions/test_freezing_over_the_wire.py does)"
-NO_RESTORE = "nobody restores a disk in these runs (tests/usecases/test_restore.py does, tests/cli/test_restore.py too)"
 LEFT_OVER = "sweeps up the pointer that a crash left behind"
 ANOTHER_ACCOUNT = "no other account here: tests/functions/test_accounts_over_the_wire.py enters one"
-NO_GROUP = "no scaling group in these runs: tests/usecases/test_launch.py has instances join one"
-WAITS = "the rule of these runs waits for the platform's own restart"
-NO_PUBLIC = "no instance of these runs has a public address"
 NEVER_ASKED: dict[Permission, str] = {
     ("backup", "sts:AssumeRole", "role"): ANOTHER_ACCOUNT,
     ("prune", "sts:AssumeRole", "role"): ANOTHER_ACCOUNT,
     ("alarm", "ots:DeleteRow", "open_operations"): LEFT_OVER,
     ("command", "ots:DeleteRow", "open_operations"): LEFT_OVER,
-    ("command", "ots:GetRow", "subjects"): "a run of a plan is asked for: whether one is under way",
     ("command", "ots:UpdateRow", "operations"): "a run of a plan that stopped goes on",
-    ("command", "fc:InvokeFunction", "understudy-recover"): "asked for by rollbacks, rebuilds and plans",
     ("schedule", "ots:DeleteRow", "open_operations"): LEFT_OVER,
     ("prune", "ots:DeleteRow", "open_operations"): LEFT_OVER,
     ("schedule", "ots:GetRow", "operations"): ALREADY_OPEN,
-    ("recover", "ots:PutRow", "operations"): "what the net finds by itself, when no alarm came",
-    ("recover", "ots:PutRow", "open_operations"): "what the net finds by itself, when no alarm came",
-    ("backup", "ecs:CreateImage", "snapshot"): "the documentation lists it, which the local cloud does not ask for",
     ("backup", "ecs:TagResources", "image"): CREATED_WITH_TAGS,
     ("backup", "ecs:TagResources", "snapshotgroup"): CREATED_WITH_TAGS,
     ("backup", "ots:GetRow", "slots"): "a write of slots whose answer was lost is read back",
@@ -58,42 +50,8 @@ NEVER_ASKED: dict[Permission, str] = {
     ("prune", "ots:GetRow", "operations"): "an operation that is open while prune runs: its points are left alone",
     ("schedule", "ots:GetRow", "controls"): NO_POLICY,
     ("recover", "ecs:TagResources", "image"): CREATED_WITH_TAGS,
-    ("recover", "ess:AttachInstances", "scalinggroup"): NO_GROUP,
-    ("recover", "ess:DetachInstances", "scalinggroup"): NO_GROUP,
-    ("recover", "ess:ModifyScalingGroup", "scalinggroup"): NO_GROUP,
-    ("recover", "ecs:DescribeInstanceMaintenanceAttributes", "instance"): WAITS,
-    ("recover", "ecs:ModifyInstanceMaintenanceAttributes", "instance"): WAITS,
-    ("recover", "vpc:AssociateEipAddress", "eip"): NO_PUBLIC,
-    ("recover", "vpc:AssociateEipAddress", "instance"): NO_PUBLIC,
-    ("recover", "vpc:UnassociateEipAddress", "eip"): NO_PUBLIC,
-    ("recover", "vpc:UnassociateEipAddress", "instance"): NO_PUBLIC,
-    ("recover", "ess:DescribeScalingActivities", "scalinggroup"): NO_GROUP,
-    **dict.fromkeys(
-        (
-            ("recover", "ots:BatchWriteRow", "points"),
-            ("recover", "ots:GetRow", "leases"),
-            ("recover", "ecs:StartInstance", "instance"),
-            ("recover", "ecs:CreateSnapshot", "snapshot"),
-            ("recover", "ecs:CreateSnapshot", "disk"),
-            ("recover", "ecs:CopySnapshot", "snapshot"),
-            ("recover", "ecs:CreateDisk", "disk"),
-            ("recover", "ecs:CreateDisk", "snapshot"),
-            ("recover", "ecs:ResetDisk", "disk"),
-            ("recover", "ecs:ResetDisk", "snapshot"),
-            ("recover", "ecs:ReInitDisk", "disk"),
-            ("recover", "ecs:AttachDisk", "disk"),
-            ("recover", "ecs:AttachDisk", "instance"),
-            ("recover", "ecs:DetachDisk", "disk"),
-            ("recover", "ecs:DetachDisk", "instance"),
-            ("recover", "ecs:ReplaceSystemDisk", "instance"),
-            ("recover", "ecs:ReplaceSystemDisk", "image"),
-            ("recover", "ecs:TagResources", "disk"),
-            ("recover", "ess:EnterStandby", "scalinggroup"),
-            ("recover", "ess:ExitStandby", "scalinggroup"),
-        ),
-        NO_RESTORE,
-    ),
-    ("recover", "ecs:StopInstance", "instance"): "fencing one that still runs; the demo's host is down",
+    ("recover", "ess:DescribeScalingActivities", "scalinggroup"): "an activity of the group that takes its time",
+    ("recover", "ots:GetRow", "leases"): "a restore of a member of a pair: whether it holds the lease",
     ("watch", "ots:DeleteRow", "controls"): "an order to switch over that was carried out",
     ("watch", "pvtz:DescribeZoneRecord", "zone"): "an update of the name whose answer was lost is read back",
     ("watch", "fc:InvokeFunction", "understudy-deadletter"): "watch loops in real time: not made to fail here",
@@ -122,9 +80,10 @@ def _what(resource: str) -> str:
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What policies were asked in both runs, which go on side by side."""
+    """What policies were asked in the evening and, beside it, on two days."""
     with evening(tmp_path_factory.mktemp("evening"), "--acts", "123", "--hours", "4") as run:
         day = operators_day.play(tmp_path_factory.mktemp("day"))
+        day += recovery_day.play(tmp_path_factory.mktemp("recovery"))
         assert run.end() == 0, run.said
         report = json.loads((run.report / "demo.json").read_text())
     return [*report["permissions"], *day]

@@ -18,6 +18,7 @@ import pytest
 
 from deploy.bootstrap import POLICIES, entries
 from emulator.testing import Local, mock_aliyun
+from emulator.vpc.model import Target
 from shared.adapters.credentials import Credentials
 from shared.adapters.functions import FcFunctions
 from shared.adapters.ots import OtsStore
@@ -250,9 +251,19 @@ class Site:
                 return {one.subject: one for one in made}
         raise AssertionError(f"not complete after half an hour: {self.points()}")
 
-    def sweep(self) -> None:
-        """Function backup's own timer."""
-        self.functions.invoke("backup", (ROOT / "events" / "timer-backup.json").read_bytes())
+    def tick(self, function: str) -> None:
+        """Its own timer fires."""
+        self.functions.invoke(function, (ROOT / "events" / f"timer-{function}.json").read_bytes())
+
+    def copied(self, point: str) -> str:
+        """The id of the point's complete copy: backup's timer finds what is to be copied, and looks after it."""
+        for _ in range(24):
+            self.tick("backup")
+            found = [one.id for one in self.points() if one.copy_of == point and one.complete]
+            if found:
+                return found[0]
+            self.wait(minutes=30)
+        raise AssertionError(f"not copied within twelve hours: {self.points()}")
 
     def points(self) -> list[RestorePoint]:
         return list(Points(self.store).all())
@@ -304,6 +315,19 @@ class Site:
         """Instances that an operation made."""
         return [one.id for one in self.local.cloud.ecs.instances.values() if OPERATION in one.tags]
 
+    def give_public_address(self, instance: str) -> str:
+        """An EIP that the instance has; its allocation id."""
+        vpc = self.local.cloud.vpc
+
+        def give() -> str:
+            made = vpc.allocate(bandwidth=5, charge_type="PayByTraffic", name="", isp="BGP", tags={}, token=None)
+            vpc.associate(made.id, Target(instance_id=instance, instance_type="EcsInstance"))
+            return str(made.id)
+
+        allocation = self.local.run(give)
+        self.wait(seconds=30)
+        return allocation
+
     def fail(self, instance: str) -> str:
         """Its host dies for good, and alarm hears of it. Answers the operation that this opens."""
         ecs = self.local.cloud.ecs
@@ -347,10 +371,19 @@ class Site:
         clock: Any = SimpleNamespace(now=self.now)
         return Journal(self.store, clock).load(OperationId(id))
 
-    def denied(self) -> list[str]:
-        """What a role asked for and its deployed policy does not allow."""
-        asked = self.local.run(lambda: dict(self.local.cloud.ram.exercised))
-        return [f"{who} {action} {what}" for (who, action, what), count in asked.items() if count.denied]
+    def exercised(self) -> list[dict[str, Any]]:
+        """What each role asked for, and how often its deployed policy allowed or denied it."""
+
+        def told() -> list[dict[str, Any]]:
+            return [
+                {"principal": who, "action": action, "resource": what, "allowed": n.allowed, "denied": n.denied}
+                for (who, action, what), n in self.local.cloud.ram.exercised.items()
+            ]
+
+        return self.local.run(told)
+
+    def denied(self) -> list[dict[str, Any]]:
+        return [one for one in self.exercised() if one["denied"]]
 
     # parts
 

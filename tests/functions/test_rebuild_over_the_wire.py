@@ -2,7 +2,6 @@
 
 import pytest
 
-from emulator.vpc.model import Target
 from shared.domain.operation import Operation, OperationState
 from tests.functions.deployed import H, I, Site, first_writes, holds, later_writes, phases
 
@@ -11,7 +10,7 @@ pytestmark = pytest.mark.timeout(120)
 
 def test_a_lost_instance_comes_back_with_its_addresses_and_its_own_disks(site: Site) -> None:
     first, later = first_writes("app-1"), later_writes("app-1")
-    public = _public_address(site, "i-app-1")
+    public = site.give_public_address("i-app-1")
     address = site.address("i-app-1")
     site.write("i-app-1", "vdb", *first)
     site.back_up()
@@ -85,17 +84,3 @@ def _until(site: Site, run: str, says: str) -> Operation:
             return found
         site.wait(seconds=30)
     raise AssertionError(site.cli("plan", "status", run).out)
-
-
-def _public_address(site: Site, instance: str) -> str:
-    """An EIP that the instance has; its allocation id."""
-    vpc = site.local.cloud.vpc
-
-    def give() -> str:
-        made = vpc.allocate(bandwidth=5, charge_type="PayByTraffic", name="", isp="BGP", tags={}, token=None)
-        vpc.associate(made.id, Target(instance_id=instance, instance_type="EcsInstance"))
-        return str(made.id)
-
-    allocation = site.local.run(give)
-    site.wait(seconds=30)
-    return allocation

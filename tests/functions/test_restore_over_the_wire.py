@@ -77,7 +77,7 @@ class TestFromACopy:
         site.write("i-app-1", "vdb", *first)
         point = site.back_up()["i-app-1"]
         site.write("i-app-1", "vdb", *later)
-        copy = _copied(site, point.id)
+        copy = site.copied(point.id)
 
         done = site.confirmed("rollback", "i-app-1", "--point", copy, "--disk", "d-1-data")
         assert site.read("i-app-1", "vdb") == holds(*first)
@@ -121,14 +121,3 @@ def test_the_system_disk_is_replaced_by_one_of_an_image_and_the_data_stay(site: 
 
     site.confirmed("undo-rollback", str(done.id))
     assert site.read("i-db", "vda") == holds(*first_writes("system"))
-
-
-def _copied(site: Site, point: str) -> str:
-    """The id of its complete copy; the sweep finds it, and looks after it."""
-    for _ in range(24):
-        site.sweep()
-        found = [one.id for one in site.points() if one.copy_of == point and one.complete]
-        if found:
-            return found[0]
-        site.wait(minutes=30)
-    raise AssertionError(site.points())
