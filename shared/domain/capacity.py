@@ -11,6 +11,7 @@ from typing import Final
 
 from shared.domain.assumptions import Assumptions, Known
 from shared.domain.covered import Coverage, Covered, Position, positions
+from shared.domain.image_versions import versions_held
 from shared.domain.overlap import DIVISORS
 from shared.domain.policy import CopyRule, Lock, Policy, Protection, Retention, Schedule
 from shared.domain.retention import MAX_DAYS, keeps_all
@@ -117,7 +118,6 @@ def _holding(
 
 def quota_doubts(policy: Policy, coverage: Coverage, known: Known) -> Iterator[str]:
     """All protections that cover one disk together, in each region; disks in the same position are told once."""
-    reserve = RESERVE + known.assumptions.images
     for group in positions(coverage):
         disk = group.fullest
         here: dict[str, list[Holding]] = {}
@@ -129,14 +129,21 @@ def quota_doubts(policy: Policy, coverage: Coverage, known: Known) -> Iterator[s
         for region, together in here.items():
             at_home = region == policy.region
             foreign = disk.foreign if at_home else 0
-            room = QUOTA - (reserve if at_home else 0) - foreign
+            images = _images(policy, disk, region)
+            reserve = RESERVE + max(images, known.assumptions.images) if at_home else images
             yield from _overfull(
-                group, region if not at_home else "", together, room, foreign, reserve if at_home else 0
+                group, region if not at_home else "", together, QUOTA - reserve - foreign, foreign, reserve, images
             )
 
 
+def _images(policy: Policy, disk: Covered, region: str) -> int:
+    """Snapshots of this disk that versions of images hold there at most, when all are made of its instance."""
+    rules = [one for one in policy.images if one.name in disk.images]
+    return sum(versions_held(one) for one in rules if region == policy.region or region in one.copy_to)
+
+
 def _overfull(
-    group: Position, region: str, together: Sequence[Holding], room: int, foreign: int, reserve: int
+    group: Position, region: str, together: Sequence[Holding], room: int, foreign: int, reserve: int, images: int
 ) -> Iterator[str]:
     passing = sum(one.passing for one in together)
     locked = sum(one.locked for one in together)
@@ -150,7 +157,9 @@ def _overfull(
     holds = "grows without end" if endless else f"holds up to {kept} points"
     subject = f"protection {keys}: keep {holds}" if len(together) == 1 else f"protections {keys} together: keep {holds}"
     where = _where(group, region)
-    spare = [f"{reserve} of them are left for safety snapshots and an image"] if reserve else []
+    left = "an image" if images <= 1 else f"{images} versions of images"
+    left = f"safety snapshots and {left}" if reserve > images else left
+    spare = [f"{reserve} of them are left for {left}"] if reserve else []
     spare += [f"{foreign} are taken by snapshots that are not ours"] if foreign else []
     spare += [f"{plural(passing, 'point')} at once {'is' if passing == 1 else 'are'} not complete or not pruned yet"]
     fits = _fits(together, room)

@@ -6,7 +6,7 @@ from typing import Final
 
 from shared.domain.assumptions import Assumptions
 from shared.domain.ids import DiskId, InstanceId
-from shared.domain.policy import Policy
+from shared.domain.policy import Policy, Selection
 
 ESSD_AT_ONCE: Final = 10
 OTHERS_AT_ONCE: Final = 1
@@ -26,6 +26,7 @@ class Covered:
     real: bool = True  # False: nobody looked, this is what a check without a cloud assumes
     foreign: int = 0  # snapshots of it that Understudy did not make and that count against the same quota
     automatic: int = 0  # made by native policies, which have a quota of their own
+    images: tuple[str, ...] = ()  # rules for images whose versions may each hold a snapshot of it
 
     @property
     def at_once(self) -> int:
@@ -45,7 +46,8 @@ def is_essd(category: str) -> bool:
 
 
 def nominal(policy: Policy, assumptions: Assumptions) -> Coverage:
-    """Without a cloud: every protection has disks of its own, all alike and of the ESSD family."""
+    """Without a cloud: every protection has disks of its own, all alike and of the ESSD family; and they are imaged by
+    a rule whose selection asks for the same, or for more, or less of the same."""
     return {
         one.name: (
             Covered(
@@ -54,15 +56,25 @@ def nominal(policy: Policy, assumptions: Assumptions) -> Coverage:
                 size_gib=assumptions.size_gib,
                 stands_for=assumptions.disks,
                 real=False,
+                images=tuple(rule.name for rule in policy.images if _of_the_same(rule.of, one.select)),
             ),
         )
         for one in policy.protections
     }
 
 
+def _of_the_same(one: Selection, other: Selection) -> bool:
+    """As far as tags and ids say it. What is selected by a condition is not compared."""
+    if set(one.ids) & set(other.ids):
+        return True
+    if not one.tags or not other.tags or one.where is not None or other.where is not None:
+        return False
+    return one.tags.items() <= other.tags.items() or other.tags.items() <= one.tags.items()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Disks of one kind that are covered by the same protections."""
+    """Disks of one kind that are covered by the same protections, and imaged by the same rules."""
 
     protections: tuple[str, ...]
     disks: tuple[Covered, ...]
@@ -89,10 +101,10 @@ def positions(coverage: Coverage) -> tuple[Position, ...]:
             key = disk.disk or f"nominal/{name}"
             covering.setdefault(key, []).append(name)
             by_key[key] = disk
-    groups: dict[tuple[tuple[str, ...], bool], list[Covered]] = {}
+    groups: dict[tuple[tuple[str, ...], bool, tuple[str, ...]], list[Covered]] = {}
     for key, names in covering.items():
-        groups.setdefault((tuple(names), by_key[key].essd), []).append(by_key[key])
-    return tuple(Position(protections=names, disks=tuple(disks)) for (names, _), disks in groups.items())
+        groups.setdefault((tuple(names), by_key[key].essd, by_key[key].images), []).append(by_key[key])
+    return tuple(Position(protections=names, disks=tuple(disks)) for (names, _, _), disks in groups.items())
 
 
 def alike(disks: Iterable[Covered]) -> tuple[Covered, ...]:

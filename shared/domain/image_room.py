@@ -5,27 +5,18 @@ quota of manual snapshots, beside its restore points, until they are gone for go
 """
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Final
 
 from shared.domain.assumptions import Assumptions, Known
 from shared.domain.capacity import QUOTA, RESERVE
 from shared.domain.cost import MONTH, Cost, Prices
-from shared.domain.image_versions import GRACE
+from shared.domain.image_versions import versions_held
 from shared.domain.policy import ImageDisks, ImageRule, Policy
-from shared.domain.timetable import WEEK, most_within, ordinary
+from shared.domain.timetable import WEEK, ordinary
 from shared.domain.wording import plural
 
-LEFT_OVER: Final = timedelta(days=2)
-"""From an image's deletion to that of its snapshots: two comparisons, a day apart."""
 IMAGES_QUOTA: Final = 100
 """Custom images per region. Assumption: the cloud's own figure is adjustable and stands in the Quota Center."""
-
-
-def versions_held(rule: ImageRule) -> int:
-    """At most at a time, in one region: those that stay, one being made, and those on their way out."""
-    leaving = most_within(rule.schedules, GRACE + LEFT_OVER) if rule.schedules else 1
-    return rule.keep + 1 + leaving
 
 
 def room_doubts(policy: Policy) -> Iterator[str]:

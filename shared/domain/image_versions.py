@@ -13,10 +13,14 @@ from typing import Final
 
 from shared.domain.ids import ImageId
 from shared.domain.inventory import DiskKind, Image, ImageState
+from shared.domain.policy import ImageRule
+from shared.domain.timetable import most_within
 from shared.domain.wording import plural
 
 GRACE: Final = timedelta(days=7)
 """Between leaving the family and being deleted."""
+LEFT_OVER: Final = timedelta(days=2)
+"""From an image's deletion to that of its snapshots: two comparisons, a day apart."""
 SYSTEM_DISK_AT_MOST_GIB: Final = 2_048
 """Assumption: the largest system disk of the ESSD family; older categories take 500."""
 
@@ -50,6 +54,12 @@ class Verdict:
     version: Version
     fate: Fate
     because: str
+
+
+def versions_held(rule: ImageRule) -> int:
+    """At most at a time, in one region: those that stay, one being made, and those on their way out."""
+    leaving = most_within(rule.schedules, GRACE + LEFT_OVER) if rule.schedules else 1
+    return rule.keep + 1 + leaving
 
 
 def newest(versions: Sequence[Version]) -> Version | None:

@@ -1,15 +1,18 @@
 """A policy against the real instances: other accounts, conditions in words, two protections that freeze one guest."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from emulator.testing import Local, mock_aliyun
 from shared.domain.ids import InstanceId
+from shared.domain.image_versions import versions_held
 from shared.domain.policy import Selection, Where
 from tests.cli.conftest import FLEET, Run
-from understudy.cli.against_cloud import in_words
+from tests.usecases.image_world import DB, WEB, ImageWorld, image_policy
+from understudy.cli.against_cloud import coverage, in_words
 
 OTHER = "2000000000000002"
 OPERATOR = ("li-key", "li-secret")
@@ -156,3 +159,25 @@ def test_two_protections_that_freeze_one_guest_by_different_words_are_refused(
 )
 def test_a_selection_that_matches_nothing_is_told_with_all_its_conditions(selection: Selection, words: str) -> None:
     assert in_words(selection) == words
+
+
+def test_snapshots_of_images_are_counted_once_whether_they_stand_already_or_will() -> None:
+    system_only = replace(DB, schedules=(), keep=1)
+    world = ImageWorld(image_policy(replace(WEB, schedules=(), publish_to=(), keep=1), system_only))
+    covering = world.policies.active()[1]
+    before = {one.disk: one for disks in coverage(covering, world.clouds).values() for one in disks}
+    for _ in range(2):
+        world.image_now()
+    after = {one.disk: one for disks in coverage(covering, world.clouds).values() for one in disks}
+
+    web = [one for one in after.values() if one.instance == "i-web-1"]
+    assert {one.images for one in web} == {("web",)}
+    assert {one.foreign for one in web} == {before[web[0].disk].foreign}, "within what the rule leaves room for"
+
+    for _ in range(3):
+        world.image_now()
+    more = [one for disks in coverage(covering, world.clouds).values() for one in disks if one.instance == "i-web-1"]
+    assert {one.foreign for one in more} == {before[web[0].disk].foreign + 5 - versions_held(covering.images[0])}
+
+    database = [one for one in after.values() if one.instance == "i-db"]
+    assert sorted(one.images for one in database) in ([("db",)], [(), ("db",)]), "of the system disk only"

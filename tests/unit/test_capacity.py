@@ -8,7 +8,8 @@ import pytest
 from shared.domain.assumptions import Assumptions, Known
 from shared.domain.capacity import QUOTA, RESERVE, largest, most_kept
 from shared.domain.feasibility import doubts, study
-from shared.domain.policy import CopyRule, Lock, Retention
+from shared.domain.image_versions import versions_held
+from shared.domain.policy import CopyRule, ImageRule, Lock, Retention, Selection
 from shared.domain.retention import MAX_DAYS, plan_prune
 from shared.domain.timetable import ORDINARY, due_times, most_within
 from tests.unit.feasible import EVERY_HOUR, NIGHTLY, disk, every, policy, protection
@@ -161,3 +162,35 @@ def test_the_largest_that_fits() -> None:
     assert largest(lambda count: count <= 17, 100) == 17
     assert largest(lambda count: True, 100) == 100
     assert largest(lambda count: False, 100) is None
+
+
+def test_versions_of_images_take_room_beside_the_points_of_what_they_are_made_of() -> None:
+    nightly_images = ImageRule(name="app", family="app", of=Selection(tags={"a": "b"}), schedules=(NIGHTLY,), keep=10)
+    held = versions_held(nightly_images)
+    kept = QUOTA - RESERVE - held
+    fits = policy(protection(keep=Retention(last=kept - 2)), images=(nightly_images,))
+    full = policy(protection(keep=Retention(last=kept)), images=(nightly_images,))
+
+    assert [one for one in doubts(fits) if "keep holds" in one] == []
+    (doubt,) = [one for one in doubts(full) if "keep holds" in one]
+    assert f"{RESERVE + held} of them are left for safety snapshots and {held} versions of images" in doubt
+    assert [one for one in doubts(replace(full, images=())) if "keep holds" in one] == []
+
+
+def test_images_of_other_disks_take_no_room_of_these() -> None:
+    rule = ImageRule(name="x", family="x", of=Selection(tags={"a": "other"}), schedules=(NIGHTLY,), keep=200)
+    one = policy(protection(keep=Retention(last=240)), images=(rule,))
+
+    assert [found for found in doubts(one) if "keep holds" in found] == []
+    known = {"p": [disk("d-1"), disk("d-2", images=("x",))]}
+    assert any("disk d-2 takes" in found for found in study(one, coverage=known).refused)
+
+
+def test_copies_of_images_take_room_where_they_are_copied_to() -> None:
+    rule = ImageRule(
+        name="x", family="x", of=Selection(tags={"a": "b"}), schedules=(NIGHTLY,), keep=100, copy_to=("cn-beijing",)
+    )
+    copies = CopyRule(region="cn-beijing", keep=Retention(last=200), within=timedelta(hours=6))
+    found = doubts(policy(protection(keep=Retention(last=5), copies=(copies,)), images=(rule,)))
+
+    assert any("copies to cn-beijing: keep holds up to 200 points" in one for one in found)

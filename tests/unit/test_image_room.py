@@ -6,7 +6,8 @@ from datetime import date
 from shared.domain.assumptions import Known
 from shared.domain.cost import NAMES, Price, Prices
 from shared.domain.feasibility import study
-from shared.domain.image_room import image_costs, versions_held
+from shared.domain.image_room import image_costs
+from shared.domain.image_versions import versions_held
 from shared.domain.policy import ImageDisks, ImageRule, Policy, PruneLimits, Schedule, Selection
 
 WEEKLY = Schedule(name="weekly", hours=(3,), weekdays=(7,), zone="UTC")

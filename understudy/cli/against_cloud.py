@@ -11,11 +11,13 @@ from shared.domain.assumptions import Assumptions, Measured
 from shared.domain.covered import Coverage, Covered, is_essd, nominal
 from shared.domain.errors import CredentialsRejected, DrError
 from shared.domain.ids import DiskId, InstanceId
-from shared.domain.inventory import Instance, Snapshot
+from shared.domain.image_versions import versions_held
+from shared.domain.inventory import DiskKind, Instance, Snapshot
 from shared.domain.objectives import measure
+from shared.domain.operation import OperationKind
 from shared.domain.place import HOME, Place
-from shared.domain.policy import Pair, Policy, Protection, Selection, Where
-from shared.domain.provenance import PROTECTION
+from shared.domain.policy import ImageDisks, Pair, Policy, Protection, Selection, Where
+from shared.domain.provenance import OPERATION, PROTECTION
 from shared.domain.retention import RestorePoint
 from shared.domain.selection import takes
 from shared.domain.wording import plural
@@ -25,6 +27,7 @@ from shared.usecases.selecting import Selected, disks_of, select
 SAMPLE: Final = 20_000
 SINCE: Final = timedelta(days=7)
 SHOWN: Final = 3
+OF_IMAGES: Final = f"{OperationKind.IMAGE.value}/"
 _HIDDEN = "a role without ecs:DescribeInstances is shown nothing at all"
 
 
@@ -131,36 +134,55 @@ def coverage(
         compute = clouds.at(place)
         here = [one for one in policy.protections if policy.place(one) == place]
         names = frozenset(one.name for one in here)
-        foreign, automatic = _standing(compute.snapshots.list(), names)
+        foreign, automatic, imaged = _standing(compute.snapshots.list(), names)
+        at_home = policy.images if place == Place(policy.region) else ()
+        of_rule = {rule.name: {one.id for one in select(compute.inventory, rule.of).instances} for rule in at_home}
         for protection in here:
             selected = select(compute.inventory, protection.select)
             owned = disks_of(compute.inventory, selected.instances)
-            covered[protection.name] = [
-                Covered(
-                    disk=disk.id,
-                    instance=instance,
-                    size_gib=disk.size_gib,
-                    essd=is_essd(disk.category),
-                    foreign=foreign[disk.id],
-                    automatic=automatic[disk.id],
-                )
-                for instance, disks in owned.items()
-                for disk in disks
-                if takes(protection.select.disks, disk)
-            ]
+            covered[protection.name] = []
+            for instance, disks in owned.items():
+                for disk in disks:
+                    if not takes(protection.select.disks, disk):
+                        continue
+                    rules = [
+                        rule
+                        for rule in at_home
+                        if instance in of_rule[rule.name]
+                        and (rule.disks is ImageDisks.ALL or disk.kind is DiskKind.SYSTEM)
+                    ]
+                    # What the rules leave room for anyway is not counted twice.
+                    beside = max(0, imaged[disk.id] - sum(versions_held(rule) for rule in rules))
+                    covered[protection.name].append(
+                        Covered(
+                            disk=disk.id,
+                            instance=instance,
+                            size_gib=disk.size_gib,
+                            essd=is_essd(disk.category),
+                            foreign=foreign[disk.id] + beside,
+                            automatic=automatic[disk.id],
+                            images=tuple(rule.name for rule in rules),
+                        )
+                    )
     return covered
 
 
-def _standing(snapshots: Iterable[Snapshot], protections: frozenset[str]) -> tuple[Counter[DiskId], Counter[DiskId]]:
-    """By disk: those in the manual quota that no protection of the policy made, and those of native policies."""
+def _standing(
+    snapshots: Iterable[Snapshot], protections: frozenset[str]
+) -> tuple[Counter[DiskId], Counter[DiskId], Counter[DiskId]]:
+    """By disk: those in the manual quota that no protection of the policy made, those of native policies, and those of
+    our images."""
     foreign: Counter[DiskId] = Counter()
     automatic: Counter[DiskId] = Counter()
+    imaged: Counter[DiskId] = Counter()
     for one in snapshots:
         if one.automatic:
             automatic[one.disk] += 1
+        elif one.tags.get(OPERATION, "").startswith(OF_IMAGES):
+            imaged[one.disk] += 1
         elif one.tags.get(PROTECTION) not in protections:
             foreign[one.disk] += 1
-    return foreign, automatic
+    return foreign, automatic, imaged
 
 
 def measured(points: Iterable[RestorePoint], *, now: datetime) -> dict[str, Measured]:
