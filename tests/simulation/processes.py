@@ -99,6 +99,9 @@ class Process:
     unreachable_until: float = 0.0
     unreachable_refused: bool = False  # at once, instead of by silence
     dies_in: int = 0  # waits from now; 0: it lives on
+    waits: int = 0  # so far
+    stalls_in: int = 0  # waits from now, then it is stopped for `stalls_for`; 0: it is not
+    stalls_for: float = 0.0
     boot: int = 1  # of the machine on which it runs; another one ends it
     waiting: bool = False  # due at some time; not while it is parked
 
@@ -273,6 +276,12 @@ class World:
             item()
 
     def _may_die(self, process: Process) -> None:
+        process.waits += 1
+        if process.stalls_in:
+            process.stalls_in -= 1
+            if not process.stalls_in:
+                process.suspended += process.stalls_for
+                self.wait(process, process.stalls_for)
         if process.boot != process.machine.boot:
             process.boot = process.machine.boot
             raise Crash

@@ -102,11 +102,11 @@ def judged(pair: FailoverWorld, trouble: Trouble, rest_after: float | None) -> l
     found = [pair.overlap()]
     if rest_after is None:
         found.append(f"no rest {ENDS_WITHIN:.0f} s after the last fault: {unrest(pair)}; {pair.failover()}")
-    found += [_untimely(pair, number, trouble.draw.trouble) for number in range(len(pair.bindings))]
+    found += [untimely(pair, number, trouble.draw.trouble) for number in range(len(pair.bindings))]
     return [one for one in found if one]
 
 
-def _untimely(pair: FailoverWorld, number: int, calm: float) -> str:
+def untimely(pair: FailoverWorld, number: int, calm: float) -> str:
     """Why one rebind came before its time, or stood beyond it; empty when it did neither."""
     one = pair.bindings[number]
     what = f"bound to {one.value} at {one.at:.3f} under epoch {one.epoch}"
