@@ -38,15 +38,12 @@ def play(stage: Stage) -> None:
 
 
 def _roll_back_and_undo(stage: Stage) -> dict[str, Any]:
-    point = next((one for one in stage.points.of(SPOILT) if one.counts), None)
-    if point is None:
-        raise NotInTime(f"{SPOILT} has no usable restore point to roll back to")
     before = stage.summary(stage.address(SPOILT))
     stage.fill(SPOILT, "mistake", count=3, size=65_536)
     spoilt = stage.summary(stage.address(SPOILT))
-    stage.narrator.say(f"[dim]$ understudy rollback {SPOILT} --point {point.id} --disk {DISK}[/]")
+    stage.narrator.say(f"[dim]$ understudy rollback {SPOILT} --disk {DISK}[/]")
     began = stage.cloud.now()
-    done = _confirmed(stage, "rollback", instance=SPOILT, point=point.id, disks=[DISK])
+    done = _confirmed(stage, "rollback", instance=SPOILT, disks=[DISK])
     back = stage.summary(stage.address(SPOILT))
     status, _ = stage.guest(stage.address(SPOILT), 8080, "GET", "/records/mistake-0")
     weight, serves, order = _weight(stage), _served_by(stage), _effects(stage, began)
@@ -106,6 +103,8 @@ def _confirmed(stage: Stage, command: str, **arguments: object) -> Operation:
     if "preview" not in shown:
         raise NotInTime(f"{command} was not shown: {shown}")
     preview = shown["preview"]
+    if "point" in shown:
+        stage.narrator.say(f"restore point {shown['point']}")
     for one in preview["actions"] if command != "undo_rollback" else ():  # whose steps are the rollback's
         stage.narrator.event(f"step {one['wave']}", str(one["does"]))
     stage.narrator.say(f"[dim]$ ... --confirm {preview['token']}[/]")
