@@ -8,6 +8,7 @@ each link between two places can fail by itself. Watches run for ever, or (`time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, TypeVar
 
 from emulator.cloud import Cloud
 from emulator.seed import load_text
@@ -16,6 +17,7 @@ from shared.domain.errors import OutcomeUnknown, Retryable
 from shared.domain.ids import InstanceId, SiteName
 from shared.domain.lease import Terms
 from shared.domain.policy import Member, Pair, Policy, PruneLimits
+from shared.ports.compute import Inventory
 from shared.ports.names import NameRecord, Names
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
@@ -30,7 +32,13 @@ from tests.simulation.pair_world import PAIR, TERMS, H, I, PairWorld
 from tests.simulation.sites import ADDRESS, Binding, SimAgents, SimInventory, SimNames, SiteStore, TruthStore
 from tests.simulation.world import EPOCH, Crash, Process, ProcessClock, ProcessStore
 from understudy.agent.process import call_timeout
+from understudy.simulation.compute import InProcessInventory
 from understudy.simulation.names import InProcessNames
+
+if TYPE_CHECKING:
+    from tests.simulation.over_http import Wire
+
+T = TypeVar("T")
 
 __all__ = ["ADDRESS", "INSTANCE", "Binding", "Crash", "FailoverWorld", "TruthStore", "pair_policy"]
 
@@ -75,6 +83,7 @@ def pair_policy(*, block: timedelta = timedelta(hours=1), terms: Terms = TERMS) 
 @dataclass
 class FailoverWorld(PairWorld):
     cloud: Cloud = field(default_factory=Cloud)
+    wire: "Wire | None" = None  # the emulator over HTTP; None: its models in process
     dark: set[SiteName] = field(default_factory=set)
     dead: set[SiteName] = field(default_factory=set)  # agent processes that are gone
     unready: set[SiteName] = field(default_factory=set)
@@ -91,7 +100,9 @@ class FailoverWorld(PairWorld):
     calls: dict[str, int] = field(default_factory=dict)
 
     def open(self, *, watches: Sequence[SiteName] = (H, I)) -> "FailoverWorld":
-        load_text(SEED, self.cloud, where="test", settings={})
+        if self.wire is not None:
+            self.cloud, self.rows = self.wire.cloud, self.wire.rows
+        self.in_cloud(lambda: load_text(SEED, self.cloud, where="test", settings={}))
         truth = TruthStore(self.rows)
         Policies(truth).append(
             Policy(
@@ -137,7 +148,9 @@ class FailoverWorld(PairWorld):
         return SwitchOrders(TruthStore(self.rows))
 
     def record(self) -> NameRecord:
-        (record,) = InProcessNames(self.cloud).records(zone="corp.example", host="master", type="A")
+        (record,) = self.in_cloud(
+            lambda: InProcessNames(self.cloud).records(zone="corp.example", host="master", type="A")
+        )
         return record
 
     def now(self) -> datetime:
@@ -174,8 +187,15 @@ class FailoverWorld(PairWorld):
         """Seconds for which it was not stopped: what it can know about the age of what it saw."""
         return self.world.now - process.suspended - process.machine.suspended
 
+    def in_cloud(self, do: Callable[[], T]) -> T:
+        """`do` where the emulator's models may be touched."""
+        return do() if self.wire is None else self.wire.local.run(do)
+
     def names_of_the_cloud(self) -> Names:
-        return InProcessNames(self.cloud)
+        return InProcessNames(self.cloud) if self.wire is None else self.wire.names
+
+    def inventory_of_the_cloud(self) -> Inventory:
+        return InProcessInventory(self.cloud) if self.wire is None else self.wire.inventory
 
     def _watch(self, site: SiteName) -> Callable[[Process], None]:
         def live(process: Process) -> None:

@@ -31,12 +31,13 @@ class Life:
     rest_after: float | None = None  # seconds from the last fault
     draw: Draw | None = None
     trace: list[str] = field(default_factory=list)
+    decisions: list[str] = field(default_factory=list)  # what was decided when and why, as far as it was recorded
 
     def story(self) -> str:
         return "\n".join([f"seed {self.seed}: {'; '.join(self.failures) or 'well'}", str(self.draw), *self.trace])
 
 
-def lived(seed: int, *, menu: Menu = MENU, **more: object) -> Life:
+def lived(seed: int, *, menu: Menu = MENU, keep_decisions: bool = False, **more: object) -> Life:
     logging.getLogger("understudy").setLevel(logging.CRITICAL)
     pair, trouble = troubled(seed, menu=menu, **more)
     rest = _Rest(pair, trouble)
@@ -47,6 +48,7 @@ def lived(seed: int, *, menu: Menu = MENU, **more: object) -> Life:
         died = f"{error}: {error.__cause__!r}"
     finally:
         pair.world.end()
+    decided = pair.decisions() if keep_decisions else []
     return Life(
         seed=seed,
         failures=[died] if died else judged(pair, trouble, rest.after),
@@ -59,6 +61,7 @@ def lived(seed: int, *, menu: Menu = MENU, **more: object) -> Life:
         rest_after=rest.after,
         draw=trouble.draw,
         trace=pair.world.trace,
+        decisions=[f"{one.at.isoformat()} {one.event} {one.because} {sorted(one.inputs.items())}" for one in decided],
     )
 
 

@@ -15,7 +15,6 @@ from shared.state.leases import Leases
 from tests.simulation.links import ECS, NAMES, STORE, How
 from tests.simulation.pair_world import PAIR, H, I
 from tests.simulation.world import Process, ProcessStore, Rows
-from understudy.simulation.compute import InProcessInventory
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -205,7 +204,7 @@ class SimNames:
 class SimInventory:
     def __init__(self, pair: "FailoverWorld", process: Process, place: str) -> None:
         self._way = CloudWay(pair, process, place, ECS)
-        self._inventory = InProcessInventory(pair.cloud)
+        self._inventory = pair.inventory_of_the_cloud()
 
     def instances(
         self, *, ids: Sequence[InstanceId] | None = None, tags: Mapping[str, str] | None = None
