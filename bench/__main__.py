@@ -1,6 +1,6 @@
 """`python -m bench [NAME...] [--json FILE]`: run the named benches, or all of them, and print one line per measure.
 
-`python -m bench failover ...` and `python -m bench backup ...` stand apart: see bench/failover.py, bench/backup.py.
+`python -m bench failover ...`, `backup ...` and `recovery ...` stand apart: see bench/failover.py, backup.py, recovery.
 """
 
 import argparse
@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-APART = ("failover", "backup")
+APART = ("failover", "backup", "recovery")
 BENCHES = ("store", "retention", "persistence")
 
 

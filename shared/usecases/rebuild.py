@@ -46,12 +46,12 @@ from shared.usecases.rebuild_run import (
     Take,
 )
 
-LOST: Final[tuple[tuple[str, Take], ...]] = (
+STEPS: Final[tuple[tuple[str, Take], ...]] = (
     (LOOK, rebuild_choose.take_look),  # is it really lost?
     (CHOOSE, rebuild_choose.take_choice),  # all that can be missing is missed before anything is touched
     (STANDBY, rebuild_group.aside),  # or its group would replace what we stop
+    (DRAIN, rebuild_fence.drain),  # it may still serve; and the pools have just been read
     (FENCE, rebuild_fence.fence),  # only a machine that reads Stopped cannot serve beside its successor
-    (DRAIN, rebuild_fence.drain),
     (FREE, rebuild_fence.free),  # an address can be taken off a stopped machine only
     (CREATE, rebuild_create.create),
     (RELEASE, rebuild_create.release),  # slow things begin while the new one boots
@@ -64,10 +64,6 @@ LOST: Final[tuple[tuple[str, Take], ...]] = (
     (LEAVE, rebuild_group.leave),  # nobody waits for this any more
     (ISOLATE, rebuild_serve.isolate),  # the old one is kept, never deleted
 )
-ASKED: Final = tuple(
-    step for name in (LOOK, CHOOSE, STANDBY, DRAIN, FENCE) for step in LOST if step[0] == name
-) + tuple(step for step in LOST if step[0] not in (LOOK, CHOOSE, STANDBY, DRAIN, FENCE))
-"""One that still serves is drained before it is stopped."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,7 +76,7 @@ class RebuildRecipe:
     def advance(self, work: Work) -> Outcome:
         run = Run(self.ports, work)
         try:
-            for name, take in LOST if run.request is None else ASKED:
+            for name, take in STEPS:
                 if run.is_done(name):
                     continue
                 outcome = take(run)

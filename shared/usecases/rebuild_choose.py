@@ -4,7 +4,7 @@ All that can be missing is missed here, before the old one is touched: image, po
 key pair, security groups, role and quota by rehearsing the order.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -17,11 +17,10 @@ from shared.domain.ids import ImageId, InstanceId, LoadBalancerId, OperationId
 from shared.domain.inventory import Instance, InstanceState, Snapshot
 from shared.domain.policy import RebuildRule
 from shared.domain.preview import token_of
-from shared.domain.provenance import OPERATION, operation_tag
+from shared.domain.provenance import operation_tag
 from shared.domain.rebuild import (
     ISOLATED,
     PAUSED_LOOK,
-    REPLACES,
     Filled,
     HandOver,
     NotOurs,
@@ -35,9 +34,10 @@ from shared.domain.rebuild import (
 from shared.domain.replacement import SICK_DISK, Backend, Candidate, Missing, Replacement, Seen, choose
 from shared.domain.retention import RestorePoint
 from shared.domain.selection import selects
+from shared.ports.balancer import Backend as Member
 from shared.ports.compute import DataDiskRequest, InstanceRequest
 from shared.state import codec
-from shared.usecases import rebuild_group
+from shared.usecases import rebuild_again, rebuild_group
 from shared.usecases.look import BEGUN, rule_subject
 from shared.usecases.operations import ASIDE, Done, Outcome, Refused, Resume
 from shared.usecases.rebuild_run import CHOOSE, LOOK, Ports, Run
@@ -54,6 +54,7 @@ TOLD: Final = "told"
 
 
 def take_look(run: Run) -> Outcome | None:
+    rebuild_again.inherit_standby(run)
     if run.request is not None:
         return _look_at_the_asked(run)
     if USED_UP in run.inputs:
@@ -118,31 +119,37 @@ def take_choice(run: Run) -> Outcome | None:
     old = run.seen(run.old)
     if old is None:
         return run.escalate(f"{run.old} is no longer in the inventory")
-    mine = operation_tag(run.work.operation.id)
-    left = [
-        one.id
-        for one in run.own.compute.inventory.instances(tags={REPLACES: run.old})
-        if one.tags.get(OPERATION) != mine
-    ]
-    if left:
-        return run.escalate(f"{', '.join(left)} of an earlier attempt is still there, a second would be too many")
+    left = rebuild_again.left_behind(run.own, run.old, but=run.work.operation.id)
+    was = rebuild_again.earlier(run.own, run.old, but=run.work.operation.id)
+    goes_on = was is not None and rebuild_again.adopts(was, left)
+    if left and not goes_on:
+        return run.escalate(
+            f"{', '.join(one.id for one in left)} of an earlier attempt is still there, a second would be too many"
+        )
     step = run.step(LOOK)
     sick = step is not None and "sick" in step.data
-    seen = gather(run.own, old, run.rule, sick=sick, then=rebuild_group.weights_then(run))
+    then = rebuild_group.weights_then(run)
+    seen = gather(run.own, old, run.rule, sick=sick, then=then, pools=run.pools, was=was, left=left)
     if isinstance(seen, str):
         return Resume(after=GROUP_LOOK, because=seen)
-    plan = decide(run.own, seen, run.rule, run)
+    plan = rebuild_again.adopted(was, left[0], seen) if was and goes_on else decide(run.own, seen, run.rule, run)
     if isinstance(plan, Missing):
         return run.escalate("; ".join(plan.because))
     changed = _changed(run, plan, old)
     if changed:
         return Refused(because=changed)
-    with suppress(NoStock):  # the other places may have some
-        run.own.compute.instances.rehearse(request_of(plan, plan.candidates[0], user_data=seen.setup.user_data))
-    if run.request is None:
-        # Counted by every later loss of this rule, so it stands before the first touch.
+    if plan.adopts:
+        assert was is not None
+        rebuild_again.take_over(run, was, left[0])
+    else:
+        with suppress(NoStock):  # the other places may have some
+            run.own.compute.instances.rehearse(request_of(plan, plan.candidates[0], user_data=seen.setup.user_data))
+    # These stand before the first touch: by this one a later attempt finds what this one took off the old one ...
+    run.tell(BEGUN, (run.data(LOOK, "because"),), acted=True)
+    if run.request is None:  # ... and this one is counted by every later loss of the rule.
         run.tell(BEGUN, (run.data(LOOK, "because"),), subject=rule_subject(run.rule), acted=True)
     run.finish(CHOOSE, plan=codec.dump(plan))
+    run.has_chosen = True
     return None
 
 
@@ -153,29 +160,37 @@ def gather(
     *,
     sick: bool = False,
     then: Mapping[LoadBalancerId, int] = MappingProxyType({}),
+    pools: dict[LoadBalancerId, tuple[Member, ...]] | None = None,
+    was: rebuild_again.Earlier | None = None,
+    left: Sequence[Instance] = (),
 ) -> Seen | str:
     """Everything about the old one, each read once; a text: why to look again later. `then`: weights from before its
-    scaling group took them."""
+    scaling group took them. `pools`: where to keep what balancers were read. `was`: an earlier attempt, which had taken some of it off,
+    and `left` what that left behind."""
     compute = own.compute
     member = own.scaling.memberships([old.id]).get(old.id)
     if member is not None and member.state.startswith("removing"):
         return f"scaling group {member.group} is removing it"
+    before = {**(was.weights if was is not None else {}), **then}
     balancers = dict.fromkeys([*([rule.balancer] if rule.balancer else []), *own.balancer.of(old.id), *then])
     backends = []
     for balancer in balancers:
-        pool = own.balancer.backends(balancer)
+        pool = tuple(own.balancer.backends(balancer))
+        if pools is not None:
+            pools[balancer] = pool
         weight = then.get(balancer) or next((one.weight for one in pool if one.server == old.id), 0)
-        backends.append(Backend(balancer=balancer, weight=weight or (rule.weight if balancer == rule.balancer else 0)))
+        weight = weight or before.get(balancer) or (rule.weight if balancer == rule.balancer else 0)
+        backends.append(Backend(balancer=balancer, weight=weight))
     return Seen(
-        instance=old,
-        disks=tuple(compute.inventory.disks(instance=old.id)),
+        instance=rebuild_again.as_it_was(old, was),
+        disks=rebuild_again.disks_of(own, old.id, was, left),
         images=tuple(compute.images.list(family=rule.image_family)),
         points=(),
         snapshots=(),
         vswitches=tuple(compute.market.vswitches([old.vswitch, *(one.vswitch for one in rule.elsewhere)])),
         setup=compute.instances.setup(old.id),
         backends=tuple(backends),
-        public=tuple(one.allocation for one in own.addresses.of(old.id)),
+        public=rebuild_again.public_of(own, old.id, was, left),
         group=member.group if member else "",
         sick_disks=sick,
     )
@@ -249,6 +264,7 @@ def words_of(plan: Replacement) -> tuple[str, ...]:
         *(f"public address {one} moves over" for one in plan.public),
         *(f"weight {one.weight} in {one.balancer}" for one in plan.backends),
         *([f"scaling group {plan.group}"] if plan.group else []),
+        *([f"{plan.adopts} of an earlier attempt is used"] if plan.adopts else []),
     )
 
 

@@ -13,10 +13,12 @@ from shared.domain.ids import DiskId
 from shared.domain.inventory import DiskKind, InstanceState
 from shared.domain.operation import Step, StepState
 from shared.domain.provenance import OPERATION, operation_tag, token
+from shared.ports.probes import Sight
 from shared.state import codec
+from shared.usecases.look import PROBE_TIMEOUT
 from shared.usecases.operations import Outcome, Resume, done, failed, intended
 from shared.usecases.rebuild_choose import request_of
-from shared.usecases.rebuild_run import BOOT, CREATE, DISKS, FREE, POLL, RELEASE, Run
+from shared.usecases.rebuild_run import BOOT, CREATE, DISKS, FREE, POLL, PROMPT, RELEASE, Run
 
 ROUNDS: Final = 3
 """All candidates are tried so often, with a pause in between, before an operator is asked."""
@@ -26,13 +28,17 @@ ADDRESS_PATIENCE: Final = timedelta(minutes=1)
 ADDRESS_AGAIN: Final = timedelta(seconds=10)
 FIRST_LOOK: Final = timedelta(seconds=20)
 """Pending, then Starting: about 25 s in all (assumption)."""
+SILENT_LOOK: Final = timedelta(seconds=15)
+"""Between looks at one that does not answer yet."""
 BOOT_LIMIT: Final = timedelta(minutes=10)
 LISTED_WITHIN: Final = timedelta(minutes=1)
 """A new instance may be missing from listings at first; after this it is gone for good."""
 DELETED: Final = "SystemFailure.Delete"
 """Event of an order that came to nothing. Source: ECS system events, read 2021."""
-DETACHED: Final = timedelta(seconds=57)
+DETACHED: Final = timedelta(seconds=60)
 """A detachment takes "about 1 minute". Source: ECS API, DetachDisk, read 2024."""
+ATTACHED: Final = timedelta(seconds=5)
+"""An attachment takes seconds (assumption)."""
 DISKS_LIMIT: Final = timedelta(minutes=10)
 """Counted from when the new one runs. Longer than a tick: a run may die before it has asked for anything."""
 
@@ -139,16 +145,24 @@ def _on(run: Run, disks: list[DiskId]) -> set[DiskId]:
 
 
 def boot(run: Run) -> Outcome | None:
+    """Once its address is known its port is tried, which costs the cloud nothing: an answer means that a look will
+    show it running. Without one it is looked at all the same, since it may wait for its disks."""
+    step = run.step(BOOT)
+    if step is not None and step.data["address"] and run.now() < codec.instant(step.data["next"]):
+        sight = run.own.services.answers(step.data["address"], run.rule.port, timeout=PROBE_TIMEOUT)
+        if sight is not Sight.ANSWERED:
+            return run.again(PROMPT, f"{run.replacement} boots")
     new, _ = run.instances(run.replacement, run.old)
     if new is None:
         return _not_listed(run)
     if new.state is InstanceState.RUNNING and new.private_address:
         run.finish(BOOT, address=new.private_address)
         return None
-    step = run.step(BOOT)
-    if step is None:
-        run.work.learn(Step(name=BOOT, state=StepState.INTENDED, at=run.now(), data={"listed": "yes"}))
-    return run.within(run.at(CREATE), BOOT_LIMIT, POLL, f"{new.id} is {new.state}", what=CREATE)
+    address = new.private_address or ""
+    again, after = (SILENT_LOOK, PROMPT) if address else (run.next_look, run.next_look)
+    known = {"address": address, "next": codec.moment(run.now() + again)}
+    run.work.learn(Step(name=BOOT, state=StepState.INTENDED, at=run.now(), data=known))
+    return run.within(run.at(CREATE), BOOT_LIMIT, after, f"{new.id} is {new.state}", what=CREATE)
 
 
 def _not_listed(run: Run) -> Outcome:
@@ -174,6 +188,10 @@ def disks(run: Run) -> Outcome | None:
         if waits is not None:
             return waits
     wanted = len(run.plan.moved) if run.moves_disks else len(run.plan.restored)
+    if not wanted:
+        run.finish(DISKS)  # its image was chosen for bringing none either
+        return None
+    run.looked()
     found = [one for one in run.own.compute.inventory.disks(instance=run.replacement) if one.kind is DiskKind.DATA]
     if len(found) != wanted:
         return run.escalate(f"{run.replacement} has {len(found)} data disks, {wanted} were asked for")
@@ -186,8 +204,10 @@ def _give_disks(run: Run) -> Outcome | None:
     if left > timedelta(0) and run.step(DISKS) is None:
         run.work.learn(Step(name=DISKS, state=StepState.INTENDED, at=run.now()))
         return run.again(left, "the old one's data disks are being detached")
+    run.looked()
     found = {one.id: one for one in run.own.compute.inventory.disks(ids=[one.disk for one in run.plan.moved])}
     waits = []
+    asked = False
     for moved in run.plan.moved:
         disk = found.get(moved.disk)
         if disk is None:
@@ -202,9 +222,11 @@ def _give_disks(run: Run) -> Outcome | None:
             run.own.compute.disks.attach(
                 run.replacement, disk.id, device=moved.device, delete_with_instance=moved.delete_with_instance
             )
+            asked = True
         elif disk.instance not in (None, run.old, run.replacement):
             return run.escalate(f"data disk {disk.id} was attached to {disk.instance} meanwhile")
         waits.append(f"{disk.id} is {disk.state}")
     if not waits:
         return None
-    return run.within(run.at(BOOT), DISKS_LIMIT, POLL, ", ".join(waits), what=BOOT)
+    after = ATTACHED if asked else run.next_look
+    return run.within(run.at(BOOT), DISKS_LIMIT, after, ", ".join(waits), what=BOOT)

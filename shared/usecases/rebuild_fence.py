@@ -16,7 +16,8 @@ from shared.usecases.rebuild_run import DRAIN, FENCE, FREE, POLL, Run
 
 FIRST_LOOK: Final = timedelta(seconds=10)
 """A forced stop takes 10-40 s on a healthy host (assumption)."""
-STOP_AGAIN: Final = timedelta(seconds=30)
+STOP_AGAIN: Final = timedelta(seconds=60)
+"""Longer than a stop takes: one of a failed host begins anew when it is asked for again (assumption)."""
 GRACE: Final = timedelta(minutes=2)
 """One that was asked to be replaced may end its work; then it is stopped by force."""
 FENCE_LIMIT: Final = timedelta(minutes=5)
@@ -53,7 +54,7 @@ def fence(run: Run) -> Outcome | None:
         step = replace(step, data={**step.data, "sent": codec.moment(now), "force": "" if graceful else "yes"})
     run.work.learn(replace(step, data={**step.data, "since": codec.moment(since)}))
     how = "asked to stop" if graceful else "being stopped by force"
-    return run.again(FIRST_LOOK if asked else POLL, f"{run.old} is {how}")
+    return run.again(FIRST_LOOK if asked else run.next_look, f"{run.old} is {how}")
 
 
 def _is_due(step: Step, now: datetime, *, graceful: bool) -> bool:
@@ -89,16 +90,16 @@ def fence_again(run: Run, old: Instance) -> Outcome:
 def drain(run: Run) -> Outcome | None:
     """Its weights are in the plan: after a crash only that remembers them."""
     for backend in run.plan.backends:
-        pool = run.own.balancer.backends(backend.balancer)
-        if any(one.server == run.old and one.weight for one in pool):
+        if any(one.server == run.old and one.weight for one in run.pool(backend.balancer)):
             run.work.may_act()
+            run.pools.pop(backend.balancer)
             run.own.balancer.set_weight(backend.balancer, run.old, weight=0)
     run.finish(DRAIN)
     return None
 
 
 def free(run: Run) -> Outcome | None:
-    """Its private address is moved off it, and read back. A cloud that refuses that is no reason to serve nobody."""
+    """Its private address is moved off it. A cloud that refuses that is no reason to serve nobody."""
     plan, step = run.plan, run.step(FREE)
     if not plan.keeps_address:
         run.finish(FREE)
@@ -126,12 +127,9 @@ def free(run: Run) -> Outcome | None:
             raise
         except Permanent as error:
             refused = str(error)
-        if refused:
-            run.work.learn(done(step, run.now(), kept=refused))
-            return None
-        (old,) = run.instances(run.old)
-        if old is None or old.private_address == plan.address:
-            run.work.learn(replace(step, data={**step.data, "sent": codec.moment(sent)}))
-            return run.again(POLL, f"{plan.address} is being moved off {run.old}")
+        # Not read back when the cloud took it: that the new one is given the address proves that it is free.
+        said = {"kept": refused} if refused else {"moved": "asked for"}
+        run.work.learn(done(step, run.now(), **said))
+        return None
     run.work.learn(done(step, run.now(), moved=old.private_address))
     return None

@@ -23,10 +23,13 @@ from shared.ports.scaling import Membership, ScalingGroup
 from shared.state import codec
 from shared.usecases.operations import Outcome, done, intended
 from shared.usecases.rebuild_fence import fence_again
-from shared.usecases.rebuild_run import JOIN, LEAVE, LOOK, POLL, STANDBY, Run
+from shared.usecases.rebuild_run import JOIN, LEAVE, LOOK, POLL, SET_ASIDE, STANDBY, Run
 
 GROUP_LIMIT: Final = timedelta(minutes=10)
 """A group takes one activity at a time, and a launch of its own may come first."""
+ATTACHING: Final = timedelta(seconds=15)
+"""An attachment takes 5-15 s (assumption); before that nothing is concluded from its not showing."""
+EVER: Final = "2000-01-01T00:00:00Z"
 BACK: Final = "back"
 
 
@@ -34,8 +37,11 @@ def aside(run: Run) -> Outcome | None:
     """On standby the group looks after its health no more. Its weights are written down first: standby takes them."""
     if run.is_done(STANDBY):
         return None
-    member, group = _read(run, run.old)
     step = run.step(STANDBY)
+    if step is None and run.has_chosen and not run.plan.group:
+        run.finish(STANDBY)  # it was read moments ago, and is in no group
+        return None
+    member, group = _read(run, run.old)
     if step is None:
         if member is None:
             run.finish(STANDBY)
@@ -43,6 +49,9 @@ def aside(run: Run) -> Outcome | None:
         data = {"group": member.group, "weights": codec.dump(weights_of(run))}
         if group is not None:
             data["was"] = codec.dump(before(group, member))
+        if not run.is_done(LOOK):
+            # Nothing else tells the next attempt of it, should this one stop before it begins.
+            run.tell(SET_ASIDE, (f"it fails: it is put on standby in scaling group {member.group}",), acted=True)
         step = intended(STANDBY, token(run.work.operation.id, STANDBY, 1, member.group), run.now(), data=data)
         run.work.intend(step)
     if member is None:
@@ -106,9 +115,11 @@ def join(run: Run) -> Outcome | None:
     if not _is_in_group(run):
         run.finish(JOIN)
         return None
-    old = run.seen(run.old)
-    if old is not None and old.state is not InstanceState.STOPPED:
-        return fence_again(run, old)
+    step = run.step(JOIN)
+    if step is None or "attached" not in step.data:
+        old = run.seen(run.old)
+        if old is not None and old.state is not InstanceState.STOPPED:
+            return fence_again(run, old)
     return _swap(run, JOIN)
 
 
@@ -125,7 +136,11 @@ def _is_in_group(run: Run) -> bool:
     return held is not None and "group" in held.data
 
 
-def _swap(run: Run, name: str) -> Outcome | None:
+Members = Mapping[InstanceId, Membership]
+
+
+def _swap(run: Run, name: str, seen: tuple[Members, ScalingGroup] | None = None) -> Outcome | None:
+    """`seen`: who is a member now, and the group as it is, where that is known."""
     held, step = run.step(STANDBY), run.step(name)
     assert held is not None
     if step is None:
@@ -136,15 +151,22 @@ def _swap(run: Run, name: str) -> Outcome | None:
         return run.escalate(
             f"scaling group {group_id} was not shown when its member failed: attach the new one by hand"
         )
-    members = run.own.scaling.memberships([run.old, run.replacement])
+    if seen is None:
+        run.looked()
+    members = seen[0] if seen else run.own.scaling.memberships([run.old, run.replacement])
     new = _of(members.get(run.replacement), group_id)
     if name == JOIN and new is not None and new.state in SERVING:
         run.work.learn(done(step, run.now()))
         return None
+    if name == JOIN and run.now() - codec.instant(step.data.get("attached", EVER)) < ATTACHING:
+        return run.again(run.next_look, f"scaling group {group_id} is attaching {run.replacement}")
     joined = run.step(JOIN)
+    if seen is None:
+        run.looked()
+    group = seen[1] if seen else run.own.scaling.groups([group_id]).get(group_id)
     move = swap(
         codec.load(Before, held.data["was"]),
-        run.own.scaling.groups([group_id]).get(group_id),
+        group,
         old=_of(members.get(run.old), group_id),
         new=new,
         we_let_go="let_go" in step.data or (joined is not None and "let_go" in joined.data),
@@ -157,7 +179,9 @@ def _swap(run: Run, name: str) -> Outcome | None:
     if move.do is not Do.WAIT:
         step = _take(run, step, group_id, move)
         run.work.learn(step)
-        if move.do in (Do.WIDEN, Do.NARROW):
+        if move.do is Do.WIDEN and group is not None:
+            return _swap(run, name, (members, replace(group, most=move.size)))  # if it is not so, it refuses the next
+        if move.do is Do.NARROW:
             return _swap(run, name)
     return run.within(step.at, GROUP_LIMIT, POLL, f"scaling group {group_id}: {move.because}", what=name)
 
@@ -165,6 +189,8 @@ def _swap(run: Run, name: str) -> Outcome | None:
 def _take(run: Run, step: Step, group: str, move: Move) -> Step:
     tries = int(step.data["tries"]) + 1
     more = {"tries": str(tries), **({"let_go": "yes"} if move.do is Do.DETACH else {})}
+    if move.do is Do.ATTACH:
+        more["attached"] = codec.moment(run.now())
     step = replace(step, data={**step.data, **more})
     run.work.intend(step)
     signed = token(run.work.operation.id, step.name, tries, move.do.value)

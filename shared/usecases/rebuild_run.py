@@ -7,7 +7,7 @@ from typing import Final
 
 from shared.domain.decision import Decision
 from shared.domain.errors import BadInput, Forbidden
-from shared.domain.ids import InstanceId
+from shared.domain.ids import InstanceId, LoadBalancerId
 from shared.domain.inventory import Instance
 from shared.domain.operation import Step, StepState
 from shared.domain.policy import Policy, RebuildRule
@@ -15,13 +15,14 @@ from shared.domain.replacement import Candidate, Replacement
 from shared.domain.selection import selects
 from shared.observability import log
 from shared.ports.addresses import PublicAddresses
-from shared.ports.balancer import Balancer
+from shared.ports.balancer import Backend, Balancer
 from shared.ports.clock import Clock
 from shared.ports.compute import Compute
 from shared.ports.probes import Services
 from shared.ports.scaling import Scaling
 from shared.state import codec
 from shared.state.decisions import Decisions
+from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.usecases.look import Look, rule_named
@@ -31,7 +32,16 @@ from shared.usecases.recovery_requests import RebuildRequest
 
 RUNBOOK: Final = "rebuild-needs-operator"
 POLL: Final = timedelta(seconds=5)
-"""Between looks at something of the cloud."""
+"""Between looks at something of the cloud; on the whole: see `Run.next_look`."""
+CLOSEST: Final = timedelta(seconds=2)
+"""Between two looks when there were few before them."""
+PROMPT: Final = timedelta(seconds=1)
+"""Between probes of our own, which cost the cloud nothing."""
+LOOKS: Final = "looks"
+"""Key in `Operation.result`: how often the cloud was looked at since the verdict."""
+
+SET_ASIDE: Final = "rebuild.aside"
+"""Told before it is put on standby in its group, while it is still being judged."""
 
 LOOK, CHOOSE, STANDBY, FENCE, DRAIN, FREE, CREATE = "look", "choose", "standby", "fence", "drain", "free", "create"
 RELEASE, BOOT, DISKS, ANSWER, JOIN = "release", "boot", "disks", "answer", "join"
@@ -48,6 +58,7 @@ class Ports:
     services: Services
     points: Points
     policies: Policies
+    journal: Journal
     decisions: Decisions
     clock: Clock
 
@@ -64,6 +75,10 @@ class Run:
         self.policy: Policy = own.policies.at(work.operation.policy)
         self._read: dict[InstanceId, Instance | None] = {}
         self._plan: Replacement | None = None
+        self.pools: dict[LoadBalancerId, tuple[Backend, ...]] = {}
+        """As they were read in this run, and not changed by it since."""
+        self.has_chosen = False
+        """In this run: what the plan says was read moments ago."""
         self.rule = self._find_rule()
 
     # the journal
@@ -122,6 +137,7 @@ class Run:
 
     def instances(self, *ids: InstanceId) -> tuple[Instance | None, ...]:
         """Read in one call; None for one that the cloud does not list."""
+        self.looked()
         found = {one.id: one for one in self.own.compute.inventory.instances(ids=list(ids))}
         self._read.update({one: found.get(one) for one in ids})
         return tuple(found.get(one) for one in ids)
@@ -132,6 +148,30 @@ class Run:
 
     def remember(self, instance: Instance | None) -> None:
         self._read[self.old] = instance
+
+    def pool(self, balancer: LoadBalancerId) -> tuple[Backend, ...]:
+        """Read once in a run."""
+        if balancer not in self.pools:
+            self.looked()
+            self.pools[balancer] = tuple(self.own.balancer.backends(balancer))
+        return self.pools[balancer]
+
+    def looked(self, times: int = 1) -> None:
+        """Each call that reads from the cloud after the verdict counts."""
+        if self.is_done(CHOOSE):
+            self.work.note(LOOKS, str(self._looks + times))
+
+    @property
+    def next_look(self) -> timedelta:
+        """Until the cloud may be looked at again: no more than one look per five seconds since the verdict, so that
+        those saved by waiting until something can be ready are there when it should be."""
+        since = self.now() - self.at(CHOOSE)
+        kept_back = bool(self.plan.public) + 2 * bool(self.plan.group)  # what these need at the end
+        return max(POLL * (self._looks + 1 + kept_back) - since, CLOSEST)
+
+    @property
+    def _looks(self) -> int:
+        return int(self.work.operation.result.get(LOOKS, "0"))
 
     # outcomes
 

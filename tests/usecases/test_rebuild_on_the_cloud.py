@@ -7,6 +7,7 @@ import pytest
 from shared.domain.operation import OperationKind, OperationState
 from shared.domain.policy import Address, DataFrom, PlatformRestart
 from shared.state import codec
+from shared.state.decisions import Decisions
 from tests.usecases.rebuild_world import ALONE, AT_ONCE, IN_I, RebuildWorld
 from tests.usecases.recovery_world import GROUP, STANDS, WEB_1, WEB_2, H, I
 
@@ -250,7 +251,8 @@ def test_no_more_begin_within_an_hour_than_the_rule_allows_and_the_next_one_says
     world.lose(WEB_2)
     world.run_recovery(minutes=20)
 
-    assert "1 rebuilds of web began within the last hour, max_per_hour allows no more" in world.why(WEB_2)
+    why = [text for one in Decisions(world.store).of(WEB_2) for text in one.because]
+    assert "1 rebuilds of web began within the last hour, max_per_hour allows no more" in why
     assert world.told(WEB_2).count("rebuild.waits") == 1
     assert len(world.made()) == 1
 
