@@ -70,6 +70,19 @@ def test_an_image_of_snapshots_wants_them_complete(stage: Stage) -> None:
     assert stage.refusal("CreateImage", SnapshotId=data, ImageName="no-system") == (403, "OperationDenied")
 
 
+@pytest.mark.parametrize("form", ["SnapshotId", "DiskDeviceMapping.1.SnapshotId"])
+def test_an_image_of_a_system_disks_snapshot_boots_what_stood_on_it(stage: Stage, form: str) -> None:
+    then = stage.ecs.instances["i-app"].guest = {"command": ["then"]}
+    system = stage.snapshot("d-sys")
+    stage.ecs.instances["i-app"].guest = {"command": ["later"]}
+    stage.advance(30)
+    made = stage.ask("CreateImage", {form: system, "ImageName": "made"})["ImageId"]
+
+    image = stage.ecs.images.shelf.get(made)
+    assert image is not None
+    assert image.guest == then
+
+
 def test_names_are_unique_and_tokens_have_their_own_code_here(stage: Stage) -> None:
     stage.ask("CreateImage", InstanceId="i-app", ImageName="golden", ClientToken="t")
 
