@@ -10,17 +10,20 @@
 | | ReplaceSystemDisk | yes | the instance has another system disk, of that image; then the token |
 
 ResetDisk and ReInitDisk are refused by the cloud when the instance does not read Stopped: an executor that thaws late
-cannot rewrite the disks of a machine that serves again. Nothing here deletes: what a clone replaced is kept, tagged.
+cannot rewrite the disks of a machine that serves again. A change that the cloud refused reads FAILED until it is asked
+for again: as long as all of them do, nothing was changed, and the instance can serve as before. Nothing here deletes:
+what a clone replaced is kept, tagged.
 Source: ECS API, ResetDisk, ReInitDisk, ReplaceSystemDisk, CreateDisk, AttachDisk, DetachDisk, CopySnapshot.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 
 from shared.domain import provenance
-from shared.domain.errors import Busy
+from shared.domain.errors import Busy, Permanent, Retryable
 from shared.domain.ids import DiskId, ImageId, SnapshotId
 from shared.domain.inventory import Disk, DiskKind, Instance, InstanceState, Snapshot, SnapshotState
 from shared.domain.operation import Operation, Step, StepState
@@ -177,15 +180,22 @@ class Change:
     clock: Clock
     work: Work
     request: RestoreRequest
+    _asked: set[DiskId] = field(default_factory=set)  # for which this run's call may have had an effect
 
     def advance(self, instance: Instance, disks: Sequence[DiskPlan]) -> Outcome | None:
         """None: all of them are changed. All that can go side by side is asked for in one run."""
         todo = [one for one in disks if not is_changed(self.work.operation, one)]
         if instance.state is not InstanceState.STOPPED:
             return Refused(because=f"{instance.id} reads {instance.state}: somebody started it while it was restored")
-        fresh = [one for one in todo if _step(self.work, CHANGE + one.disk) is None]
+        fresh = [one for one in todo if not _may_be_asked(self.work.operation, one)]
         if fresh:
             self.work.intend(*(self._intended(one) for one in fresh))
+        try:
+            return self._all(instance, todo)
+        finally:
+            self._not_asked(fresh)
+
+    def _all(self, instance: Instance, todo: Sequence[DiskPlan]) -> Outcome | None:
         made = [DiskId(replaced) for one in todo if (replaced := clone_of(self.work.operation, one))]
         shown = {one.id: one for one in self.cloud.inventory.disks(ids=[*(one.disk for one in todo), *made])}
         system = None
@@ -200,7 +210,29 @@ class Change:
     def _intended(self, one: DiskPlan) -> Step:
         image = image_of(self.work.operation, one)
         token = provenance.token(self.work.operation.id, CHANGE + one.disk, 1, image) if image else ""
-        return intended(CHANGE + one.disk, token, self.clock.now())
+        before = _step(self.work, CHANGE + one.disk)
+        return intended(CHANGE + one.disk, token, self.clock.now() if before is None else before.at)
+
+    def _not_asked(self, fresh: Sequence[DiskPlan]) -> None:
+        """Intended by this run, and then not asked for, or refused by the cloud: of these nothing can have changed. An
+        intention that an earlier run left behind may have been carried out, so that stays what it is."""
+        for one in fresh:
+            step = self.work.step(CHANGE + one.disk)
+            if step.state is StepState.INTENDED and one.disk not in self._asked:
+                self.work.learn(replace(step, state=StepState.FAILED))
+
+    @contextmanager
+    def _asking(self, one: DiskPlan) -> Iterator[None]:
+        """Around each effect."""
+        self.work.may_act()
+        before = one.disk in self._asked
+        self._asked.add(one.disk)
+        try:
+            yield
+        except (Retryable, Permanent):
+            if not before:
+                self._asked.discard(one.disk)  # a refusal: nothing has happened
+            raise
 
     def _one(
         self, one: DiskPlan, instance: Instance, shown: Mapping[DiskId, Disk], system: Disk | None
@@ -223,12 +255,12 @@ class Change:
         if disk.state not in SETTLED:
             return self._within(one, POLL, f"{one.disk} is {disk.state}")
         if SENT not in step.data:
-            self.work.may_act()
-            if one.way is Way.RESET:
-                assert one.snapshot is not None
-                self.cloud.disks.reset(one.disk, one.snapshot)
-            else:
-                self.cloud.disks.reinitialise(one.disk)
+            with self._asking(one):
+                if one.way is Way.RESET:
+                    assert one.snapshot is not None
+                    self.cloud.disks.reset(one.disk, one.snapshot)
+                else:
+                    self.cloud.disks.reinitialise(one.disk)
             self.work.learn(_with(step, **{SENT: "yes"}))
             return Resume(after=POLL * 2, because=f"{one.does}: asked for")
         if one.becomes_gib is not None and disk.size_gib != one.becomes_gib:
@@ -254,14 +286,14 @@ class Change:
             return None
         if old is not None and old.instance == instance.id:
             if old.state == IN_USE:
-                self.work.may_act()
-                self.cloud.disks.detach(instance.id, one.disk)
+                with self._asking(one):
+                    self.cloud.disks.detach(instance.id, one.disk)
                 return Resume(after=POLL, because=f"{one.disk} is being detached")
             return self._within(one, POLL, f"{one.disk} is {old.state}")
         if new.state != AVAILABLE:
             return self._within(one, POLL, f"clone {made} is {new.state}")
-        self.work.may_act()
-        self.cloud.disks.attach(instance.id, made, device=one.device, delete_with_instance=one.delete_with_instance)
+        with self._asking(one):
+            self.cloud.disks.attach(instance.id, made, device=one.device, delete_with_instance=one.delete_with_instance)
         return Resume(after=POLL, because=f"{made} is being attached in the place of {one.disk}")
 
     def _replace(self, one: DiskPlan, instance: Instance, system: Disk | None) -> Outcome | None:
@@ -278,10 +310,10 @@ class Change:
             return None
         if system is None or system.state != IN_USE:
             return self._within(one, POLL, f"{one.disk} is {'not listed' if system is None else system.state}")
-        self.work.may_act()
-        made = self.cloud.instances.replace_system_disk(
-            instance.id, image, token=step.token, size_gib=one.becomes_gib or one.size_gib
-        )
+        with self._asking(one):
+            made = self.cloud.instances.replace_system_disk(
+                instance.id, image, token=step.token, size_gib=one.becomes_gib or one.size_gib
+            )
         return Resume(after=POLL * 2, because=f"{made} is being made of {image} in the place of {one.disk}")
 
     def _within(self, one: DiskPlan, after: timedelta, seen: str) -> Resume | Refused:
@@ -324,8 +356,12 @@ def inherited_tags(one: DiskPlan, operation: Operation) -> dict[str, str]:
 
 
 def begun(operation: Operation) -> bool:
-    """Whether the first change may have been asked for: from then on there is no plain way back."""
-    return any(step.name.startswith(CHANGE) for step in operation.steps)
+    """Whether the first change may have been carried out: from then on there is no plain way back."""
+    return any(step.name.startswith(CHANGE) and step.state is not StepState.FAILED for step in operation.steps)
+
+
+def _may_be_asked(operation: Operation, one: DiskPlan) -> bool:
+    return any(step.name == CHANGE + one.disk and step.state is not StepState.FAILED for step in operation.steps)
 
 
 def _data(operation: Operation, name: str, key: str) -> str:

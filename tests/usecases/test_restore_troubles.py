@@ -1,14 +1,17 @@
 """What befalls a restore from outside: its group, other people, the platform, the schedule, our own role."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from shared.domain.errors import Busy, DrError, Forbidden
+from shared.domain.ids import DiskId
 from shared.domain.operation import OperationState
 from shared.ports.scaling import ScalingGroup
-from tests.usecases.recovery_world import GROUP, LB, WEB_2
-from tests.usecases.restore_stage import RestoreWorld, at_the_point
+from tests.usecases.recovery_world import GROUP, LB, WEB_1, WEB_2
+from tests.usecases.restore_stage import AFTER, RestoreWorld, at_the_point
 from understudy.simulation.scaling import InProcessScaling
 
 DATA, SYSTEM = "d-web-1-data", "d-web-1-sys"
@@ -107,3 +110,94 @@ def test_a_member_that_its_group_let_go_meanwhile_is_told_of() -> None:
 
     assert f"no member of scaling group {GROUP} any more" in ended.result["because"]
     assert dict(world.picture()["pools"][LB])["web-2"] == 50
+
+
+# -- other people and the platform, between stop and change --------------------------------------------------------
+
+
+def put_back(
+    world: RestoreWorld, trouble: Callable[[], None], *, before: str = "", after: str = "", minutes: int = 60
+) -> str:
+    """A rollback that must change nothing; why it ended."""
+    world.marked(DATA)
+    stood = standing(world)
+    when(world, before or after, trouble, after=bool(after))
+    asked = world.ask("rollback", instance=WEB_1, disks=[DATA], confirm=WEB_1)
+    world.run_recovery(minutes=minutes)
+
+    why = refused(world, asked)
+    assert "Nothing was changed" in why
+    assert {key: text for key, text in standing(world).items() if key != "disks"} == {
+        key: text for key, text in stood.items() if key != "disks"
+    }
+    assert world.read(DATA, len(AFTER)) == AFTER
+    return why
+
+
+def test_an_instance_that_somebody_starts_before_the_change_goes_on_serving() -> None:
+    world = RestoreWorld()
+
+    why = put_back(world, lambda: world.here.instances.start(WEB_1), after="snapshots.create")
+
+    assert "somebody started it" in why
+
+
+def test_an_instance_that_is_started_between_our_look_and_the_change_goes_on_serving() -> None:
+    world = RestoreWorld()
+
+    def started() -> None:
+        world.here.instances.start(WEB_1)
+        world.cloud.clock.advance(timedelta(seconds=25))
+
+    why = put_back(world, started, before="disks.reset")
+
+    assert "IncorrectInstanceStatus" in why
+
+
+def test_a_disk_that_is_detached_before_the_change_lets_the_rest_serve_again() -> None:
+    world = RestoreWorld()
+
+    why = put_back(world, lambda: world.here.disks.detach(WEB_1, DiskId(DATA)), after="snapshots.create")
+
+    assert f"{DATA} is not attached to {WEB_1} any more" in why
+
+
+def test_a_snapshot_that_is_deleted_before_the_change_lets_it_serve_again() -> None:
+    world = RestoreWorld()
+
+    def deleted() -> None:
+        (point,) = [one for one in world.points() if one.subject == WEB_1 and not one.safety]
+        world.cloud.ecs.snapshots.delete(dict(point.disks)[DiskId(DATA)], force=True)
+
+    why = put_back(world, deleted, before="disks.reset")
+
+    assert "NotFound" in why
+
+
+def always(world: RestoreWorld, call: str, error: DrError) -> None:
+    """The cloud refuses this call as often as it is asked."""
+
+    def trouble(_: int, label: str, after: bool) -> None:
+        if label == call and not after:
+            raise error
+
+    world.wire.trouble = trouble
+
+
+def test_a_role_that_may_not_reset_lets_it_serve_again() -> None:
+    world = RestoreWorld()
+
+    why = put_back(world, lambda: always(world, "disks.reset", Forbidden("ecs:ResetDisk")), before="snapshots.create")
+
+    assert "our role has been forbidden this" in why
+
+
+def test_snapshots_without_end_let_it_serve_again() -> None:
+    """Somebody else's tool begins one after the other."""
+    world = RestoreWorld()
+
+    why = put_back(
+        world, lambda: always(world, "disks.reset", Busy("unfinished")), before="snapshots.create", minutes=240
+    )
+
+    assert "unfinished, 120 minutes after it was to be changed" in why
