@@ -21,7 +21,6 @@ Do = Callable[[], object]
 SHORT, LONG = 45.0, 240.0  # seconds of trouble
 LONG_ONES = 0.04  # of the seeds: freezes of minutes need room
 MOST_DRIFT = 0.01
-BACKED_UP = tuple(How)
 PLACES = (H, I, watch_at(H), watch_at(I))
 SERVICES = (STORE, NAMES, ECS)
 
