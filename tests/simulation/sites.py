@@ -35,8 +35,9 @@ class SiteStore(ProcessStore):
     def get(self, table: str, key: Key) -> Row | None:
         row = super().get(table, key)
         if table == LEASES:
-            epoch = 0 if row is None else row.columns["epoch"]
-            self._pair.looked[self._process.name] = (self._pair.worked(self._process), int(epoch))
+            epoch = None if row is None else row.columns["epoch"]
+            known = epoch if isinstance(epoch, int) else 0  # a damaged row tells none
+            self._pair.looked[self._process.name] = (self._pair.worked(self._process), known)
         return row
 
     def _way(self, *, writes: bool, apply: Callable[[], None] | None = None) -> None:
