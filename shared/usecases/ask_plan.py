@@ -139,7 +139,13 @@ class AskPlan:
         answer = PlanAnswer(by=by, at=self._clock.now(), because=because)
         stands = self._answers.abort(operation.id, answer)
         if operation.state is OperationState.NEEDS_OPERATOR:
-            self._reopen(operation, operation.result)
+            try:
+                self._reopen(operation, operation.result)
+            except BadInput:
+                # Whoever opened it again meanwhile: the abort stands, and the run finds it.
+                found = self._journal.find(operation.id)
+                if found is None or found.state is not OperationState.OPEN:
+                    raise
         self._tell(operation, "plan.abort_requested", tuple(filter(None, (f"by {stands.by}", because))), run)
         hand_over(self._functions, FUNCTION, {"operation": operation.id, "look": "now"})
         return {"operation": operation.id, "aborted": True, "by": stands.by, "at": codec.second(stands.at)}

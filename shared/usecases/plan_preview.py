@@ -7,7 +7,7 @@ the child begins.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 
@@ -90,6 +90,7 @@ class _Working:
         self._out = Planned(plan=plan)
         self._deadline = own.clock.monotonic() + LOOK_FOR.total_seconds()
         self._seen: Counter[tuple[PlanAction, str]] = Counter()
+        self._together: Counter[tuple[str, str]] = Counter()
         self._unseen = 0
         self._passed: Counter[str] = Counter()
         self._batch = 0
@@ -141,6 +142,8 @@ class _Working:
         pairs = list(chosen(number, where, step, selected.instances, disks))
         self._out.tasks[wave.name][step.name] = tuple(task for task, _, _ in pairs)
         self._cover(wave, step, [(task, request) for task, request, _ in pairs])
+        self._out.parts[wave.name] += self._rules({task.chosen for task, _, _ in pairs}, step)
+        self._meet(wave, [task.key for task, _, _ in pairs])
         return in_lanes([length for _, _, length in pairs], step.at_once)
 
     def _restores(
@@ -240,6 +243,18 @@ class _Working:
     def _cover(self, wave: Wave, step: PlanStep, pairs: Sequence[tuple[Task, ChildRequest]]) -> None:
         self._out.parts[wave.name] += [f"{step.name}/{task.key}/{digest_of(request)}" for task, request in pairs]
 
+    def _rules(self, names: set[str], step: PlanStep) -> list[str]:
+        """Rebuild rules say what is done; how many may be under way, when nobody asked for them, does not matter."""
+        if step.action is not PlanAction.REBUILD:
+            return []
+        rules = [rule for rule in self._policy.rebuilds if rule.name in names]
+        return [f"{step.name}/{codec.dump(replace(rule, max_at_once=0, max_per_hour=0))}" for rule in rules]
+
+    def _meet(self, wave: Wave, keys: Sequence[str]) -> None:
+        """Never two recoveries on one instance: of two steps that run side by side, one would be refused."""
+        for key in keys:
+            self._together[(wave.name, key)] += 1
+
     def _look_into(self, kind: OperationKind, subject: str, request: ChildRequest) -> timedelta | None:
         """The child's own preview: its failed checks and warnings are ours. None: there is none, or no time for it."""
         if kind not in self._own.previews:
@@ -286,6 +301,10 @@ class _Working:
             if times > 1:
                 says = f"{times} steps would {action} {subject}"
                 self._failed(f"{action} {subject} once", says, "Take it out of all steps but one")
+        for (wave, subject), times in sorted(self._together.items()):
+            if times > 1 and max(self._seen[(action, subject)] for action in PlanAction) == 1:
+                says = f"{times} steps of wave {wave} would deal with {subject} side by side"
+                self._failed(f"{subject} in wave {wave}", says, "Put them into waves one after the other")
 
     def _size(self) -> None:
         count = sum(len(own) for steps in self._out.tasks.values() for own in steps.values())

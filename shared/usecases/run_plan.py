@@ -19,7 +19,7 @@ next one: *needs operator*. `understudy plan resume` continues it, with a new op
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -245,7 +245,11 @@ class _Run:
         if not state.under_way and not waiting:
             if state.failed:
                 return self._escalate(f"wave {wave.name} is not through: {state.in_words()}")
-            targets = tuple(self._targets(wave, state)) if wave.gate is not None else ()
+            targets, hidden = self._targets(wave, state) if wave.gate is not None else ((), "")
+            if hidden and late:
+                return self._escalate(f"wave {wave.name} is not through after {_seconds(wave.timeout)}: {hidden}")
+            if hidden:
+                return Resume(after=GATE_POLL, because=f"wave {wave.name}: {hidden}")
             self._keep(wave, replace(state, worked=self._now(), targets=targets, answered=()))
             self._work.intend(self._step(wave))
             return None
@@ -344,24 +348,30 @@ class _Run:
 
     # the gate
 
-    def _targets(self, wave: Wave, state: WaveState) -> Iterator[InstanceId]:
-        """Whom the wave touched, as they are called now."""
+    def _targets(self, wave: Wave, state: WaveState) -> tuple[tuple[InstanceId, ...], str]:
+        """Whom the wave touched, as they are called now; and how many new ones the cloud does not show, if so: an empty
+        answer must not pass for one that everybody serves."""
+        found: list[InstanceId] = []
+        hidden = wanted = 0
         for step in wave.steps:
             for task in state.tasks[step.name]:
                 if task.fate is not Fate.DONE:
                     continue
                 if step.action is PlanAction.RESTORE:
-                    yield InstanceId(task.key)
+                    found.append(InstanceId(task.key))
                     continue
                 child = self._own.children.id(step, task, self._request)
-                replacement = None
                 if step.action is PlanAction.REBUILD:
-                    found = self._own.journal.find(child)
-                    replacement = found.result.get("replacement") if found is not None else None
-                if replacement:
-                    yield InstanceId(replacement)
-                else:
-                    yield from (one.id for one in self._own.inventory.instances(tags={OPERATION: operation_tag(child)}))
+                    ended = self._own.journal.find(child)
+                    # One that was found alive has no replacement, and is asked itself.
+                    found.append(InstanceId((ended and ended.result.get("replacement")) or task.key))
+                    continue
+                new = [one.id for one in self._own.inventory.instances(tags={OPERATION: operation_tag(child)})]
+                found += new
+                wanted += task.amount
+                hidden += max(0, task.amount - len(new))
+        says = f"{hidden} new instances of {wanted} are not shown by the cloud" if hidden else ""
+        return tuple(dict.fromkeys(found)), says
 
     def _gate(self, policy: Policy, wave: Wave) -> Outcome | None:
         state = self._waves[wave.name]
@@ -372,7 +382,7 @@ class _Run:
         silent: list[str] = []
         answered = list(state.answered)
         found = {one.id: one for one in self._own.inventory.instances(ids=left)} if left else {}
-        health: dict[LoadBalancerId, dict[InstanceId, Health]] = {}
+        health: dict[LoadBalancerId, Mapping[InstanceId, Health] | str] = {}
         for id_ in left:
             one = found.get(id_)
             if one is None or one.state is not InstanceState.RUNNING or not one.private_address:
@@ -386,11 +396,9 @@ class _Run:
                 silent.append(f"{id_} on {one.private_address}:{gate.port} is {sight}")
                 continue
             behind = {rule.balancer for rule in policy.rebuilds if rule.balancer and selects(rule.select, one)}
-            for balancer in behind:
-                health[balancer] = health.get(balancer) or self._own.balancer.health(balancer)
-            unwell = [one for one in behind if health[one].get(id_) is Health.ABNORMAL]
-            if unwell:
-                silent.append(f"{id_} answers, but {some(unwell)} says that it does not serve")
+            against = [says for balancer in sorted(behind) if (says := self._against(balancer, id_, health))]
+            if against:
+                silent.append(f"{id_} answers, but {some(against)}")
                 continue
             answered.append(id_)
         self._keep(wave, replace(state, answered=tuple(answered)))
@@ -404,6 +412,25 @@ class _Run:
         if out_of_time(wave, state, self._now()):
             return self._escalate(f"wave {wave.name} is not through after {_seconds(wave.timeout)}: {some(silent)}")
         return Resume(after=GATE_POLL, because=f"wave {wave.name}: {len(silent)} do not answer yet")
+
+    def _against(
+        self,
+        balancer: LoadBalancerId,
+        instance: InstanceId,
+        health: dict[LoadBalancerId, Mapping[InstanceId, Health] | str],
+    ) -> str:
+        """What a balancer says against an instance. One that cannot be asked has not said yes."""
+        if balancer not in health:
+            try:
+                health[balancer] = self._own.balancer.health(balancer)
+            except (CredentialsRejected, Forbidden):
+                raise
+            except DrError as error:
+                health[balancer] = f"{balancer} cannot be asked: {error}"
+        says = health[balancer]
+        if isinstance(says, str):
+            return says
+        return f"{balancer} says that it does not serve" if says.get(instance) is Health.ABNORMAL else ""
 
     # the ends
 

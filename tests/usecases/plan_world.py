@@ -64,7 +64,7 @@ class Small:
 
     def advance(self, work: Work) -> Outcome:
         world, operation = self.world, work.operation
-        subject = _subject(self.kind, operation.inputs["request"])
+        subject = subject_of(self.kind, operation.inputs["request"])
         end = world.ends.get(subject)
         if not operation.steps:
             work.intend(intended("mark", "", world.clock.now()))
@@ -84,10 +84,12 @@ class Small:
         if end == "hangs":
             return Resume(after=timedelta(minutes=1), because="it hangs")
         work.learn(done(step, world.clock.now()))
+        if end == "alive":
+            return Done(result={"because": "it is well", "outcome": "recovered"})
         return Done(result={"because": "it is done"} | ({"replacement": subject} if self.kind == "rebuild" else {}))
 
 
-def _subject(kind: OperationKind, request: str) -> str:
+def subject_of(kind: OperationKind, request: str) -> str:
     match kind:
         case OperationKind.RESTORE:
             return codec.load(RestoreRequest, request).instance
@@ -120,7 +122,7 @@ class PlanWorld(RecoveryWorld):
 
     def _shown(self, kind: OperationKind) -> Any:
         def show(request: str) -> Preview:
-            subject = _subject(kind, request)
+            subject = subject_of(kind, request)
             failed = self.checks.get(subject)
             return Preview(
                 kind=kind.value,
@@ -229,4 +231,4 @@ class PlanWorld(RecoveryWorld):
         return sorted(one.id for kind in kinds for one in self.operations(kind))
 
 
-__all__ = ["APPS", "DATA", "DB", "SITE", "TAKES", "WEB_1", "WEB_2", "PlanWorld", "plan_policy"]
+__all__ = ["APPS", "DATA", "DB", "SITE", "TAKES", "WEB_1", "WEB_2", "PlanWorld", "plan_policy", "subject_of"]
