@@ -31,6 +31,8 @@ MAX_TAGS: Final = 20
 
 CLOUD_DISKS: Final = "cloud"
 """Categories whose disks can be detached and attached elsewhere begin with it; local disks stay with their host."""
+MOVABLE: Final = ("in_use", "available")
+"""Available: an earlier attempt took it off the old one."""
 SICK_DISK: Final = ("ErrorDetected", "Stalled")
 """Types of events about a disk. Source: ECS system events, read 2021."""
 
@@ -98,6 +100,7 @@ class Replacement:
     public: tuple[str, ...] = ()  # allocations of its public addresses
     group: str = ""  # the scaling group that it is taken off and the new one joins
     notes: tuple[str, ...] = ()  # what an operator should know of the choice
+    adopts: str = ""  # the replacement that an earlier attempt made and that stands
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -227,7 +230,7 @@ def _moves(data: Sequence[Disk], rule: RebuildRule, seen: Seen, bare: Image | No
     ids = ", ".join(disk.id for disk in data)
     if seen.sick_disks:
         return False, [f"the cloud reports a failing disk, so {ids} stay with the old one and points are used"]
-    unfit = [disk.id for disk in data if disk.state != "in_use" or not disk.category.startswith(CLOUD_DISKS)]
+    unfit = [disk.id for disk in data if disk.state not in MOVABLE or not disk.category.startswith(CLOUD_DISKS)]
     if unfit:
         return False, [f"{', '.join(unfit)} cannot be moved to another instance, so points are used"]
     if bare is None:

@@ -141,6 +141,7 @@ def _rebuild_ports() -> "Ports":
         services=services,
         points=Points(store()),
         policies=Policies(store()),
+        journal=Journal(store(), clock()),
         decisions=Decisions(store()),
         clock=clock(),
     )

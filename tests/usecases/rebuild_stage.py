@@ -196,6 +196,7 @@ class Stage:
                 services=services,
                 points=Points(store),
                 policies=policies,
+                journal=journal,
                 decisions=decisions,
                 clock=self.clock,
             )

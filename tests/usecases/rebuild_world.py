@@ -53,7 +53,7 @@ class RebuildWorld(RecoveryWorld):
             self.invoke(lambda: self.notice(instance, event))
         return event
 
-    def notice(self, instance: str, event: str) -> Any:
+    def notice(self, instance: str, event: str, *, status: str = "Executing") -> Any:
         found = self.cloud.ecs.events.find(event)
         assert found is not None
         body = {
@@ -65,7 +65,7 @@ class RebuildWorld(RecoveryWorld):
                 "eventId": event,
                 "instanceId": instance,
                 "eventType": found.type,
-                "eventStatus": "Executing",
+                "eventStatus": status,
                 "executeStartTime": f"{found.published:%Y-%m-%dT%H:%M:%SZ}",
             },
         }

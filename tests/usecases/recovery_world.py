@@ -262,6 +262,7 @@ class RecoveryWorld(World):
             services=self.services,
             points=Points(self.store),
             policies=Policies(self.store),
+            journal=Journal(self.store, self.clock),
             decisions=Decisions(self.store),
             clock=self.clock,
         )
