@@ -10,6 +10,7 @@ from typing import Final
 
 from shared.domain.errors import Conflict
 from shared.domain.failover_fsm import State
+from shared.domain.failover_safety import Kind, Rule
 from shared.domain.ids import Epoch, PairName, SiteName
 from shared.ports.store import Absent, Anything, Condition, Matches, Row, Store
 from shared.state import codec, settle
@@ -36,6 +37,7 @@ class Failover:
     ended: Mapping[str, datetime] = field(default_factory=dict)  # phase -> when it ended
     seconds: Mapping[str, float] = field(default_factory=dict)  # phase -> duration on the driver's monotonic clock
     automatic_at: datetime | None = None  # last automatic take-over: the anti-flapping block counts from here
+    order: str = ""  # id of the order that began it; empty: it began by itself
     driver: str = ""  # the invocation that wrote this row
     version: int = 0
 
@@ -69,6 +71,11 @@ class SwitchOrder:
     to_site: SiteName
     at: datetime
     because: str
+    kind: Kind = Kind.SWITCHOVER
+    by: str = ""
+    force: tuple[Rule, ...] = ()  # what it overrides
+    epoch: Epoch | None = None  # of the lease when it was given; of a restore, the one that the site is to get
+    id: str = ""
 
 
 class SwitchOrders:
@@ -80,6 +87,20 @@ class SwitchOrders:
     def give(self, order: SwitchOrder) -> None:
         row = Row(key=(f"{ORDER}{order.pair}",), columns={"body": codec.dump(order)})
         self._store.put(ORDERS, row, condition=Anything())
+
+    def offer(self, order: SwitchOrder) -> SwitchOrder:
+        """What stands then: `order`, or one that stood before and is not too old to be carried out."""
+        before = self.pending(order.pair)
+        if before is not None and order.at - before.at <= GOOD_FOR:
+            return before
+        if before is not None:
+            self.close(before)
+        row = Row(key=(f"{ORDER}{order.pair}",), columns={"body": codec.dump(order)})
+        try:
+            settle.put(self._store, ORDERS, row, condition=Absent())
+        except Conflict:
+            return self.pending(order.pair) or order
+        return order
 
     def pending(self, pair: PairName) -> SwitchOrder | None:
         row = self._store.get(ORDERS, (f"{ORDER}{pair}",))

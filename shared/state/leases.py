@@ -7,6 +7,7 @@ caller's loop.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -69,6 +70,17 @@ class Leases:
     def release(self, seen: Lease, *, over: bool = False) -> Lease:
         """Give it back; only a holder that has revoked its own deadline may, and only it says `over`."""
         return self._write(seen.released(token=self._tokens(), over=over), _as(seen))
+
+    def found(self, pair: PairName) -> Row | None:
+        """The row as it stands, damaged or not."""
+        return self._store.get(TABLE, (pair,))
+
+    def restore(self, pair: PairName, owner: SiteName, epoch: Epoch, *, length: timedelta, found: Row | None) -> Lease:
+        """Write a row that is missing or damaged anew, exactly as it was `found`: free, without voices. The caller has
+        seen to it that nobody is active under `epoch` or below. Raises Conflict when somebody else wrote it."""
+        first = Lease.first(pair, owner, token=self._tokens(), length=length)
+        restored = replace(first, epoch=epoch, state=LeaseState.FREE)
+        return self._write(restored, Absent() if found is None else Matches(found.columns))
 
     def _write(self, lease: Lease, condition: Condition) -> Lease:
         row = Row(key=(lease.pair,), columns=_columns(lease))

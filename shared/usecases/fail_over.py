@@ -83,10 +83,18 @@ class FailOver:
 
     # --- moving from state to state ---
 
-    def begin(self, failover: Failover, on: On, *, why: tuple[str, ...], changes: Mapping[str, object]) -> Failover:
+    def begin(
+        self,
+        failover: Failover,
+        on: On,
+        *,
+        why: tuple[str, ...],
+        changes: Mapping[str, object],
+        inputs: Mapping[str, str] | None = None,
+    ) -> Failover:
         """Into FENCING. The record stands before anything is done."""
         self._astray, self._demoted = 0, None
-        return self.move(failover, on, why=why, changes=changes, event="failover.decided")
+        return self.move(failover, on, why=why, changes=changes, event="failover.decided", inputs=inputs)
 
     def move(
         self,
@@ -274,7 +282,8 @@ class FailOver:
 
     def _taken(self, failover: Failover, epoch: Epoch) -> Mapping[str, object]:
         """The take-over is what flaps, however the rest of the failover ends: the block counts from here."""
-        return {"epoch": epoch} if failover.planned else {"epoch": epoch, "automatic_at": self._clock.now()}
+        by_itself = not failover.planned and not failover.order
+        return {"epoch": epoch, "automatic_at": self._clock.now()} if by_itself else {"epoch": epoch}
 
     def _gave_up(self, failover: Failover, lease: Lease) -> bool:
         """A holder that gave up for a switchover has stopped: to pause now would leave nobody at work."""
@@ -396,7 +405,7 @@ class FailOver:
         return self._agents.look(address, port, timeout=timedelta(seconds=1))
 
     def _newer(self, epoch: Epoch) -> str | None:
-        """Why we are not the newest any more, or nobody is to serve under our epoch, from a fresh read of the lease row;
+        """Why we are not the newest any more, or nobody is to serve under our epoch, by a fresh read of the lease row;
         None when neither is so."""
         sighting = self._witness.read_lease()
         if sighting is None:

@@ -33,12 +33,15 @@ from shared.ports.names import Names
 from shared.ports.probes import Agents
 from shared.state.controls import Controls, Standing
 from shared.state.decisions import Decisions
-from shared.state.failovers import GOOD_FOR, Failover, Failovers, SwitchOrder, SwitchOrders
+from shared.state.failovers import Failover, Failovers, SwitchOrders
 from shared.state.heartbeats import Heartbeats
 from shared.state.leases import Leases
 from shared.state.policies import Policies
 from shared.usecases.aside import Aside, Run
 from shared.usecases.fail_over import FailOver
+from shared.usecases.held_back import blocked_until, stopped
+from shared.usecases.ordered import Carry, Ordered, told
+from shared.usecases.restore_lease import RestoreLease
 from shared.usecases.roll import Roll
 from shared.usecases.witness import Seen, Witness
 
@@ -102,7 +105,7 @@ class Event:
     on: On
     why: tuple[str, ...] = ()
     target: SiteName | None = None
-    order: SwitchOrder | None = None  # the one that is carried out
+    carried: Carry | None = None  # the order that is carried out
 
 
 class PairWatch:
@@ -133,6 +136,16 @@ class PairWatch:
             names=ports.names,
             clock=ports.clock,
             pause=self._pause_now,
+        )
+        self._ordered = Ordered(orders=ports.orders, over=self._over, clock=ports.clock)
+        self._restore = RestoreLease(
+            pair,
+            witness=self.witness,
+            leases=ports.leases,
+            heartbeats=ports.heartbeats,
+            over=self._over,
+            ordered=self._ordered,
+            clock=ports.clock,
         )
         self._records = Aside(self._over.records, what=f"name {self._over.name}", run=ports.aside, clock=ports.clock)
         self._roll = Roll(
@@ -202,6 +215,7 @@ class PairWatch:
         if seen.lease is None and not seen.observations and self.witness.misses_lease():
             self._acting(lambda: self._lease_damaged("the lease row is gone", until=until))
             return
+        self._restore.forget()
         judgement = self.witness.judge(seen)
         if judgement.verdict is Verdict.HEALTHY and seen.lease is not None and seen.at_work(seen.lease.owner):
             self._well_at = (self._clock.monotonic(), self._clock.now())
@@ -220,8 +234,7 @@ class PairWatch:
         self._standing, self._standing_at = self._ports.controls.read(), began
 
     def _paused(self) -> str | None:
-        pause = self._standing.paused("failover") or self._standing.pauses.get(f"failover/{self.pair.name}")
-        return None if pause is None else f"paused since {pause.since.isoformat()}: {pause.because}"
+        return stopped(self._standing, self.pair.name)
 
     def _pause_now(self) -> str | None:
         if self._clock.monotonic() - self._standing_at > PAUSE_GOOD_FOR:
@@ -249,6 +262,9 @@ class PairWatch:
         if self._failover.state in IN_HAND:
             self._drive(self._failover, until=until)
             return
+        order = self._ports.orders.pending(self.pair.name) if self._calm else None
+        if order is not None and self._restore.written(order, self._failover, stopped=self._paused()):
+            return  # the next round reads it, and carries the rest of the order out
         why = (because, LEASE_RUNBOOK)
         row = step(self._failover.state, On.LEASE_DAMAGED)
         if row.next is self._failover.state:
@@ -276,9 +292,9 @@ class PairWatch:
             self._failover = self._over.move(failover, on, why=reasons, inputs=inputs)
             self._noted = (row.next, on)
             return
-        self._failover = self._begin(failover, on, seen, reasons, event.target)
-        if event.order is not None:
-            self._ports.orders.close(event.order)
+        self._failover = self._begin(failover, seen, reasons, event)
+        if event.carried is not None:
+            self._ports.orders.close(event.carried.order)
         self._drive(self._failover, until=until)
 
     def _drive(self, failover: Failover, *, until: float) -> None:
@@ -286,10 +302,8 @@ class PairWatch:
         self._records.forget()
         self._noted = (self._failover.state, On.HEALTHY)  # its end is recorded; a healthy round adds nothing
 
-    def _begin(
-        self, failover: Failover, on: On, seen: Seen, reasons: tuple[str, ...], target: SiteName | None
-    ) -> Failover:
-        lease = seen.lease
+    def _begin(self, failover: Failover, seen: Seen, reasons: tuple[str, ...], event: Event) -> Failover:
+        lease, on, target, carried = seen.lease, event.on, event.target, event.carried
         assert lease is not None, "nothing is fenced that was not seen"
         assert target is not None, "a failover needs a target"
         judged, now = self._clock.monotonic(), self._clock.now()
@@ -304,10 +318,12 @@ class PairWatch:
                 "epoch": lease.epoch,
                 "seen_version": lease.version,
                 "planned": on is On.SWITCH,
+                "order": carried.order.id if carried else "",
                 "lost_at": well,
                 "ended": {"detect": now, "decide": now},
                 "seconds": {"detect": judged - well_mono, "decide": 0.0},
             },
+            inputs=told(carried.order, carried.overrode) if carried else None,
         )
         # The record is part of deciding: its time belongs to that phase, and the next phase starts here.
         decided = self._clock.monotonic()
@@ -329,55 +345,43 @@ class PairWatch:
             self._read_controls()  # before acting, not from some rounds ago
         pause = self._paused()
         if pause is not None:
+            if self._calm:
+                self._ordered.withdraw(pause, lambda: self._ports.orders.pending(name))
             return Event(On.PAUSE, (pause,))
         if failover.state is State.PAUSED:
             return Event(On.RESUME)
+        acknowledged = self._standing.acknowledged.get(name)
         order = self._ports.orders.pending(name) if self._may_switch(judgement) else None
         if order is not None and seen.lease is not None:
-            if self._clock.now() - order.at > GOOD_FOR:
-                minutes = GOOD_FOR.total_seconds() / 60
-                self._refuse(
-                    order, f"it was given at {order.at.isoformat()} and stands for {minutes:.0f} min: give it again"
-                )
-            elif order.to_site == seen.lease.owner:
-                self._refuse(order, f"{order.to_site} holds the lease already")
-            elif seen.fit(order.to_site):
-                why = f"switchover to {order.to_site} ordered: {order.because}"
-                return Event(On.SWITCH, (why,), order.to_site, order)
-            else:
-                self._note(
-                    failover.state, On.STANDBY_UNFIT, (f"switchover to {order.to_site} waits: it is not ready",), ()
-                )
-        acknowledged = self._standing.acknowledged.get(name)
+            block = self._blocked_until(failover)
+            carry = self._ordered.decide(order, failover, seen, lost=on is On.LOST, block=block)
+            if isinstance(carry, Carry):
+                return Event(carry.on, carry.why, order.to_site, carry)
+            if carry:
+                self._note(failover.state, On.STANDBY_UNFIT, (carry,), ())
         if failover.state is State.NEEDS_OPERATOR and acknowledged is not None and acknowledged > failover.since:
             return Event(On.RESOLVED, (f"acknowledged at {acknowledged.isoformat()}",))
         if on is On.LOST:
-            return self._lost(failover, seen, acknowledged)
+            return self._lost(failover, seen)
         if on is On.HEALTHY and self._name_trouble:
             return Event(On.REBIND_REFUSED, (self._name_trouble,))
         if on is On.HEALTHY and failover.state is State.NEEDS_OPERATOR and not self._name_settled:
             return Event(On.UNKNOWN, ("the name is not yet known to point to the holder",))
-        if failover.state is State.BLOCKED and not self._blocked(failover, acknowledged):
+        if failover.state is State.BLOCKED and self._blocked_until(failover) is None:
             return Event(On.UNBLOCKED)
         return Event(on)
 
-    def _refuse(self, order: SwitchOrder, because: str) -> None:
-        """Closed and recorded, so that whoever gave it finds out why nothing moves."""
-        self._ports.orders.close(order)
-        epoch = self.witness.sighting.lease.epoch if self.witness.sighting else None
-        inputs = {"to": order.to_site, "ordered_at": order.at.isoformat(), "because": order.because}
-        self._over.record(
-            "switchover.refused",
-            (f"switchover to {order.to_site}: {because}",),
-            epoch=epoch,
-            acted=False,
-            inputs=inputs,
-        )
+    @property
+    def _calm(self) -> bool:
+        return (self.rounds - 1) % CALM_EVERY == 0
 
     def _may_switch(self, judgement: Judgement) -> bool:
-        return (self.rounds - 1) % CALM_EVERY == 0 and judgement.verdict in (Verdict.HEALTHY, Verdict.SUSPECT)
+        """Of a lost site in every round: an order may say more than the loss does, and then it comes first."""
+        if judgement.verdict is Verdict.LOST:
+            return True
+        return self._calm and judgement.verdict in (Verdict.HEALTHY, Verdict.SUSPECT)
 
-    def _lost(self, failover: Failover, seen: Seen, acknowledged: datetime | None) -> Event:
+    def _lost(self, failover: Failover, seen: Seen) -> Event:
         assert seen.lease is not None, "a lease that was not seen is not judged lost"
         owner = seen.lease.owner
         standby = self.witness.other(owner)
@@ -389,12 +393,12 @@ class PairWatch:
             how = "was not looked at" if report is None else f"{report.sight} {report.detail}".rstrip()
             return Event(On.STANDBY_UNFIT, (f"the agent of {standby}: {how}", "runbook: standby-is-not-ready"))
         # Under a lease that ran out unclaimed nobody ever served: to move on from there is not flapping.
-        if seen.lease.holder != UNCLAIMED and self._blocked(failover, acknowledged):
+        ends = self._blocked_until(failover)
+        if seen.lease.holder != UNCLAIMED and ends is not None:
             if seen.lease.state is LeaseState.FREE and seen.fit(owner):
                 # To its old holder the name need not move: that is no flapping.
                 return Event(On.LOST, (f"{owner} gave its lease back, and is ready again",), owner)
             assert failover.automatic_at is not None
-            ends = failover.automatic_at + self.pair.block
             why = (
                 f"the last automatic failover was at {failover.automatic_at.isoformat()}; blocked until "
                 f"{ends.isoformat()} or until `understudy acknowledge {self.pair.name}`"
@@ -402,11 +406,8 @@ class PairWatch:
             return Event(On.BLOCK, (why,))
         return Event(On.LOST, (), standby)
 
-    def _blocked(self, failover: Failover, acknowledged: datetime | None) -> bool:
-        last = failover.automatic_at
-        if last is None or (acknowledged is not None and acknowledged > last):
-            return False
-        return self._clock.now() < last + self.pair.block
+    def _blocked_until(self, failover: Failover) -> datetime | None:
+        return blocked_until(self.pair, failover, self._standing, self._clock.now())
 
     # --- the name ---
 

@@ -1,0 +1,385 @@
+"""What an operator asks of a pair: to move it on purpose, to switch moving off, to write its lease row anew.
+
+An order is a row; the watches carry it out within a few rounds, after they have judged it again by what they see. Here
+it is judged by what agents and watches have written, so that a wrong one is refused to whoever gives it.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.domain.decision import Decision
+from shared.domain.errors import BadInput, Permanent
+from shared.domain.failover_fsm import IN_HAND
+from shared.domain.failover_safety import (
+    HEARD_WITHIN,
+    Facts,
+    Kind,
+    Lag,
+    Rule,
+    Side,
+    checks,
+    lag_objection,
+    overrides,
+    overrode,
+)
+from shared.domain.ids import Epoch, PairName, SiteName
+from shared.domain.lease import Lease, LeaseState
+from shared.domain.policy import Pair
+from shared.domain.preview import Action, Check, Preview, critical_path, token_of
+from shared.observability import log
+from shared.ports.clock import Clock
+from shared.state import codec
+from shared.state.controls import Controls, Pause, Standing
+from shared.state.decisions import Decisions
+from shared.state.failovers import GOOD_FOR, Failover, Failovers, SwitchOrder, SwitchOrders
+from shared.state.heartbeats import Heartbeat, Heartbeats
+from shared.state.leases import Leases
+from shared.state.policies import Policies
+from shared.usecases.held_back import SWITCH, blocked_until, stopped
+
+ORDER_SEEN_WITHIN: Final = 5  # rounds of a watch
+STEP: Final = timedelta(seconds=1)  # about as long as each of the others takes
+
+Arguments = Mapping[str, object]
+Result = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is written about a pair, in one reading."""
+
+    lease: Lease | None
+    damage: str  # why the lease row cannot be read; empty when it can
+    beats: Mapping[SiteName, Heartbeat]
+    failover: Failover
+    standing: Standing
+    order: SwitchOrder | None
+
+
+class AskFailover:
+    """Commands `switchover`, `failback`, `failover`, `switch` and `restore_lease`."""
+
+    def __init__(
+        self,
+        *,
+        policies: Policies,
+        controls: Controls,
+        leases: Leases,
+        heartbeats: Heartbeats,
+        failovers: Failovers,
+        orders: SwitchOrders,
+        decisions: Decisions,
+        clock: Clock,
+    ) -> None:
+        self._policies, self._controls, self._leases = policies, controls, leases
+        self._heartbeats, self._failovers, self._orders = heartbeats, failovers, orders
+        self._decisions, self._clock = decisions, clock
+
+    def commands(self, moment: Callable[[Arguments], datetime]) -> Mapping[str, Callable[[Arguments, str], Result]]:
+        """`moment`: when it was asked for, which is part of the order's id."""
+
+        def move(kind: Kind) -> Callable[[Arguments, str], Result]:
+            return lambda arguments, run: self._move(kind, arguments, moment(arguments), run)
+
+        return {
+            "switchover": move(Kind.SWITCHOVER),
+            "failback": move(Kind.FAILBACK),
+            "failover": move(Kind.FAILOVER),
+            "switch": self._switch,
+            "restore_lease": lambda arguments, run: self._restore(arguments, moment(arguments), run),
+        }
+
+    # --- moves ---
+
+    def _move(self, kind: Kind, arguments: Arguments, asked: datetime, run: str) -> Result:
+        """Without `confirm` it is only shown. Given again with the same `at`, it is the same order."""
+        pair, force = self._pair(arguments), overrides(kind, _texts(arguments, "force"))
+        because = _because(arguments, needed=bool(force))
+        id_ = f"{kind}/{pair.name}/{codec.second(asked)}"
+        known = self._known(pair)
+        if id_ in (known.failover.order, known.order.id if known.order else ""):
+            return {"order": id_}
+        if known.lease is None:
+            raise BadInput(
+                f"pair {pair.name}: {known.damage or 'it has no lease row, so nobody is active'}. If it ever had one: "
+                "runbook lease-row-missing"
+            )
+        target = self._target(kind, pair, known.lease, _text(arguments, "to"))
+        facts = self._facts(pair, known, known.lease, target)
+        preview = _preview(kind, pair, facts, force)
+        confirm = _text(arguments, "confirm")
+        if not confirm:
+            return {"preview": json.loads(codec.dump(preview))}
+        if confirm not in (preview.token, pair.name):
+            raise BadInput(
+                f"argument confirm is {confirm!r}, which is neither {pair.name!r} nor the token of what would be done "
+                f"now ({preview.token}): look at it again without confirm"
+            )
+        given = SwitchOrder(
+            pair=pair.name,
+            to_site=target,
+            at=asked,
+            because=because,
+            kind=kind,
+            by=_by(arguments),
+            force=tuple(sorted(force)),
+            epoch=known.lease.epoch,
+            id=id_,
+        )
+        if not preview.may_start:
+            self._tell(f"{kind}.refused", given, preview.refusals, run, acted=False, overrode=())
+            raise BadInput(f"{kind} of {pair.name} to {target} is refused. " + " ".join(preview.refusals))
+        return self._give(given, run, overrode=overrode(facts, force))
+
+    def _give(self, order: SwitchOrder, run: str, *, overrode: tuple[Rule, ...] = ()) -> Result:
+        stands = self._orders.offer(order)
+        if stands.id != order.id:
+            raise BadInput(f"pair {order.pair}: {_standing(stands)}. It is carried out or refused within {GOOD_FOR}")
+        self._tell(f"{order.kind}.ordered", order, (order.because,), run, acted=True, overrode=overrode)
+        return {"order": order.id}
+
+    def _target(self, kind: Kind, pair: Pair, lease: Lease, to: str) -> SiteName:
+        sites = [member.site for member in pair.members]
+        if to and to not in sites:
+            raise BadInput(f"argument to is {to!r}, no site of pair {pair.name}: {' or '.join(sites)}")
+        if kind is Kind.FAILBACK:
+            if to and to != pair.preferred:
+                raise BadInput(f"argument to is {to!r}: a failback goes to {pair.preferred}, which the policy prefers")
+            return pair.preferred
+        return SiteName(to) if to else next(site for site in sites if site != lease.owner)
+
+    # --- what is known ---
+
+    def _known(self, pair: Pair) -> Known:
+        lease, damage = None, ""
+        try:
+            lease = self._leases.read(pair.name)
+        except Permanent as error:
+            damage = str(error)
+        return Known(
+            lease=lease,
+            damage=damage,
+            beats=self._heartbeats.of(pair.name),
+            failover=self._failovers.of(pair.name, now=self._clock.now()),
+            standing=self._controls.read(),
+            order=self._orders.pending(pair.name),
+        )
+
+    def _facts(self, pair: Pair, known: Known, lease: Lease, target: SiteName) -> Facts:
+        now = self._clock.now()
+        order = known.order if known.order is not None and now - known.order.at <= GOOD_FOR else None
+        sides = {member.site: self._side(member.site, known.beats.get(member.site)) for member in pair.members}
+        return Facts(
+            owner=lease.owner,
+            epoch=lease.epoch,
+            held=lease.state is LeaseState.HELD,
+            target=sides.pop(target),
+            others=tuple(sides.values()),
+            state=known.failover.state.value,
+            in_hand=known.failover.state in IN_HAND,
+            stopped=stopped(known.standing, pair.name) or "",
+            standing="" if order is None else _standing(order),
+            blocked_until=blocked_until(pair, known.failover, known.standing, now),
+        )
+
+    def _side(self, site: SiteName, beat: Heartbeat | None) -> Side:
+        if beat is None:
+            return Side(site=site)
+        heard = max(timedelta(0), self._clock.now() - beat.at)
+        age = None if beat.lag_age_s is None else timedelta(seconds=beat.lag_age_s) + heard
+        behind = None if beat.lag_s is None else timedelta(seconds=beat.lag_s)
+        return Side(site=site, heard=heard, active=beat.active, ready=beat.ready, lag=Lag(behind=behind, age=age))
+
+    # --- the switch ---
+
+    def _switch(self, arguments: Arguments, run: str) -> Result:
+        """Off: nothing moves this pair, neither a loss nor an order, until it is switched on."""
+        pair, to = self._pair(arguments), _text(arguments, "to")
+        if to not in ("on", "off"):
+            raise BadInput(f"argument to is {to!r}; it must be on or off")
+        scope, by, now = f"{SWITCH}{pair.name}", _by(arguments), self._clock.now()
+        because = _because(arguments, needed=to == "off")
+        was_off = scope in self._controls.read().pauses
+        if to == "off":
+            self._controls.pause(Pause(scope=scope, since=now, because=f"{because} ({by})"))
+        else:
+            self._controls.resume(scope, now)
+        self._record(f"switch.{to}", pair.name, (because,), run, acted=was_off != (to == "off"), inputs={"by": by})
+        return {"switched": to, "was": "off" if was_off else "on"}
+
+    # --- the lease row ---
+
+    def _restore(self, arguments: Arguments, asked: datetime, run: str) -> Result:
+        """Order a missing or damaged row to be written anew; a watch does it, once nobody can be active any more."""
+        pair, force = self._pair(arguments), overrides(Kind.RESTORE, _texts(arguments, "force"))
+        because = _because(arguments, needed=True)
+        sites = [member.site for member in pair.members]
+        owner = _text(arguments, "owner")
+        if owner not in sites:
+            raise BadInput(f"argument owner is {owner!r}; the sites of pair {pair.name} are {' and '.join(sites)}")
+        epoch = arguments.get("epoch")
+        if type(epoch) is not int or epoch < 2:
+            raise BadInput(f"argument epoch is {epoch!r}; it must be a whole number above every epoch ever granted")
+        known = self._known(pair)
+        id_ = f"{Kind.RESTORE}/{pair.name}/{codec.second(asked)}"
+        if id_ in (known.failover.order, known.order.id if known.order else ""):
+            return {"order": id_}
+        if known.lease is not None:
+            raise BadInput(
+                f"the lease row of pair {pair.name} is sound: {known.lease.owner} has epoch {known.lease.epoch}. "
+                "Nothing is restored"
+            )
+        stop = stopped(known.standing, pair.name)
+        if stop:
+            raise BadInput(f"pair {pair.name}: {stop}. Resume it first: the watches write the row")
+        newest, where = max(self._epochs(pair, known))
+        if epoch <= newest:
+            raise BadInput(f"argument epoch is {epoch}, but {where} names epoch {newest}: give {newest + 1} or more")
+        order = SwitchOrder(
+            pair=pair.name,
+            to_site=SiteName(owner),
+            at=asked,
+            because=because,
+            kind=Kind.RESTORE,
+            by=_by(arguments),
+            force=tuple(sorted(force)),
+            epoch=Epoch(epoch),
+            id=id_,
+        )
+        return self._give(order, run)
+
+    def _epochs(self, pair: Pair, known: Known) -> Iterator[tuple[int, str]]:
+        """Every epoch that is written anywhere we can read. The record's remark is read by the watch."""
+        yield known.failover.epoch or 0, "the failover's row"
+        yield from ((int(beat.epoch), f"the heartbeat of {site}") for site, beat in known.beats.items())
+        found = self._leases.found(pair.name)
+        written = None if found is None else found.columns.get("epoch")
+        if isinstance(written, int):
+            yield written, "the damaged row"
+        for one in self._decisions.of(pair.name):
+            if one.epoch is not None:
+                yield int(one.epoch), f"the decision of {one.at.isoformat()}"
+
+    # --- small ---
+
+    def _pair(self, arguments: Arguments) -> Pair:
+        version, policy = self._policies.active()
+        name = _text(arguments, "pair")
+        found = next((pair for pair in policy.pairs if pair.name == name), None)
+        if found is None:
+            known = ", ".join(pair.name for pair in policy.pairs) or "none"
+            raise BadInput(f"argument pair is {name!r}, no pair of policy {version}; it has: {known}")
+        return found
+
+    def _tell(
+        self,
+        event: str,
+        order: SwitchOrder,
+        because: tuple[str, ...],
+        run: str,
+        *,
+        acted: bool,
+        overrode: tuple[Rule, ...],
+    ) -> None:
+        inputs = {
+            "order": order.id,
+            "to": order.to_site,
+            "by": order.by,
+            "force": ", ".join(order.force),
+            "overrode": ", ".join(overrode),
+        }
+        self._record(event, order.pair, because, run, acted=acted, inputs=inputs, epoch=order.epoch)
+
+    def _record(
+        self,
+        event: str,
+        pair: PairName,
+        because: tuple[str, ...],
+        run: str,
+        *,
+        acted: bool,
+        inputs: Mapping[str, str],
+        epoch: Epoch | None = None,
+    ) -> None:
+        made = Decision(
+            event=event,
+            at=self._clock.now(),
+            subject=pair,
+            because=because,
+            inputs=inputs,
+            epoch=epoch,
+            acted=acted,
+            run=run,
+        )
+        log.decision(made)
+        self._decisions.record(pair, made)
+
+
+def _preview(kind: Kind, pair: Pair, facts: Facts, force: frozenset[Rule]) -> Preview:
+    target, owner = facts.target.site, facts.owner
+    seen = ORDER_SEEN_WITHIN * pair.watch_every
+    silent = all(one.heard is None or one.heard > HEARD_WITHIN for one in facts.others)
+    lost = kind is Kind.FAILOVER and silent
+    stop = f"{owner} gives its lease back" if not lost else f"the lease of {owner} runs out, unless it is given back"
+    does = (
+        (f"a watch reads the order, and looks at {target} once more", seen),
+        (stop, pair.lease if lost else pair.renew_every + STEP),
+        (f"{target} takes over as epoch {facts.epoch + 1}, and its agent is told", STEP),
+        (f"{pair.name_host}.{pair.name_zone} is bound to {target}", STEP),
+        (f"{target} is seen active through the name", STEP),
+    )
+    actions = tuple(
+        Action(wave=n, does=text, subject=pair.name, takes=takes) for n, (text, takes) in enumerate(does, 1)
+    )
+    judged: tuple[Check, ...] = checks(kind, facts, force)
+    refused = critical_path(actions) - seen
+    warnings = [
+        f"nobody is active for about {refused.total_seconds():.0f} s, and clients that keep the old address for the "
+        f"name's TTL ({pair.name_ttl_seconds} s) are refused up to that long"
+    ]
+    lagging = lag_objection(facts.target.lag, [one.lag for one in facts.others])
+    if lagging and Rule.LAG in force:
+        warnings.append(f"what {target} has not received is lost: {lagging}")
+    return Preview(
+        kind=kind.value,
+        subject=pair.name,
+        actions=actions,
+        checks=judged,
+        token=token_of(kind, pair.name, target, str(facts.epoch), *sorted(force)),
+        takes=critical_path(actions),
+        warnings=tuple(warnings),
+    )
+
+
+def _standing(order: SwitchOrder) -> str:
+    return f"a {order.kind} to {order.to_site} of {order.at.isoformat()} stands already"
+
+
+def _because(arguments: Arguments, *, needed: bool) -> str:
+    because = _text(arguments, "because")
+    if not because and needed:
+        raise BadInput("argument because is empty: say why, for whoever reads of it later")
+    return because or f"asked for by {_by(arguments)}"
+
+
+def _by(arguments: Arguments) -> str:
+    return _text(arguments, "by") or "an operator"
+
+
+def _text(arguments: Arguments, name: str) -> str:
+    value = arguments.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise BadInput(f"argument {name} is {value!r}; it must be a text")
+    return value.strip()
+
+
+def _texts(arguments: Arguments, name: str) -> tuple[str, ...]:
+    given = arguments.get(name) or []
+    if not isinstance(given, list) or not all(isinstance(one, str) and one.strip() for one in given):
+        raise BadInput(f"argument {name} is {given!r}; it must be a list of texts")
+    return tuple(dict.fromkeys(one.strip() for one in given))
