@@ -69,6 +69,22 @@ class Running:
         return self.role().look().active
 
 
+def stops(running: Running) -> float:
+    """Waits until the master accepts no more; the latest deadline (boottime seconds) that it was told meanwhile. It
+    compares that deadline with its own clock at each command, so this is when it stopped, however slow we look."""
+    latest = 0.0
+
+    def stopped() -> bool:
+        nonlocal latest
+        look = running.role().look()
+        latest = max(latest, look.until)
+        return not look.active
+
+    wait_for("the master to stop accepting", stopped)
+    assert latest > 0, "it was told a deadline"
+    return latest
+
+
 @dataclass
 class Site:
     """Starts agents of either site against one store."""
@@ -85,8 +101,8 @@ class Site:
                 "UNDERSTUDY_OTS_INSTANCE": self.local.ots_instance, "UNDERSTUDY_OTS_ENDPOINT": self.proxy.url,
                 "UNDERSTUDY_REGION": "cn-hangzhou", "PYTHONPATH": str(ROOT)}  # fmt: skip
 
-    def arguments(self, site: SiteName, *, port: int, role_file: Path) -> list[str]:
-        seconds = {"lease": TERMS.lease, "margin": TERMS.margin, "renew-every": TERMS.renew_every}
+    def arguments(self, site: SiteName, *, port: int, role_file: Path, of: Terms = TERMS) -> list[str]:
+        seconds = {"lease": of.lease, "margin": of.margin, "renew-every": of.renew_every}
         terms = [text for name, value in seconds.items() for text in (f"--{name}", str(value.total_seconds()))]
         preferred = ["--preferred"] if site == H else []
         return ["--pair", PAIR, "--site", site, *terms, *preferred, "--port", str(port), "--role-file", str(role_file)]

@@ -1,5 +1,6 @@
 """The agent as a real process, on real seconds, against the local cloud's Tablestore over HTTP."""
 
+import contextlib
 import json
 import signal
 import time
@@ -13,17 +14,10 @@ from shared.domain.ids import Epoch
 from shared.domain.lease import LeaseState
 from shared.ports.probes import Sight
 from shared.state.heartbeats import Heartbeats
-from tests.agent.conftest import PAIR, STANDBY, STEADY, TERMS, H, Running, Site, post, store, wait_for
+from tests.agent.conftest import PAIR, STANDBY, STEADY, TERMS, H, Running, Site, post, stops, store, wait_for
 from understudy.agent.client import boottime
 
 SECOND = timedelta(seconds=3)
-
-
-def stops_by(running: Running, seconds: float) -> float:
-    """After how many seconds the master would stop accepting; asserts that it does within `seconds`."""
-    began = time.monotonic()
-    wait_for("the master to stop accepting", lambda: not running.active(), seconds)
-    return time.monotonic() - began
 
 
 @pytest.mark.parametrize(
@@ -58,10 +52,9 @@ def test_when_the_store_falls_silent_the_site_is_passive_before_its_lease_runs_o
     agent = site.agent()
     wait_for("the agent to be active", agent.active)
     site.proxy.silent = True
+    since = boottime()
 
-    took = stops_by(agent, TERMS.lease.total_seconds())
-
-    assert took <= STEADY + 0.1
+    assert stops(agent) <= since + STEADY, "no renewal that began later was acknowledged"
     report = agent.look()
     assert (report.sight, report.active, report.ready) == (Sight.ANSWERED, False, False)
     site.proxy.silent = False
@@ -73,8 +66,10 @@ def test_a_killed_agent_leaves_a_deadline_that_its_master_obeys_alone(site: Site
     agent = site.agent()
     wait_for("the agent to be active", agent.active)
     agent.signal(signal.SIGKILL)
+    agent.process.wait(5)
+    since = boottime()
 
-    assert stops_by(agent, TERMS.lease.total_seconds()) <= STEADY + 0.1
+    assert stops(agent) <= since + STEADY
 
 
 def test_an_agent_that_starts_again_goes_on_under_its_epoch_after_a_renewal_of_its_own(site: Site) -> None:
@@ -93,7 +88,7 @@ def test_a_stopped_agent_that_goes_on_is_active_only_if_nobody_took_over(site: S
     agent = site.agent()
     wait_for("the agent to be active", agent.active)
     agent.signal(signal.SIGSTOP)
-    stops_by(agent, STEADY + 0.2)
+    stops(agent)
     if takes_over:
         assert site.take_over(STANDBY).epoch == 2
     agent.signal(signal.SIGCONT)
@@ -228,8 +223,10 @@ def test_an_agent_is_the_same_after_a_restart_and_another_one_from_another_direc
 def test_an_agent_that_cannot_write_its_role_file_ends_and_says_so(site: Site) -> None:
     agent = site.agent()
     wait_for("the agent to be active", agent.active)
-    agent.role_file.unlink()
-    agent.role_file.mkdir()
+    while not agent.role_file.is_dir():  # it may be written between the two calls
+        agent.role_file.unlink(missing_ok=True)
+        with contextlib.suppress(FileExistsError):
+            agent.role_file.mkdir()
     output, _ = agent.process.communicate(timeout=20)
 
     assert agent.process.returncode == 1

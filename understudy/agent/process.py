@@ -21,6 +21,7 @@ from shared.ports.store import Store
 from shared.state.heartbeats import Heartbeats
 from shared.state.leases import Leases
 from shared.state.policies import Policies
+from understudy.agent import telling
 from understudy.agent.config import AgentConfig, Identity, Pledges, identity_in, parse
 from understudy.agent.holder import Holder
 from understudy.agent.hooks import Hooks
@@ -150,7 +151,7 @@ def open_store(config: AgentConfig, *, timeout: timedelta = LONGEST_CALL) -> Sto
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    telling.to_stderr()
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         if arguments[:1] == ["unit"]:
