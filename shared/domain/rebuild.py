@@ -16,8 +16,9 @@ from enum import StrEnum
 from typing import Final
 
 from shared.domain import provenance
+from shared.domain.ids import InstanceId
 from shared.domain.inventory import Instance, InstanceState, SystemEvent
-from shared.domain.policy import RebuildRule
+from shared.domain.policy import Policy, RebuildRule
 from shared.domain.selection import selects
 
 ISOLATED: Final = "understudy:isolated"
@@ -66,6 +67,7 @@ class View:
     begun: int = 0  # rebuilds of the same rule that began within the last hour, this one not counted
     group: str = ""  # the scaling group that made it, or let it go, and fills its place; "" when none does
     filled: str = ""  # the scaling group that let it go and has filled its place
+    master: str = ""  # the pair whose region master it is
     attached: bool = False  # member of a group that did not make it, and would fill its place all the same
 
 
@@ -130,6 +132,8 @@ def judge(rule: RebuildRule, view: View) -> RebuildVerdict:
         return Refuse(because="the inventory does not list it: it was released, or we may not see it")
     if ISOLATED in instance.tags:
         return NotOurs(because=f"it was already replaced (by {instance.tags[ISOLATED]}) and is kept in isolation")
+    if view.master:
+        return NotOurs(because=failovers_business(view.master))
     if not selects(rule.select, instance):
         return NotOurs(because=f"rebuild rule {rule.name} does not select it")
     failure = unplanned(view.events, since=view.first_seen - RECENT)
@@ -142,6 +146,15 @@ def judge(rule: RebuildRule, view: View) -> RebuildVerdict:
     if failure is None:
         return _without_event(rule, instance, view, began)
     return _lost(rule, view, began, failure)
+
+
+def master_of(policy: Policy, instance: InstanceId) -> str:
+    """The pair whose region master it is; "" for every other instance. Never rebuilt, whatever a rule selects."""
+    return next((pair.name for pair in policy.pairs for one in pair.members if one.instance == instance), "")
+
+
+def failovers_business(pair: str) -> str:
+    return f"it is a region master (pair {pair}): failover's business, not a rebuild's"
 
 
 def unplanned(events: tuple[SystemEvent, ...], *, since: datetime) -> SystemEvent | None:

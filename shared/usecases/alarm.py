@@ -15,7 +15,7 @@ from shared.domain.errors import BadInput
 from shared.domain.ids import InstanceId, PolicyVersion
 from shared.domain.inventory import Instance
 from shared.domain.policy import Policy, RebuildRule
-from shared.domain.rebuild import ISOLATED, RECENT, unplanned
+from shared.domain.rebuild import ISOLATED, RECENT, failovers_business, master_of, unplanned
 from shared.domain.selection import selects
 from shared.observability import log
 from shared.ports.clock import Clock
@@ -233,7 +233,7 @@ class Alarm:
 
 
 def _rule_for(policy: Policy, instance: Instance) -> RebuildRule | None:
-    if ISOLATED in instance.tags:
+    if ISOLATED in instance.tags or master_of(policy, instance.id):
         return None
     return next((rule for rule in policy.rebuilds if selects(rule.select, instance)), None)
 
@@ -243,6 +243,7 @@ def _why_not(policy: Policy, id: InstanceId, instance: Instance | None) -> str:
         return "the inventory does not list this instance: it is not ours, was released, or our role may not see it"
     if ISOLATED in instance.tags:
         return f"it was already replaced (by {instance.tags[ISOLATED]}) and is kept in isolation"
-    if any(member.instance == id for pair in policy.pairs for member in pair.members):
-        return "it is a region master: failover's business, not a rebuild's"
+    pair = master_of(policy, id)
+    if pair:
+        return failovers_business(pair)
     return "no rebuild rule selects this instance"

@@ -11,7 +11,7 @@ from shared.domain.ids import InstanceId
 from shared.domain.inventory import Instance, InstanceState, SystemEvent
 from shared.domain.operation import Operation, OperationKind, StepState
 from shared.domain.policy import PlatformRestart, Policy, RebuildRule
-from shared.domain.rebuild import HOST_FAILED, IN_GROUP, ISOLATED, NO_GROUP, RECENT, Service, View, unplanned
+from shared.domain.rebuild import HOST_FAILED, IN_GROUP, ISOLATED, NO_GROUP, RECENT, Service, View, master_of, unplanned
 from shared.ports.balancer import Balancer, Health
 from shared.ports.clock import Clock
 from shared.ports.compute import Instances, Inventory
@@ -83,6 +83,7 @@ class Look:
             group=group if made and not filled else "",
             attached=bool(group) and not made and not filled,
             filled=group if filled else "",
+            master=master_of(policy, id),
         )
 
     def paused(self) -> str:

@@ -1,6 +1,6 @@
-"""The attempt before this one, when it stopped and asked an operator: what it took off the old one is not seen there any
-more (disks, addresses, weights, its place in a group), and what it made stands. The next attempt goes on from there; by
-the world alone it would build a second one, without the data.
+"""The attempt before this one, when it stopped and asked an operator: what it took off the old one is not seen there
+any more (disks, addresses, weights, its place in a group), and what it made stands. The next attempt goes on from
+there; by the world alone it would build a second one, without the data.
 
 Found by the decision that is written before a rebuild first touches anything. What is in the world counts more than
 what was written down: a disk that somebody attached elsewhere, or a weight that somebody set, is not taken back.

@@ -15,7 +15,7 @@ from typing import Final
 from shared.domain.errors import NoStock
 from shared.domain.ids import ImageId, InstanceId, LoadBalancerId, OperationId
 from shared.domain.inventory import Instance, InstanceState, Snapshot
-from shared.domain.policy import RebuildRule
+from shared.domain.policy import Policy, RebuildRule
 from shared.domain.preview import token_of
 from shared.domain.provenance import operation_tag
 from shared.domain.rebuild import (
@@ -29,7 +29,9 @@ from shared.domain.rebuild import (
     Recovered,
     Refuse,
     Wait,
+    failovers_business,
     judge,
+    master_of,
 )
 from shared.domain.replacement import SICK_DISK, Backend, Candidate, Missing, Replacement, Seen, choose
 from shared.domain.retention import RestorePoint
@@ -91,7 +93,7 @@ def take_look(run: Run) -> Outcome | None:
 def _look_at_the_asked(run: Run) -> Outcome | None:
     """Nobody doubts that it shall be replaced; only whether it is what the rule means, and whether now."""
     (instance,) = run.instances(run.old)
-    because = unfit(instance, run.old, run.rule)
+    because = unfit(instance, run.old, run.rule, run.policy)
     if because:
         return Refused(because=because)
     paused = run.own.look.paused()
@@ -103,12 +105,15 @@ def _look_at_the_asked(run: Run) -> Outcome | None:
     return None
 
 
-def unfit(instance: Instance | None, id: InstanceId, rule: RebuildRule) -> str:
+def unfit(instance: Instance | None, id: InstanceId, rule: RebuildRule, policy: Policy) -> str:
     """Why it cannot be rebuilt by this rule when it is asked for; "" when it can."""
     if instance is None:
         return f"the inventory does not list {id}: it was released, or we may not see it"
     if ISOLATED in instance.tags:
         return f"it was already replaced (by {instance.tags[ISOLATED]}) and is kept in isolation"
+    pair = master_of(policy, id)
+    if pair:
+        return failovers_business(pair)
     if not selects(rule.select, instance):
         return f"rebuild rule {rule.name} does not select {id}. Choose another rule, or mend its select"
     return ""

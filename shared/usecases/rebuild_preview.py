@@ -34,7 +34,7 @@ class RebuildPreview:
         _, policy = self.ports.policies.active()
         instance = instance_of(self.ports.compute.inventory, request.instance)
         rule = rule_of(policy, request.rule, instance, request.instance)
-        because = unfit(instance, request.instance, rule)
+        because = unfit(instance, request.instance, rule, policy)
         checks = [Check(name="instance", ok=not because, says=because or f"{request.instance} can be replaced")]
         if because or instance is None:
             return _preview(request.instance, (), (*checks,), token_of(request.instance, because))

@@ -10,7 +10,7 @@ from shared.domain.errors import CredentialsRejected, DrError
 from shared.domain.ids import InstanceId, OperationId, PolicyVersion
 from shared.domain.inventory import Instance, InstanceState
 from shared.domain.policy import RebuildRule
-from shared.domain.rebuild import ISOLATED, RECENT, unplanned
+from shared.domain.rebuild import ISOLATED, RECENT, master_of, unplanned
 from shared.observability import log
 from shared.ports.balancer import Balancer, Health
 from shared.ports.clock import Clock
@@ -77,7 +77,8 @@ class Recover:
         failed: list[str] = []
         for rule in policy.rebuilds:
             try:
-                selected = selecting.select(self._inventory, rule.select).instances
+                found = selecting.select(self._inventory, rule.select).instances
+                selected = tuple(one for one in found if not master_of(policy, one.id))
                 opened.extend(self._suspects(rule, version, selected))
                 self._disarm.run(rule, selected, run=run)
                 self._groups.run(selected)
