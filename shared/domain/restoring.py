@@ -67,6 +67,17 @@ class ScalingRole:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """An earlier restore, acknowledged since, took the instance out of service and did not bring it back. Whoever comes
+    next does."""
+
+    operation: OperationId
+    ran: bool
+    group: str  # in which it was put on standby; "" in none
+    weights: Mapping[LoadBalancerId, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """One look at an instance and what belongs to it. Only of the disks and snapshots that are asked about."""
 
@@ -83,6 +94,7 @@ class Surroundings:
     pair: PairRole | None = None
     scaling: ScalingRole | None = None
     weights: Mapping[LoadBalancerId, int] = field(default_factory=dict)
+    left: LeftOut | None = None
     alone_in: tuple[LoadBalancerId, ...] = ()  # balancers in which no other server takes traffic
     point: str = ""
     copied: bool = False  # the point stands in another region: its snapshots come back first

@@ -197,7 +197,9 @@ def _warnings(disks: Sequence[DiskPlan], view: Surroundings, kept_days: int) -> 
     soon = [event for event in view.events if event.finished is None and event.status in ANNOUNCED]
     if soon:
         yield f"announced by the platform: {_events(soon)}"
-    if view.instance is not None and view.instance.state is InstanceState.STOPPED:
+    if view.left is not None:
+        yield f"{view.left.operation} left {view.name} out of service: it comes back as it was before that one"
+    elif view.instance is not None and view.instance.state is InstanceState.STOPPED:
         yield f"{view.name} is stopped now, and is left stopped"
 
 
@@ -234,11 +236,14 @@ def _actions(disks: Sequence[DiskPlan], view: Surroundings) -> Iterator[Action]:
         takes = ATTACHES if one.way is Way.CLONE else REWRITES
         yield Action(wave=wave, does=one.does, subject=one.disk, takes=takes)
     wave += 1
-    if running:
+    if running or (view.left is not None and view.left.ran):
         yield Action(wave=wave, does="start", subject=name, takes=STARTS)
         wave += 1
-    back = [f"{balancer} {weight}" for balancer, weight in sorted(view.weights.items()) if weight]
-    if view.scaling is not None and stands_by:
+    left = view.left.weights if view.left is not None else {}
+    then = {balancer: weight or left.get(balancer, 0) for balancer, weight in sorted(view.weights.items())}
+    back = [f"{balancer} {weight}" for balancer, weight in then.items() if weight]
+    stood_by = view.left is not None and view.scaling is not None and view.left.group == view.scaling.group
+    if view.scaling is not None and (stands_by or stood_by):
         back.insert(0, f"in service in {view.scaling.group}")
     if back:
         yield Action(wave=wave, does=f"back into service: {', '.join(back)}", subject=name, takes=SWITCHES)

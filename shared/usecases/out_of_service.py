@@ -26,6 +26,7 @@ from shared.domain.errors import NotFound, Permanent
 from shared.domain.group_plan import Do, Move, step_aside, step_back
 from shared.domain.ids import InstanceId, LoadBalancerId
 from shared.domain.operation import Step, StepState
+from shared.domain.restoring import LeftOut
 from shared.ports.balancer import Balancer
 from shared.ports.clock import Clock
 from shared.ports.scaling import ActivityState, Membership, Scaling, ScalingGroup
@@ -63,11 +64,12 @@ class OutOfService:
     balancer: Balancer
     clock: Clock
 
-    def leave(self, work: Work, instance: InstanceId) -> Resume | Refused | None:
+    def leave(self, work: Work, instance: InstanceId, left: LeftOut | None = None) -> Resume | Refused | None:
+        """`left`: what an earlier operation left out of service counts as being in service."""
         if _is_done(work, DRAINED):
             return None
         if not _has(work, OUT):
-            waits = self._record(work, instance)
+            waits = self._record(work, instance, left)
             if waits is not None:
                 return waits
         was = self._recorded(work)
@@ -79,9 +81,9 @@ class OutOfService:
             if weight and self._weight(balancer, instance):
                 work.may_act()
                 self.balancer.set_weight(balancer, instance, weight=0)
-        left = [one for one, weight in was.weights.items() if weight and self._weight(one, instance)]
-        if left:
-            return self._within(work, OUT, f"{instance} still has weight in {', '.join(left)}")
+        still = [one for one, weight in was.weights.items() if weight and self._weight(one, instance)]
+        if still:
+            return self._within(work, OUT, f"{instance} still has weight in {', '.join(still)}")
         work.learn(Step(name=DRAINED, state=StepState.DONE, at=self._now()))
         return None
 
@@ -142,7 +144,7 @@ class OutOfService:
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
-    def _record(self, work: Work, instance: InstanceId) -> Resume | Refused | None:
+    def _record(self, work: Work, instance: InstanceId, left: LeftOut | None) -> Resume | Refused | None:
         """Written down before it is changed: after a crash only this remembers it."""
         member, group = self.read(instance)
         move = step_aside(group, member)
@@ -152,6 +154,10 @@ class OutOfService:
             return self._within(work, ASIDE, f"{instance}: {move.because}")
         weights, _ = self.weights_of(instance)
         held = member.group if member is not None and move.do is Do.ENTER_STANDBY else ""
+        if left is not None:
+            weights = {one: weight or left.weights.get(one, 0) for one, weight in weights.items()}
+            if member is not None and member.on_standby and member.group == left.group:
+                held = member.group
         was = Was(group=held, weights=weights)
         work.intend(intended(OUT, "", self._now(), data={"was": codec.dump(was)}))
         return None

@@ -201,13 +201,18 @@ class Recovering:
             return False
         if waits(held, self._controls):
             return False
+        if held.state is OperationState.NEEDS_OPERATOR:
+            return self._subjects.relieve(operation.subject, holder, operation.id)
         self._subjects.release(operation.subject, holder)
         return self._subjects.take(operation.subject, operation.id)
 
     def _let_go(self, operation: Operation) -> None:
-        """After a crash between the operation's end and this. A waiting operator keeps the subject held."""
-        if operation.state is not OperationState.NEEDS_OPERATOR:
-            self._subjects.release(operation.subject, operation.id)
+        """Also after a crash between the operation's end and this. A waiting operator keeps the subject held."""
+        match operation.state:
+            case OperationState.DONE:
+                self._subjects.release(operation.subject, operation.id)
+            case OperationState.REFUSED:
+                self._subjects.hand_back(operation.subject, operation.id)
 
     def _refuse(self, operation: Operation, because: str, run: str, owner: str) -> str:
         refusal = _Refusal(operation.kind, because)
@@ -228,7 +233,9 @@ class Recovering:
                 raise AssertionError(f"{outcome} is no end")
         acted = isinstance(outcome, Done) and facts.get("outcome") not in UNCHANGED
         self._decide(operation, event, because, run, facts=facts, acted=acted)
-        if not isinstance(outcome, Escalated):
+        if isinstance(outcome, Refused):
+            self._subjects.hand_back(operation.subject, operation.id)
+        elif not isinstance(outcome, Escalated):
             self._subjects.release(operation.subject, operation.id)
         parent = operation.inputs.get(PARENT)
         if parent is not None:

@@ -28,7 +28,7 @@ from shared.domain.inventory import InstanceState
 from shared.domain.objectives import RESTORE_PHASES, Phases
 from shared.domain.operation import Operation, OperationKind, Step, StepState
 from shared.domain.policy import Policy
-from shared.domain.restoring import IN_USE, DiskPlan
+from shared.domain.restoring import IN_USE, DiskPlan, LeftOut
 from shared.domain.restoring_checks import systems_first
 from shared.domain.selection import selects
 from shared.ports.balancer import Health
@@ -75,6 +75,8 @@ START_AGAIN: Final = "start-again"
 GIVEN_UP: Final = "given-up"
 """Only of an operation that goes back before anything was changed."""
 WAS_STOPPED: Final = "stopped"
+LEFT: Final = "left"
+"""Key in the data of `check`: what an earlier operation left out of service."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -209,7 +211,8 @@ class _Run:
                 because=f"{self._request.confirm!r} confirms something else than what would be done now "
                 f"({plan.token}): {now}. Look at the preview again and confirm that"
             )
-        stopped = "yes" if view.instance.state is InstanceState.STOPPED else ""
+        left = view.left
+        ran = view.instance.state is not InstanceState.STOPPED or (left is not None and left.ran)
         self._work.learn(
             Step(
                 name=CHECK,
@@ -217,8 +220,9 @@ class _Run:
                 at=self._now(),
                 data={
                     "disks": codec.dump(systems_first(plan.disks)),
-                    WAS_STOPPED: stopped,
+                    WAS_STOPPED: "" if ran else "yes",
                     "name": view.instance.name,
+                    **({} if left is None else {LEFT: codec.dump(left)}),
                 },
             )
         )
@@ -240,7 +244,9 @@ class _Run:
     def _leave(self) -> Outcome | None:
         if self._request.place != self._own.look.home:
             return None  # groups and balancers are at home
-        return self._service.leave(self._work, self._request.instance)
+        left = self._work.step(CHECK).data.get(LEFT)
+        earlier = None if left is None else codec.load(LeftOut, left)
+        return self._service.leave(self._work, self._request.instance, earlier)
 
     def _stop(self) -> Outcome | None:
         return self._power.stop(self._work, self._request.instance, STOP)

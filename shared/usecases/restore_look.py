@@ -9,20 +9,25 @@ from shared.domain.group_plan import step_aside
 from shared.domain.ids import DiskId, InstanceId, OperationId, SnapshotId
 from shared.domain.inventory import Disk, Snapshot
 from shared.domain.lease import LeaseState
+from shared.domain.operation import Operation, OperationKind, OperationState, StepState
 from shared.domain.place import Place
 from shared.domain.policy import Pair, Policy
-from shared.domain.restoring import SYSTEM_DISK, DiskChange, PairRole, ScalingRole, Surroundings
+from shared.domain.restoring import SYSTEM_DISK, DiskChange, LeftOut, PairRole, ScalingRole, Surroundings
 from shared.domain.restoring_checks import RestorePlan, plan_restore
 from shared.domain.retention import RestorePoint
 from shared.ports.clock import Clock
 from shared.ports.compute import Clouds, Compute
 from shared.ports.store import Store
+from shared.state import codec
+from shared.state.controls import Controls
+from shared.state.journal import Journal
 from shared.state.leases import Leases
 from shared.state.points import Points
 from shared.state.subjects import Subjects
 from shared.usecases.look import instance_of
-from shared.usecases.out_of_service import OutOfService
+from shared.usecases.out_of_service import BACK, OUT, OutOfService, Was
 from shared.usecases.recovery_requests import RestoreRequest
+from shared.usecases.suspicion import waits
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,6 +45,7 @@ class RestoreLook:
         place = self.place_of(request)
         attached = tuple(cloud.inventory.disks(instance=request.instance)) if instance is not None else ()
         served = instance is not None and request.place == self.home
+        held_by, before = self._others_of(request.instance, operation)
         weights, alone = self.service.weights_of(request.instance) if served else ({}, ())
         wanted = [one.snapshot for one in request.disks if one.snapshot is not None]
         images = [one.image for one in request.disks if one.image is not None]
@@ -53,7 +59,8 @@ class RestoreLook:
             taken={one.id: tuple(cloud.snapshots.list(disk=one.id)) for one in attached},
             images={one.id: one for one in cloud.images.list(ids=images)} if images else {},
             events=tuple(cloud.inventory.system_events(request.instance)) if instance is not None else (),
-            held_by=self._holder(request.instance, operation),
+            held_by=held_by,
+            left=None if before is None else left_out(before),
             pair=self._pair(request.instance, policy),
             scaling=self._scaling(request.instance) if served else None,
             weights=weights,
@@ -97,9 +104,21 @@ class RestoreLook:
     def _snapshots(self, cloud: Compute, wanted: list[SnapshotId]) -> dict[SnapshotId, Snapshot]:
         return {one.id: one for one in cloud.snapshots.list(ids=wanted)} if wanted else {}
 
-    def _holder(self, instance: InstanceId, operation: OperationId | None) -> OperationId | None:
-        holder = Subjects(self.store).holder(instance)
-        return None if holder == operation else holder
+    def _others_of(
+        self, instance: InstanceId, operation: OperationId | None
+    ) -> tuple[OperationId | None, Operation | None]:
+        """Another recovery that holds it, and one that waited for an operator, was acknowledged, and comes before."""
+        subjects, journal = Subjects(self.store), Journal(self.store, self.clock)
+        holder = subjects.holder(instance)
+        if holder is None:
+            return None, None
+        if holder == operation:
+            earlier = subjects.predecessor(instance, holder)
+            return None, None if earlier is None else journal.find(earlier)
+        held = journal.find(holder)
+        if held is None or held.state is not OperationState.NEEDS_OPERATOR or waits(held, Controls(self.store)):
+            return holder, None
+        return None, held
 
     def _pair(self, instance: InstanceId, policy: Policy) -> PairRole | None:
         for pair, site in chain.from_iterable(_seats(pair, instance) for pair in policy.pairs):
@@ -108,6 +127,18 @@ class RestoreLook:
             active = lease is not None and lease.state is LeaseState.HELD and lease.owner == site
             return PairRole(pair=pair.name, site=site, active=active)
         return None
+
+
+def left_out(operation: Operation) -> LeftOut | None:
+    """What a restore that ended with a question had taken out of service, and not given back."""
+    steps = {one.name: one for one in operation.steps}
+    if operation.kind is not OperationKind.RESTORE or OUT not in steps or "check" not in steps:
+        return None
+    if BACK in steps and steps[BACK].state is StepState.DONE:
+        return None
+    was = codec.load(Was, steps[OUT].data["was"])
+    ran = not steps["check"].data.get("stopped")
+    return LeftOut(operation=operation.id, ran=ran, group=was.group, weights=was.weights)
 
 
 def _seats(pair: Pair, instance: InstanceId) -> list[tuple[Pair, str]]:

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from shared.domain.operation import Operation
+from shared.domain.operation import Operation, StepState
 from shared.domain.restoring import DiskPlan, Way
 from shared.state import codec
 from shared.usecases.operations import Escalated
 from shared.usecases.recovery_requests import RestoreRequest
-from shared.usecases.restore_changes import CLONE, FETCH, IMAGE, MADE, is_changed, stands_now
+from shared.usecases.restore_changes import CHANGE, CLONE, FETCH, IMAGE, MADE, stands_now
 from shared.usecases.restore_safety import point_id, snapshots
 
 RUNBOOK: Final = "restore-needs-operator"
@@ -50,15 +50,23 @@ def escalation(operation: Operation, disks: Sequence[DiskPlan], because: str) ->
     evidence = (
         f"operation={operation.id}",
         *(
-            f"{one.disk}: {one.way} {'done' if is_changed(operation, one) else 'not known to be done'}, "
-            f"safety snapshot {safety.get(one.disk, 'none')}"
+            f"{one.disk}: {one.way} {_how_far(operation, one)}, safety snapshot {safety.get(one.disk, 'none')}"
             for one in disks
         ),
         *(f"made: {kind} {ids}" for kind, ids in _made(operation)),
         *(f"{one.name}={one.state.value}" for one in operation.steps if ":" not in one.name),
     )
-    told = f"{because}. `understudy undo-rollback {operation.id}` goes back to the safety point"
-    return Escalated(because=told if safety else because, runbook=RUNBOOK, evidence=evidence)
+    told = f"{because}. When you have looked: `understudy acknowledge {operation.id}`"
+    if safety:
+        told += f", then `understudy undo-rollback {operation.id}` goes back to the safety point"
+    return Escalated(because=told, runbook=RUNBOOK, evidence=evidence)
+
+
+def _how_far(operation: Operation, one: DiskPlan) -> str:
+    step = next((step for step in operation.steps if step.name == CHANGE + one.disk), None)
+    if step is None or step.state is StepState.FAILED:
+        return "not done"
+    return "done" if step.state is StepState.DONE else "asked for, not known to be done"
 
 
 def _made(operation: Operation) -> Iterator[tuple[str, str]]:

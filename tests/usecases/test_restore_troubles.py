@@ -1,13 +1,14 @@
 """What befalls a restore from outside: its group, other people, the platform, the schedule, our own role."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from shared.domain.errors import Busy, DrError, Forbidden
-from shared.domain.ids import DiskId
+from shared.domain.errors import Busy, DrError, Forbidden, Permanent
+from shared.domain.ids import DiskId, OperationId
 from shared.domain.operation import OperationState
 from shared.ports.scaling import ScalingGroup
 from tests.usecases.recovery_world import GROUP, LB, WEB_1, WEB_2
@@ -201,3 +202,79 @@ def test_snapshots_without_end_let_it_serve_again() -> None:
     )
 
     assert "unfinished, 120 minutes after it was to be changed" in why
+
+
+# -- half-way ------------------------------------------------------------------------------------------------------
+
+
+def half_way(world: RestoreWorld) -> OperationId:
+    """Of two disks the second is refused for good; an operator is asked."""
+    world.marked(SYSTEM_2, DATA_2)
+    resets: list[int] = []
+
+    def trouble(_: int, label: str, after: bool) -> None:
+        if label == "disks.reset" and not after:
+            resets.append(1)
+            if len(resets) == 2:
+                raise Permanent("InvalidSnapshot.TooOld")
+
+    world.wire.trouble = trouble
+    asked = world.ask("rollback", instance=WEB_2, confirm=WEB_2)
+    world.run_recovery(minutes=20)
+    ended = world.operation(asked)
+    assert ended.state is OperationState.NEEDS_OPERATOR, ended.result
+    assert world.picture()["groups"][GROUP] == [("web-2", "Standby")]
+    assert world.cloud.ecs.instances[WEB_2].state == "Stopped"
+    return asked
+
+
+def test_what_stopped_half_way_says_how_far_each_disk_came() -> None:
+    world = RestoreWorld()
+    ended = world.operation(half_way(world))
+
+    evidence = json.loads(ended.result["evidence"])
+    assert [line for line in evidence if line.startswith("d-web-2")] == [
+        f"{SYSTEM_2}: reset asked for, not known to be done, safety snapshot {safety_of(world, SYSTEM_2)}",
+        f"{DATA_2}: reset not done, safety snapshot {safety_of(world, DATA_2)}",
+    ]
+    assert f"understudy acknowledge {ended.id}" in ended.result["because"]
+
+
+def safety_of(world: RestoreWorld, disk: str) -> str:
+    (point,) = [one for one in world.points() if one.safety]
+    return str(dict(point.disks)[DiskId(disk)])
+
+
+@pytest.mark.parametrize("way_on", ["undo_rollback", "rollback"])
+def test_what_stopped_half_way_serves_again_after_the_way_back_or_on(way_on: str) -> None:
+    world = RestoreWorld()
+    before = standing(world)
+    asked = half_way(world)
+    world.command(command="acknowledge", subject=asked, by="li")
+    world.run_recovery(minutes=5)
+
+    what = {"operation": asked} if way_on == "undo_rollback" else {"instance": WEB_2}
+    shown = world.preview(way_on, **what)
+    assert [one for one in shown["checks"] if not one["ok"]] == []
+    assert f"{asked} left {WEB_2} out of service: it comes back as it was before that one" in shown["warnings"]
+    assert shown["actions"][-1]["does"] == f"back into service: in service in {GROUP}, {LB} 50"
+    ended = world.restored(world.ask(way_on, confirm=WEB_2, **what))
+
+    assert standing(world) == before
+    assert ended.result["outcome"] == "restored"
+    for disk in (SYSTEM_2, DATA_2):
+        assert at_the_point(world, disk) is (way_on == "rollback")
+
+
+def test_a_refused_attempt_does_not_forget_what_was_left_out_of_service() -> None:
+    world = RestoreWorld()
+    before = standing(world)
+    asked = half_way(world)
+    world.command(command="acknowledge", subject=asked, by="li")
+    wrong = world.ask("undo_rollback", operation=asked, confirm="wrong")
+    world.run_recovery(minutes=5)
+    assert "confirms something else" in refused(world, wrong)
+
+    world.restored(world.ask("undo_rollback", operation=asked, confirm=WEB_2))
+
+    assert standing(world) == before
