@@ -25,6 +25,7 @@ from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.state.subjects import Subjects
 from shared.usecases.adopting import MOST, AdoptRequest
+from shared.usecases.ask_failover import AskFailover
 from shared.usecases.ask_image import AskImage
 from shared.usecases.ask_launch import AskLaunch
 from shared.usecases.ask_plan import AskPlan
@@ -56,7 +57,9 @@ class Command:
         decisions: Decisions,
         functions: Functions,
         clock: Clock,
+        failover: AskFailover | None = None,
     ) -> None:
+        """`failover`: what may be asked of pairs; without it nothing is."""
         self._policies = policies
         self._controls = controls
         self._journal = journal
@@ -105,6 +108,7 @@ class Command:
                 functions=functions,
                 clock=clock,
             ).commands(self._moment),
+            **(failover.commands(self._moment) if failover else {}),
         }
 
     def run(self, arguments: Arguments, *, run: str) -> Result:
@@ -159,17 +163,30 @@ class Command:
         return {"operation": request.id, "snapshots": len(request.snapshots)}
 
     def _pause(self, arguments: Arguments, run: str) -> Result:
-        scope = _scope(arguments)
+        scope = self._scope(arguments)
         because = _text(arguments, "because", "the reason, for whoever finds it paused")
         self._controls.pause(Pause(scope=scope, since=self._clock.now(), because=f"{because} ({_by(arguments)})"))
         self._tell(f"{scope}.paused", scope, (because,), run)
         return {"paused": scope}
 
     def _resume(self, arguments: Arguments, run: str) -> Result:
-        scope = _scope(arguments)
+        scope = self._scope(arguments)
         was = self._controls.resume(scope, self._clock.now())
         self._tell(f"{scope}.resumed", scope, (f"resumed by {_by(arguments)}",), run, acted=was)
         return {"resumed": scope, "was_paused": was}
+
+    def _scope(self, arguments: Arguments) -> str:
+        """One of the kinds, or `failover/PAIR` for one pair. A pause of a pair that is gone can still be ended."""
+        scope = _text(arguments, "scope", f"one of: {', '.join(PAUSABLE)}; or failover/PAIR")
+        if scope in PAUSABLE:
+            return scope
+        kind, slash, pair = scope.partition("/")
+        if kind == "failover" and slash:
+            pairs = [one.name for one in self._policies.active()[1].pairs]
+            if pair in pairs or scope in self._controls.read().pauses:
+                return scope
+            raise BadInput(f"argument scope is {scope!r}; the pairs of the policy are: {', '.join(pairs) or 'none'}")
+        raise BadInput(f"argument scope is {scope!r}; it must be one of: {', '.join(PAUSABLE)}; or failover/PAIR")
 
     def _acknowledge(self, arguments: Arguments, run: str) -> Result:
         """An operator has seen what blocked automation on a subject: a pair, an instance, an operation."""
@@ -273,13 +290,6 @@ def _snapshots(arguments: Arguments) -> tuple[SnapshotId, ...]:
     if len(named) > MOST:
         raise BadInput(f"argument snapshots names {len(named)}; name at most {MOST} at once")
     return named
-
-
-def _scope(arguments: Arguments) -> str:
-    scope = _text(arguments, "scope", f"one of: {', '.join(PAUSABLE)}")
-    if scope not in PAUSABLE:
-        raise BadInput(f"argument scope is {scope!r}; it must be one of: {', '.join(PAUSABLE)}")
-    return scope
 
 
 def _by(arguments: Arguments) -> str:

@@ -2,13 +2,18 @@
 
 from functools import cache
 
+from shared.adapters import chance
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
+from shared.state.failovers import Failovers, SwitchOrders
 from shared.state.families import Families
+from shared.state.heartbeats import Heartbeats
 from shared.state.journal import Journal
+from shared.state.leases import Leases
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.state.subjects import Subjects
+from shared.usecases.ask_failover import AskFailover
 from shared.usecases.command import Command
 from shared.wiring.foundation import clock, functions, store
 
@@ -25,4 +30,14 @@ def command() -> Command:
         decisions=Decisions(store()),
         functions=functions(),
         clock=clock(),
+        failover=AskFailover(
+            policies=Policies(store()),
+            controls=Controls(store()),
+            leases=Leases(store(), tokens=chance.token),
+            heartbeats=Heartbeats(store()),
+            failovers=Failovers(store()),
+            orders=SwitchOrders(store()),
+            decisions=Decisions(store()),
+            clock=clock(),
+        ),
     )
