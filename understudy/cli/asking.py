@@ -29,14 +29,15 @@ def unpin(instance: str, point: str) -> None:
 def pause(scope: str, because: str) -> None:
     _known(scope)
     Connection().command("pause", scope=scope, because=because)
-    console().print(f"[yellow]{scope} paused[/yellow]: {escape(because)}. `understudy resume {scope}` ends it")
+    name = escape(scope)
+    console().print(f"[yellow]{name} paused[/yellow]: {escape(because)}. `understudy resume {name}` ends it")
 
 
 def resume(scope: str) -> None:
     _known(scope)
     answer = Connection().command("resume", scope=scope)
     was = answer.get("was_paused", True)
-    console().print(f"[green]{scope} goes on[/green]" if was else f"{scope} was not paused")
+    console().print(f"[green]{escape(scope)} goes on[/green]" if was else f"{escape(scope)} was not paused")
 
 
 def acknowledge(subject: str) -> None:
@@ -45,8 +46,10 @@ def acknowledge(subject: str) -> None:
 
 
 def _known(scope: str) -> None:
-    if scope not in PAUSABLE:
-        raise BadInput(f"scope: '{scope}' cannot be paused or resumed. Use one of {', '.join(PAUSABLE)}")
+    if scope not in PAUSABLE and not scope.startswith("failover/"):
+        raise BadInput(
+            f"scope: '{scope}' cannot be paused or resumed. Use one of {', '.join(PAUSABLE)}; or failover/PAIR"
+        )
 
 
 def _now(connection: Connection) -> str:

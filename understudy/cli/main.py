@@ -48,6 +48,10 @@ image = typer.Typer(
 app.add_typer(image, name="image", rich_help_panel="Change")
 plan = typer.Typer(no_args_is_help=True, help="Recovery plans: waves of restores, rebuilds and launches.")
 app.add_typer(plan, name="plan", rich_help_panel="Change")
+switch = typer.Typer(no_args_is_help=True, help="Keep a pair where it is: neither a loss nor an order moves it.")
+app.add_typer(switch, name="switch", rich_help_panel="Change")
+lease = typer.Typer(no_args_is_help=True, help="The lease row of a pair.")
+app.add_typer(lease, name="lease", rich_help_panel="Change")
 certificate = typer.Typer(no_args_is_help=True, help="What each prune did, and why.")
 app.add_typer(certificate, name="certificate", rich_help_panel="Look")
 
@@ -530,9 +534,88 @@ def unpin(
     asking.unpin(instance, point)
 
 
+PairName = Annotated[str, typer.Argument(help="The pair, as `understudy status` names it.")]
+Reason = Annotated[str, typer.Option("--because", "-b", help="The reason, for the record.")]
+ConfirmMove = Annotated[str, typer.Option("--confirm", help="The preview's token, or the pair: order it.")]
+
+
+@app.command(rich_help_panel=CHANGE)
+def switchover(
+    pair: PairName,
+    to: Annotated[str, typer.Option("--to", help="The site; the other one when left out.")] = "",
+    because: Reason = "",
+    confirm: ConfirmMove = "",
+    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Show what moving a pair to its other site on purpose would do; order it with --confirm."""
+    from understudy.cli import failing_over
+
+    failing_over.move("switchover", pair, to=to, because=because, confirm=confirm, as_json=json)
+
+
+@app.command(rich_help_panel=CHANGE)
+def failback(
+    pair: PairName,
+    because: Reason = "",
+    confirm: ConfirmMove = "",
+    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Show what moving a pair back to its preferred site would do; order it with --confirm."""
+    from understudy.cli import failing_over
+
+    failing_over.move("failback", pair, because=because, confirm=confirm, as_json=json)
+
+
+@app.command(rich_help_panel=CHANGE)
+def failover(
+    pair: PairName,
+    to: Annotated[str, typer.Option("--to", help="The site; the other one when left out.")] = "",
+    force: Annotated[list[str] | None, typer.Option("--force", help="Override a rule: block, or lag.")] = None,
+    because: Reason = "",
+    confirm: ConfirmMove = "",
+    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """As switchover, also when the active site is lost; may override the block and the lag, never the lease."""
+    from understudy.cli import failing_over
+
+    failing_over.move("failover", pair, to=to, because=because, force=force or [], confirm=confirm, as_json=json)
+
+
+@switch.command("off")
+def switch_off(pair: PairName, because: Because) -> None:
+    """Nothing moves this pair until it is switched on; `resume` does not end it."""
+    from understudy.cli import failing_over
+
+    failing_over.switch(pair, "off", because=because)
+
+
+@switch.command("on")
+def switch_on(pair: PairName) -> None:
+    """Let losses and orders move this pair again."""
+    from understudy.cli import failing_over
+
+    failing_over.switch(pair, "on")
+
+
+@lease.command("restore")
+def lease_restore(
+    pair: PairName,
+    owner: Annotated[str, typer.Option("--owner", help="The site that shall be active.")],
+    epoch: Annotated[int, typer.Option("--epoch", min=2, help="Above every epoch ever granted.")],
+    because: Because,
+    force: Annotated[
+        list[str] | None, typer.Option("--force", help="unseen: the site that does not answer was seen to be off.")
+    ] = None,
+) -> None:
+    """Have a missing or damaged lease row written anew, once nobody can be active any more."""
+    from understudy.cli import failing_over
+
+    failing_over.restore(pair, owner=owner, epoch=epoch, because=because, force=force or [])
+
+
 @app.command(rich_help_panel=CHANGE)
 def pause(
-    scope: Annotated[str, typer.Argument(help="backups, prune, rebuilds, failover or all.")],
+    scope: Annotated[str, typer.Argument(help="backups, prune, rebuilds, failover, failover/PAIR or all.")],
     because: Because,
 ) -> None:
     """Stop automation of one kind, or all, until resumed."""
