@@ -35,6 +35,13 @@ class Published:
     version: int
     operation: OperationId
     at: datetime
+    over: int = 0  # the highest version whose place it takes at an operator's wish; 0: none higher than its own
+    asked: datetime | None = None  # that wish
+
+    @property
+    def height(self) -> int:
+        """Only a version above this takes its place unasked."""
+        return max(self.version, self.over)
 
 
 class Families:
@@ -95,16 +102,16 @@ class Families:
             yield codec.load(Published, str(row.columns["body"]))
 
     def publish(self, family: str, wanted: Published) -> Published:
-        """What the group is to name from now on: `wanted`, unless a newer version is to be there already."""
+        """What the group is to name from now on: `wanted`, unless a newer version is to be there already. One that is
+        `over` others, at an operator's wish, takes their place, unless a later wish was heard already."""
         for _ in range(TRIES):
-            stands = self.published(family, wanted.group)
-            if stands is not None and (stands.version, stands.image) == (wanted.version, wanted.image):
-                return stands
-            if stands is not None and stands.version > wanted.version:
+            found = self._store.get(TABLE, (family, PUBLISHED + wanted.group))
+            stands = None if found is None else codec.load(Published, str(found.columns["body"]))
+            if stands is not None and not _takes_the_place(wanted, stands):
                 return stands
             body = codec.dump(wanted)
             row = Row(key=(family, PUBLISHED + wanted.group), columns={"body": body, "version": wanted.version})
-            condition = Absent() if stands is None else Matches({"version": stands.version})
+            condition = Absent() if found is None else Matches({"body": str(found.columns["body"])})
             try:
                 settle.put(self._store, TABLE, row, condition=condition)
             except Conflict:
@@ -121,3 +128,11 @@ class Families:
     def note(self, found: Readiness) -> None:
         row = Row(key=(found.family, READINESS), columns={"body": codec.dump(found)})
         self._store.put(TABLE, row, condition=Anything())
+
+
+def _takes_the_place(wanted: Published, stands: Published) -> bool:
+    if (stands.version, stands.image) == (wanted.version, wanted.image):
+        return wanted.over > stands.over
+    if wanted.asked is not None and wanted.over >= stands.height:
+        return stands.asked is None or wanted.asked > stands.asked
+    return wanted.version > stands.height or (not stands.over and wanted.version == stands.version)

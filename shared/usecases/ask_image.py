@@ -91,7 +91,7 @@ class AskImage:
         return {"operation": request.id, "copy_to": list(copy_to), "publish_to": list(request.publish_to)}
 
     def _publish(self, arguments: Arguments, asked: datetime, run: str) -> Result:
-        """The newest usable image of a family, or the named one."""
+        """The newest usable image of a family, or the named one, also where a newer version was published before."""
         version, policy = self._policies.active()
         what = _text(arguments, "what", "an image family of the policy, or an image id, e.g. m-bp1...")
         rule = policy.image_of(what)
@@ -106,6 +106,7 @@ class AskImage:
             groups=rule.publish_to if rule else (),
             asked=asked,
             by=_by(arguments),
+            over=True,
         )
         because = f"asked for by {request.by}"
         self._journal.open(request.operation(policy=version, now=self._clock.now(), because=because))

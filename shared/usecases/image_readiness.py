@@ -204,7 +204,10 @@ class ImageReadiness:
         for group, stands in named.items():
             reads = versions.get(stands.image or ImageId(""))
             wanted = self._families.published(role.family, group)
-            if wanted is None or reads is None or not stands.active or reads.number >= wanted.version:
+            if wanted is None or reads is None or not stands.active:
+                continue
+            # Older than was published; or newer, and an operator wanted an older one in its place.
+            if not (reads.number < wanted.version or wanted.version < reads.number <= wanted.over):
                 continue
             target = versions.get(wanted.image)
             if target is None or not target.startable or self._under_way(role.family):

@@ -1,8 +1,9 @@
 """One image into the active scaling configuration of each of its role's groups: scale-outs start from it from now on.
 
-The newest version wins, whichever is published last: what a group is to name stands in our own row, which only moves
-to newer versions, and is written before the configuration is. Whoever finds, after its own call, that a newer version
-is to be there puts that one in; so does the look at readiness, should it die in between. Running instances keep theirs.
+The newest version wins, whichever is published last: what a group is to name stands in our own row, which moves to
+newer versions, or at an operator's wish over those known by then, and is written before the configuration is. Whoever
+finds, after its own call, that another version is to be there puts that one in; so does the look at readiness, should
+it die in between. Running instances keep theirs.
 
 | step in the journal | what decides after a lost answer |
 |---|---|
@@ -26,14 +27,29 @@ from shared.ports.clock import Clock
 from shared.ports.compute import Clouds
 from shared.ports.scaling import Scaling, ScalingConfiguration, ScalingGroup
 from shared.ports.store import Store
+from shared.state import codec
 from shared.state.families import Families, Published
 from shared.state.images import ImageRecord, Images
 from shared.state.policies import Policies
 from shared.usecases.family_versions import look
-from shared.usecases.operations import ClaimLost, Done, Outcome, Refused, Resume, Work, done, failed, intended
+from shared.usecases.operations import (
+    FORBIDDEN_SINCE,
+    ClaimLost,
+    Done,
+    Escalated,
+    Outcome,
+    Refused,
+    Resume,
+    Work,
+    done,
+    failed,
+    intended,
+)
+from shared.usecases.recovering import FORBIDDEN_LIMIT
 from shared.usecases.recovery_requests import PublishRequest
 
 AGAIN: Final = timedelta(seconds=5)
+RUNBOOK: Final = "publish-needs-operator"
 WITHIN: Final = timedelta(hours=1)
 """After this, what does not answer or read as it was set is told, and left to the look at readiness."""
 _IMAGE: Final = "image"
@@ -47,6 +63,7 @@ class _Chosen:
     family: str
     version: int
     groups: tuple[str, ...]
+    over: int = 0  # the highest version whose place it takes, at an operator's wish
 
 
 class Publish:
@@ -63,11 +80,34 @@ class Publish:
         self._clock = clock
 
     def advance(self, work: Work) -> Outcome:
-        chosen = self._chosen(work)
-        if not isinstance(chosen, _Chosen):
-            return chosen
-        waiting = self._groups(work, chosen)
+        try:
+            chosen = self._chosen(work)
+            if not isinstance(chosen, _Chosen):
+                return chosen
+            waiting = self._groups(work, chosen)
+        except CredentialsRejected:
+            raise  # about this process, not about our permissions
+        except Forbidden as error:
+            ended = self._forbidden(work, error)
+            if ended is None:
+                raise
+            return ended
+        work.note(FORBIDDEN_SINCE, None)
         return waiting or _told(work, chosen)
+
+    def _forbidden(self, work: Work, error: Forbidden) -> Escalated | None:
+        """An end, when our calls have been forbidden for long."""
+        now = self._clock.now()
+        since = codec.instant(work.operation.result.get(FORBIDDEN_SINCE, codec.moment(now)))
+        if now - since <= FORBIDDEN_LIMIT:
+            work.note(FORBIDDEN_SINCE, codec.moment(since))
+            return None
+        steps = [one for one in work.operation.steps if one.name.startswith(_GROUP)]
+        return Escalated(
+            because=f"our role has been forbidden this for {int((now - since).total_seconds())} s: {error}",
+            runbook=RUNBOOK,
+            evidence=(f"operation={work.operation.id}", *(f"{one.name}={one.state.value}" for one in steps)),
+        )
 
     # Which image, and where to ------------------------------------------------------------------------------------
 
@@ -82,6 +122,7 @@ class Publish:
                 "family": found.family,
                 "version": str(found.version),
                 "groups": " ".join(found.groups),
+                "over": str(found.over),
             }
             work.intend(Step(name=_IMAGE, state=StepState.DONE, at=self._clock.now(), data=data))
             return found
@@ -90,6 +131,7 @@ class Publish:
             family=step.data["family"],
             version=int(step.data["version"]),
             groups=tuple(step.data["groups"].split()),
+            over=int(step.data.get("over", "0")),
         )
 
     def _choose(self, work: Work) -> _Chosen | Outcome:
@@ -107,11 +149,10 @@ class Publish:
         groups = request.groups or (rule.publish_to if rule else ())
         if not groups:
             return Refused(because=f"no rule publishes family {family}: add publish_to to it under `images`")
-        records: list[ImageRecord] = []
-        if request.image:
-            records = [record] if record else []
-        else:
-            records = [one for one in self._images.all() if one.place == home and one.family == family]
+        known: list[ImageRecord] = []
+        if request.over or not request.image:
+            known = [one for one in self._images.all() if one.place == home and one.family == family]
+        records = ([record] if record else []) if request.image else known
         seen = look(self._clouds.at(home), records, family=family)
         best = next((one for one in seen.versions if one.image == request.image), None)
         if not request.image:
@@ -121,7 +162,10 @@ class Publish:
             return Refused(because=f"{which} there to publish: was it deleted? `understudy images` lists them")
         if not best.startable:
             return Refused(because=f"image {best.image} cannot be published: {seen.why[best.image]}")
-        return _Chosen(image=best.image, family=family, version=best.number, groups=tuple(dict.fromkeys(groups)))
+        over = max((best.number, *(one.version for one in known))) if request.over else 0
+        return _Chosen(
+            image=best.image, family=family, version=best.number, groups=tuple(dict.fromkeys(groups)), over=over
+        )
 
     # The groups ---------------------------------------------------------------------------------------------------
 
@@ -164,7 +208,15 @@ class Publish:
         configured: Mapping[str, ScalingConfiguration],
     ) -> None:
         now = self._clock.now()
-        mine = Published(group=group, image=chosen.image, version=chosen.version, operation=work.operation.id, at=now)
+        mine = Published(
+            group=group,
+            image=chosen.image,
+            version=chosen.version,
+            operation=work.operation.id,
+            at=now,
+            over=chosen.over,
+            asked=PublishRequest.of(work.operation).asked if chosen.over else None,
+        )
         # First of all, also where nothing can be done now: the look at readiness does it when it can be.
         wanted = self._families.publish(chosen.family, mine)
         if shown is None:
@@ -179,7 +231,8 @@ class Publish:
             return
         step = intended(_GROUP + group, "", now, data={"configuration": configuration.id})
         if wanted.image != chosen.image:
-            told = f"version {wanted.version} ({wanted.image}) is newer and was published before"
+            how = "is newer and" if wanted.version > chosen.version else "was asked for by an operator since, and"
+            told = f"version {wanted.version} ({wanted.image}) {how} was published before"
             work.learn(done(step, now, **{_TOLD: told}))
             return
         if configuration.image == chosen.image:

@@ -129,6 +129,7 @@ class PublishRequest:
     groups: tuple[str, ...]
     asked: datetime
     by: str
+    over: bool = False  # also over newer versions that are known by then: an operator wants this one
 
     @property
     def id(self) -> OperationId:

@@ -1,10 +1,13 @@
 """A new version reaches its role's scaling groups; the newest wins; what hinders one group is told, others go on."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
-from shared.domain.errors import Retryable
-from shared.domain.ids import ImageId
+from shared.domain.errors import Forbidden, Retryable
+from shared.domain.ids import ImageId, OperationId
 from shared.domain.operation import OperationState
+from shared.state.families import Published
 from tests.usecases.image_world import WEB, ImageWorld, image_policy
 from tests.usecases.recovery_world import GROUP
 
@@ -49,6 +52,83 @@ def test_an_older_version_never_takes_the_place_of_a_newer_one() -> None:
 
     assert world.starts_from() == second
     assert f"changes nothing; asg-web: version 2 ({second}) is newer" in result(world, operation)
+
+
+def back(world: ImageWorld, what: str) -> str:
+    """An operator's wish."""
+    answer = world.command(command="publish_image", what=what, by="li")
+    world.run_for(minutes=10, prune=False)
+    return str(answer["operation"])
+
+
+def test_an_operator_goes_back_to_an_older_version_until_a_newer_one_is_made() -> None:
+    world, (first, second) = versions(2)
+    assert world.starts_from() == second
+    operation = back(world, first)
+    assert world.starts_from() == first
+    assert f"image {first}, version 1 of role-web, is what asg-web start from now" in result(world, operation)
+
+    world.run_for(hours=2, prune=False)
+    assert world.starts_from() == first, "nothing puts the bad one back"
+
+    world.image_now()
+    assert world.starts_from() == world.images("role-web")[-1].id
+
+
+def test_a_family_goes_back_to_its_newest_usable_version_when_the_published_one_is_taken_out() -> None:
+    world, (first, second) = versions(2)
+    world.cloud.ecs.images.modify(second, status="Deprecated")
+    back(world, "role-web")
+
+    assert world.starts_from() == first
+
+
+def test_of_two_wishes_the_later_one_stays_whichever_is_carried_out_last() -> None:
+    world, (first, second, third) = versions(3)
+    now = world.clock.now()
+    families = world.families()
+
+    def wish(image: ImageId, version: int, seconds: int) -> Published:
+        asked = now + timedelta(seconds=seconds)
+        named = OperationId(f"publish/{image}/{seconds}")
+        return Published(group=GROUP, image=image, version=version, operation=named, at=now, over=3, asked=asked)
+
+    early, late = wish(first, 1, 1), wish(second, 2, 2)
+    assert families.publish("role-web", late) == late
+    assert families.publish("role-web", early) == late
+    forward = Published(group=GROUP, image=third, version=3, operation=OperationId("publish/x"), at=now)
+    assert families.publish("role-web", forward) == late, "what froze before the wish does not undo it"
+
+
+def test_a_configuration_that_reads_the_bad_version_again_gets_the_wanted_one() -> None:
+    world, (first, second) = versions(2)
+    back(world, first)
+    world.cloud.ess.boot(world.cloud.ess.configuration("asc-web"), second)
+    world.run_for(hours=1, prune=False)
+
+    assert world.starts_from() == first
+
+
+class Closed:
+    """Scaling that may not be called."""
+
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        def closed(*_: object, **__: object) -> object:
+            raise Forbidden(f"ess:{name}: the role lacks it")
+
+        return closed
+
+
+def test_what_the_role_may_not_do_for_long_is_handed_to_an_operator_with_a_runbook() -> None:
+    world, _ = versions(1, publish_to=())
+    operation = world.publish_newest(wake=False)
+    world.scaling = Closed()
+    world.run_for(minutes=40, prune=False)
+
+    (found,) = world.operations(operation)
+    assert found.state is OperationState.NEEDS_OPERATOR
+    assert found.result["runbook"] == "publish-needs-operator"
+    assert "our role has been forbidden this for" in found.result["because"]
 
 
 def test_two_at_once_end_with_the_newer_one_whichever_was_asked_first() -> None:
