@@ -2,11 +2,11 @@
 
     python -m bench recovery [--seeds 10] [--only WORD] [--json FILE]
 
-Each seed draws the cloud's durations anew. *Took* counts from the verdict (rebuild), the confirmed check (rollback), the
-plan (launch) or the request (recovery plan) to service. *Critical* is what the emulated cloud itself took in that very
-run: the longest chain of its state changes that must follow each other, by its own calendar, as if every call had been
-sent at the moment from which it could be. Exits 1 when a run did not come to its end, changed more or less than the
-docs list, looked more often than once per five seconds, or took longer than the bound.
+Each seed draws the cloud's durations anew. *Took* counts from the verdict (rebuild), the confirmed check (rollback),
+the plan (launch) or the request (recovery plan) to service. *Critical* is what the emulated cloud itself took in that
+very run: the longest chain of its state changes that must follow each other, by its own calendar, as if every call had
+been sent at the moment from which it could be. Exits 1 when a run did not come to its end, changed more or less than
+the docs list, looked more often than once per five seconds begun, or took longer than the bound.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def broken(series: Series, one: Measured) -> list[str]:
         found.append(f"changed less than is said to be required: {dict(one.too_few)}")
     looks = sum(one.looks.values())
     if series.counts_looks and looks > one.allowed:
-        found.append(f"{looks} looks in {one.took.total_seconds():.0f} s, {one.allowed:.1f} at most")
+        found.append(f"{looks} looks in {one.took.total_seconds():.0f} s, {one.allowed} at most")
     return [f"seed {one.seed}: {text}" for text in found]
 
 

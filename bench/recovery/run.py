@@ -1,5 +1,6 @@
 """One measured recovery: what it took beside the cloud's own critical path, and what it asked for."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,8 +36,9 @@ class Measured:
         return self.took / self.critical
 
     @property
-    def allowed(self) -> float:
-        return self.took / EACH
+    def allowed(self) -> int:
+        """One look for each five seconds that began."""
+        return math.ceil(self.took / EACH)
 
     @property
     def too_many(self) -> Mapping[str, int]:

@@ -28,7 +28,7 @@ ADDRESS_PATIENCE: Final = timedelta(minutes=1)
 ADDRESS_AGAIN: Final = timedelta(seconds=10)
 FIRST_LOOK: Final = timedelta(seconds=20)
 """Pending, then Starting: about 25 s in all (assumption)."""
-SILENT_LOOK: Final = timedelta(seconds=15)
+SILENT_LOOK: Final = timedelta(seconds=18)
 """Between looks at one that does not answer yet."""
 BOOT_LIMIT: Final = timedelta(minutes=10)
 LISTED_WITHIN: Final = timedelta(minutes=1)
@@ -148,6 +148,10 @@ def boot(run: Run) -> Outcome | None:
     """Once its address is known its port is tried, which costs the cloud nothing: an answer means that a look will
     show it running. Without one it is looked at all the same, since it may wait for its disks."""
     step = run.step(BOOT)
+    if step is None and run.data(CREATE, "address"):
+        known = {"address": run.plan.address, "next": codec.moment(run.now() + SILENT_LOOK)}
+        step = Step(name=BOOT, state=StepState.INTENDED, at=run.now(), data=known)
+        run.work.learn(step)
     if step is not None and step.data["address"] and run.now() < codec.instant(step.data["next"]):
         sight = run.own.services.answers(step.data["address"], run.rule.port, timeout=PROBE_TIMEOUT)
         if sight is not Sight.ANSWERED:
@@ -160,7 +164,7 @@ def boot(run: Run) -> Outcome | None:
         return None
     address = new.private_address or ""
     again, after = (SILENT_LOOK, PROMPT) if address else (run.next_look, run.next_look)
-    known = {"address": address, "next": codec.moment(run.now() + again)}
+    known = {"listed": "yes", "address": address, "next": codec.moment(run.now() + again)}
     run.work.learn(Step(name=BOOT, state=StepState.INTENDED, at=run.now(), data=known))
     return run.within(run.at(CREATE), BOOT_LIMIT, after, f"{new.id} is {new.state}", what=CREATE)
 
@@ -169,7 +173,7 @@ def _not_listed(run: Run) -> Outcome:
     """Not listed yet, or gone: the second form of no stock."""
     created, boot_step = run.step(CREATE), run.step(BOOT)
     assert created is not None
-    was_listed = boot_step is not None
+    was_listed = boot_step is not None and "listed" in boot_step.data
     deleted = any(event.type == DELETED for event in run.own.compute.inventory.system_events(run.replacement))
     if not deleted and not was_listed and run.now() - created.at <= LISTED_WITHIN:
         return run.again(POLL, f"{run.replacement} is not listed yet")

@@ -29,6 +29,7 @@ GROUP_LIMIT: Final = timedelta(minutes=10)
 """A group takes one activity at a time, and a launch of its own may come first."""
 ATTACHING: Final = timedelta(seconds=15)
 """An attachment takes 5-15 s (assumption); before that nothing is concluded from its not showing."""
+JOINING_LOOK: Final = timedelta(seconds=4)
 EVER: Final = "2000-01-01T00:00:00Z"
 BACK: Final = "back"
 
@@ -159,7 +160,7 @@ def _swap(run: Run, name: str, seen: tuple[Members, ScalingGroup] | None = None)
         run.work.learn(done(step, run.now()))
         return None
     if name == JOIN and run.now() - codec.instant(step.data.get("attached", EVER)) < ATTACHING:
-        return run.again(run.next_look, f"scaling group {group_id} is attaching {run.replacement}")
+        return run.again(max(run.next_look, JOINING_LOOK), f"scaling group {group_id} is attaching {run.replacement}")
     joined = run.step(JOIN)
     if seen is None:
         run.looked()

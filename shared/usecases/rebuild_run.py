@@ -10,6 +10,7 @@ from shared.domain.errors import BadInput, Forbidden
 from shared.domain.ids import InstanceId, LoadBalancerId
 from shared.domain.inventory import Instance
 from shared.domain.operation import Step, StepState
+from shared.domain.place import Place
 from shared.domain.policy import Policy, RebuildRule
 from shared.domain.replacement import Candidate, Replacement
 from shared.domain.selection import selects
@@ -25,6 +26,7 @@ from shared.state.decisions import Decisions
 from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
+from shared.usecases.image_of_point import ImageOfPoint
 from shared.usecases.look import Look, rule_named
 from shared.usecases.operations import FORBIDDEN_SINCE, Escalated, Outcome, Resume, Work
 from shared.usecases.recovering import FORBIDDEN_LIMIT
@@ -54,6 +56,8 @@ class Ports:
     compute: Compute
     balancer: Balancer
     scaling: Scaling
+    image_of: ImageOfPoint
+    place: Place  # whose images those are
     addresses: PublicAddresses
     services: Services
     points: Points
@@ -166,7 +170,7 @@ class Run:
         """Until the cloud may be looked at again: no more than one look per five seconds since the verdict, so that
         those saved by waiting until something can be ready are there when it should be."""
         since = self.now() - self.at(CHOOSE)
-        kept_back = bool(self.plan.public) + 2 * bool(self.plan.group)  # what these need at the end
+        kept_back = bool(self.plan.public) + bool(self.plan.group)  # what these need at the end
         return max(POLL * (self._looks + 1 + kept_back) - since, CLOSEST)
 
     @property

@@ -19,6 +19,8 @@ from shared.usecases.rebuild_run import ANSWER, ATTACH, BOOT, DISKS, ISOLATE, PO
 
 PUBLIC_TAKES: Final = timedelta(seconds=6)
 """A public address is associated within seconds (assumption)."""
+AFTER_JOIN: Final = timedelta(seconds=3)
+"""Its scaling group has given it to the balancers some seconds before that was seen."""
 SERVE_LIMIT: Final = timedelta(minutes=5)
 TRAFFIC_LIMIT: Final = timedelta(minutes=10)
 """Longer than a tick: a run may die before it has asked for what it waits for."""
@@ -53,7 +55,7 @@ def attach(run: Run) -> Outcome | None:
             continue  # it is not free yet, or somebody gave it to another one: the next step looks
     run.finish(ATTACH)
     if run.plan.backends or run.plan.public:
-        after = PUBLIC_TAKES if run.plan.public else POLL
+        after = PUBLIC_TAKES if run.plan.public else AFTER_JOIN if run.plan.group else POLL
         return run.again(after, f"{run.replacement} is given its traffic")
     return None
 
