@@ -290,8 +290,11 @@ class AskFailover:
             "by": order.by,
             "force": ", ".join(order.force),
             "overrode": ", ".join(overrode),
+            "epoch": str(order.epoch),
         }
-        self._record(event, order.pair, because, run, acted=acted, inputs=inputs, epoch=order.epoch)
+        # A restore names an epoch that is yet to come: no decision may look as if it had been granted.
+        epoch = None if order.kind is Kind.RESTORE else order.epoch
+        self._record(event, order.pair, because, run, acted=acted, inputs=inputs, epoch=epoch)
 
     def _record(
         self,

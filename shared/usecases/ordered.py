@@ -12,6 +12,7 @@ from typing import Final
 
 from shared.domain.failover_fsm import On
 from shared.domain.failover_safety import Kind, Lag, Rule, lag_objection
+from shared.domain.ids import Epoch
 from shared.domain.lease import Lease
 from shared.ports.clock import Clock
 from shared.ports.probes import AgentReport
@@ -108,7 +109,7 @@ class Ordered:
         self._over.record(
             f"{order.kind}.refused",
             (f"{order.kind} to {order.to_site}: {because}",),
-            epoch=order.epoch,
+            epoch=granted(order),
             acted=False,
             inputs={**told(order), "ordered_at": order.at.isoformat()},
         )
@@ -118,6 +119,11 @@ def _has_it(order: SwitchOrder, lease: Lease) -> bool:
     return lease.owner == order.to_site and order.epoch is not None and lease.epoch >= order.epoch
 
 
+def granted(order: SwitchOrder) -> Epoch | None:
+    """The epoch that an order speaks of, if it was ever granted: a restore names one that is yet to come."""
+    return None if order.kind is Kind.RESTORE else order.epoch
+
+
 def told(order: SwitchOrder, overrode: tuple[Rule, ...] = ()) -> dict[str, str]:
     """An order, for a decision's inputs."""
     return {
@@ -125,6 +131,7 @@ def told(order: SwitchOrder, overrode: tuple[Rule, ...] = ()) -> dict[str, str]:
         "to": order.to_site,
         "by": order.by,
         "because": order.because,
+        "epoch": "" if order.epoch is None else str(order.epoch),
         "force": ", ".join(order.force),
         "overrode": ", ".join(overrode),
     }

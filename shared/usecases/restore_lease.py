@@ -119,7 +119,7 @@ class RestoreLease:
         self._over.record(
             "restore.waits",
             (why, "runbook: lease-row-missing"),
-            epoch=order.epoch,
+            epoch=None,
             acted=False,
             inputs=told(order),
         )
