@@ -5,7 +5,7 @@ holds (its protection, or the copies into its region, were taken out of the poli
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -36,7 +36,9 @@ class Rule:
 
 
 class Rules:
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, *, needed: Callable[[], Mapping[SnapshotId, str]] = dict) -> None:
+        """`needed`: snapshots that something unfinished needs now, and what."""
+        self.needed = needed
         self._region = policy.region
         self._accounts: Mapping[str, AccountName] = {one.name: one.account for one in policy.protections}
         self._rules: dict[tuple[str, Place], Rule] = {}

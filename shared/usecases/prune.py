@@ -31,6 +31,7 @@ from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.usecases.image_ledger import ImageLedger
+from shared.usecases.needed_snapshots import needed_snapshots
 from shared.usecases.prune_batch import TOLD, Batches, Progress
 from shared.usecases.prune_drift import Comparison, Drift
 from shared.usecases.prune_examine import GOES, SPARED, Examination, consider, other_plan
@@ -203,7 +204,7 @@ class Prune:
             started=started,
             policy=policy,
             version=standing.policy,
-            rules=Rules(policy),
+            rules=Rules(policy, needed=lambda: needed_snapshots(self._journal)),
             as_of=begun.replace(microsecond=0) if permit is None else permit.as_of,
             permit=permit,
             only=protection,

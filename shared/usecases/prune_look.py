@@ -59,6 +59,7 @@ def look(cloud: Compute, batch: Sequence[Judged], rules: Rules, now: datetime) -
     # At home a snapshot is of the disk we recorded; what the cloud tells of a copy's source is not documented.
     same = {one.id for one in found.values() if one.id in copies or one.disk == disks[one.id]}
     usable = [one for one in found.values() if one.usable and one.id in same]
+    needed = {one: by for one, by in rules.needed().items() if one in doomed}
     evidence = Evidence(
         inventory_complete=True,
         usable_by_disk=_by_disk(usable, disks),
@@ -67,7 +68,7 @@ def look(cloud: Compute, batch: Sequence[Judged], rules: Rules, now: datetime) -
         # One that is gone already (a crashed run's) counts as ours: deleting it again does nothing.
         ours={one for one in doomed if one not in found or (one in same and provenance.ours(found[one].tags))},
         locked=frozenset(locks),
-        in_use={one.id: one.usage for one in found.values() if one.usage != "none"},
+        in_use=needed | {one.id: one.usage for one in found.values() if one.usage != "none"},
     )
     return Look(evidence=evidence, doomed=doomed, asked=asked, shown=found, disks=disks, locks=locks)
 

@@ -1,9 +1,11 @@
 """What becomes of the safety points of restores: kept for a while, then let go; nobody's restore points meanwhile."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from shared.domain.ids import DiskId
 from shared.domain.objectives import recovery_point_age
+from shared.domain.policy import Retention
 from tests.usecases.recovery_world import WEB_1
 from tests.usecases.restore_stage import RestoreWorld
 
@@ -38,6 +40,31 @@ def test_a_safety_point_stays_for_its_days_and_goes_after_them() -> None:
     (kept,) = [one for one in world.points() if one.safety]
     in_cloud = {snapshot.id for snapshot in world.in_cloud()}
     assert {snapshot for _, snapshot in kept.disks} <= in_cloud
+
+
+def test_what_is_being_restored_stays_until_that_has_ended() -> None:
+    """The operation is under way for an hour, and the policy has let its point go in the meantime."""
+    world = RestoreWorld()
+    world.marked(DATA)
+    (point,) = [one for one in world.points() if one.subject == WEB_1]
+    for _ in range(2):
+        world.take_points()
+    wanted = dict(point.disks)[DATA]
+    asked = world.ask("rollback", instance=WEB_1, disks=[DATA], point=point.id, confirm=WEB_1)
+    world.advance(seconds=3)  # it is being stopped
+    keep_one(world)
+
+    world.prune()
+    assert wanted in {one.id for one in world.in_cloud()}
+    world.restored(asked)
+    world.prune()
+    assert wanted not in {one.id for one in world.in_cloud()}
+
+
+def keep_one(world: RestoreWorld) -> None:
+    policy = world.policies.active()[1]
+    protections = tuple(replace(one, keep=Retention(last=1)) for one in policy.protections)
+    world.policies.append(replace(policy, protections=protections))
 
 
 def test_a_safety_point_makes_no_disk_look_younger() -> None:
