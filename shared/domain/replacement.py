@@ -2,7 +2,7 @@
 restore points, its address, its places behind balancers and in a scaling group. Pure: what was read goes in."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -23,6 +23,9 @@ from shared.domain.provenance import OPERATION, operation_tag
 from shared.domain.rebuild import REPLACES
 from shared.domain.retention import RestorePoint
 
+SYSTEM_OF: Final = "understudy:system-of"
+"""Tag of an image of a system disk alone: the full image whose system disk that is. It is in no family: who asks for
+the newest of the family means the full one."""
 OWN_TAGS: Final = "understudy:"
 RESERVED_TAGS: Final = ("aliyun", "acs:")
 """Source: ECS API, TagResources: keys must not start with these."""
@@ -100,6 +103,8 @@ class Replacement:
     public: tuple[str, ...] = ()  # allocations of its public addresses
     group: str = ""  # the scaling group that it is taken off and the new one joins
     notes: tuple[str, ...] = ()  # what an operator should know of the choice
+    system_of: ImageId | None = None  # full image: one of its system disk alone is made first, for disks that move
+    system_snapshot: SnapshotId | None = None  # of what
     adopts: str = ""  # the replacement that an earlier attempt made and that stands
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -126,6 +131,8 @@ class Seen:
     instance: Instance
     disks: tuple[Disk, ...]
     images: tuple[Image, ...]  # of the rule's family
+    systems: tuple[Image, ...] = ()  # of the system disk alone of the newest of those
+    no_system: str = ""  # why none such can be made
     points: tuple[RestorePoint, ...]  # its own
     snapshots: tuple[Snapshot, ...]  # what the cloud says *now* of those in the points
     vswitches: tuple[VSwitch, ...] = ()
@@ -151,10 +158,10 @@ def choose(seen: Seen, rule: RebuildRule, *, operation: OperationId, now: dateti
     sources = _restore(data, seen.points, {snapshot.id: snapshot for snapshot in seen.snapshots}, now)
     pointless = [disk.id for disk in data if disk.id not in sources]
     whole = newest_image(seen.images, family=rule.image_family, data_disks=len(data))
-    bare = newest_image(seen.images, family=rule.image_family, data_disks=0)
+    bare, system_of = _system_image(seen, rule)
     moves, notes = _moves(data, rule, seen, bare)
     problems: list[str] = []
-    if whole is None:
+    if whole is None and not moves:
         problems.append(
             f"image family {rule.image_family} has no available image that fits: make one of a healthy instance"
         )
@@ -162,7 +169,7 @@ def choose(seen: Seen, rule: RebuildRule, *, operation: OperationId, now: dateti
         problems.append("its system disk is not in the inventory, so the new one's category is unknown")
     if not moves:
         problems += [f"data disk {one} has no usable restore point" for one in pointless]
-    if system is None or whole is None or problems:
+    if system is None or problems:
         return Missing(because=(*problems, *notes))
     candidates = []
     for zone, vswitch in _places(old, rule, seen.vswitches):
@@ -171,7 +178,11 @@ def choose(seen: Seen, rule: RebuildRule, *, operation: OperationId, now: dateti
         if not here and pointless:
             notes.append(f"{zone} is out of the question: {', '.join(pointless)} has no usable restore point")
             continue
-        assert image is not None
+        if image is None:
+            notes.append(
+                f"{zone} is out of the question: every image of {rule.image_family} has more data disks than it"
+            )
+            continue
         candidates += [
             Candidate(
                 zone=zone,
@@ -185,6 +196,7 @@ def choose(seen: Seen, rule: RebuildRule, *, operation: OperationId, now: dateti
         ]
     if not candidates:
         return Missing(because=(f"vSwitch {old.vswitch} is gone, and the rule names no other that stands", *notes))
+    to_make = any(one.moves_disks for one in candidates)
     return Replacement(
         replaces=old.id,
         candidates=tuple(candidates),
@@ -218,6 +230,8 @@ def choose(seen: Seen, rule: RebuildRule, *, operation: OperationId, now: dateti
         backends=seen.backends,
         public=seen.public,
         group=seen.group,
+        system_of=system_of.id if to_make and system_of else None,
+        system_snapshot=_system_snapshot(system_of) if to_make and system_of else None,
         notes=tuple(notes),
         tags=successor_tags(old, operation=operation),
     )
@@ -234,11 +248,42 @@ def _moves(data: Sequence[Disk], rule: RebuildRule, seen: Seen, bare: Image | No
     if unfit:
         return False, [f"{', '.join(unfit)} cannot be moved to another instance, so points are used"]
     if bare is None:
+        why = f" (none can be made: {seen.no_system})" if seen.no_system else ""
         return False, [
             f"every usable image of family {rule.image_family} brings data disks of its own, so points are used and "
-            f"{ids} stay with the old one: they may hold newer data. An image of the system disk alone lets them move"
+            f"{ids} stay with the old one: they may hold newer data. An image of the system disk alone lets them "
+            f"move{why}"
         ]
+    newest = newest_image(seen.images, family=rule.image_family)
+    if newest is not None and bare.family == rule.image_family and bare.id != newest.id and seen.no_system:
+        return True, [f"{bare.id} is older than {newest.id}, and of that none of the system disk alone can be made"]
     return True, []
+
+
+def _system_image(seen: Seen, rule: RebuildRule) -> tuple[Image | None, Image | None]:
+    """By which an instance gets a system disk and no data disks: the newest of the family, or one made of its system
+    disk alone; the other is the full one that such an image has yet to be made of. Only where that cannot be, an older
+    one of the family will do: newer data count more than a newer system."""
+    newest = newest_image(seen.images, family=rule.image_family)
+    if newest is None or not data_disks_of(newest):
+        return newest, None
+    made = [one for one in seen.systems if one.state is ImageState.AVAILABLE and one.tags.get(SYSTEM_OF) == newest.id]
+    if made:
+        return max(made, key=lambda image: (image.created, image.id)), None
+    if not seen.no_system and _system_snapshot(newest):
+        return newest, newest
+    return newest_image(seen.images, family=rule.image_family, data_disks=0), None
+
+
+def _system_snapshot(image: Image) -> SnapshotId | None:
+    """None where the cloud has not said which of its snapshots that is."""
+    return next((disk.snapshot for disk in image.disks if disk.kind is DiskKind.SYSTEM and disk.snapshot), None)
+
+
+def with_image(plan: Replacement, image: ImageId) -> Replacement:
+    """The image of the system disk alone stands."""
+    candidates = tuple(replace(one, image=image) if one.moves_disks else one for one in plan.candidates)
+    return replace(plan, candidates=candidates, system_of=None, system_snapshot=None)
 
 
 def _places(old: Instance, rule: RebuildRule, vswitches: Iterable[VSwitch]) -> list[tuple[str, str]]:
@@ -257,8 +302,8 @@ def _system_gib(image: Image | None) -> int:
     return max((disk.size_gib for disk in image.disks if disk.kind is DiskKind.SYSTEM), default=0) if image else 0
 
 
-def newest_image(images: Iterable[Image], *, family: str, data_disks: int) -> Image | None:
-    """Available, of the family, newest first; without more data disks than `data_disks`.
+def newest_image(images: Iterable[Image], *, family: str, data_disks: int | None = None) -> Image | None:
+    """Available, of the family, newest first; without more data disks than `data_disks` (None: however many).
 
     An image's own data disks are created too, unless the request has one for the same device, which then takes its
     place (assumption; so the disks of what was created are counted before it is given traffic).
@@ -266,12 +311,14 @@ def newest_image(images: Iterable[Image], *, family: str, data_disks: int) -> Im
     usable = [
         image
         for image in images
-        if image.family == family and image.state is ImageState.AVAILABLE and _data_disks(image) <= data_disks
+        if image.family == family
+        and image.state is ImageState.AVAILABLE
+        and (data_disks is None or data_disks_of(image) <= data_disks)
     ]
     return max(usable, key=lambda image: (image.created, image.id), default=None)
 
 
-def _data_disks(image: Image) -> int:
+def data_disks_of(image: Image) -> int:
     if image.disks:
         return sum(disk.kind is DiskKind.DATA for disk in image.disks)
     return max(len(image.snapshots) - 1, 0)

@@ -53,6 +53,7 @@ class Wanted:
     version: str = ""
     name: str = ""  # unique in its region; empty: one is made of the operation
     devices: Mapping[SnapshotId, str] = field(default_factory=dict)  # where known; else as the disks are attached now
+    tags: Mapping[str, str] = field(default_factory=dict)  # beside those that say where it comes from
 
 
 class ImageOfPoint:
@@ -125,7 +126,10 @@ class ImageOfPoint:
                 name=name,
                 family=wanted.family,
                 version=wanted.version,
-                tags=provenance.tags(work.operation.id, work.operation.policy, instance=wanted.instance),
+                tags={
+                    **provenance.tags(work.operation.id, work.operation.policy, instance=wanted.instance),
+                    **wanted.tags,
+                },
                 token=step.token,
             )
         except QuotaReached:

@@ -15,6 +15,7 @@ from typing import Final
 from shared.domain.errors import NoStock
 from shared.domain.ids import ImageId, InstanceId, LoadBalancerId, OperationId
 from shared.domain.inventory import Instance, InstanceState, Snapshot
+from shared.domain.operation import Step, StepState
 from shared.domain.policy import Policy, RebuildRule
 from shared.domain.preview import token_of
 from shared.domain.provenance import operation_tag
@@ -33,13 +34,13 @@ from shared.domain.rebuild import (
     judge,
     master_of,
 )
-from shared.domain.replacement import SICK_DISK, Backend, Candidate, Missing, Replacement, Seen, choose
+from shared.domain.replacement import SICK_DISK, Backend, Candidate, Missing, Replacement, Seen, choose, with_image
 from shared.domain.retention import RestorePoint
 from shared.domain.selection import selects
 from shared.ports.balancer import Backend as Member
 from shared.ports.compute import DataDiskRequest, InstanceRequest
 from shared.state import codec
-from shared.usecases import rebuild_again, rebuild_group
+from shared.usecases import rebuild_again, rebuild_group, rebuild_image
 from shared.usecases.look import BEGUN, rule_subject
 from shared.usecases.operations import ASIDE, Done, Outcome, Refused, Resume
 from shared.usecases.rebuild_run import CHOOSE, LOOK, Ports, Run
@@ -121,6 +122,37 @@ def unfit(instance: Instance | None, id: InstanceId, rule: RebuildRule, policy: 
 
 def take_choice(run: Run) -> Outcome | None:
     """Fixes image, snapshots and everything else once, so that every attempt asks for the same."""
+    begun = run.step(CHOOSE)
+    if begun is not None:
+        return _with_system_image(run, codec.load(Replacement, begun.data["plan"]))
+    plan = _choice(run)
+    if not isinstance(plan, Replacement):
+        return plan
+    if plan.system_of:
+        # Kept as it was confirmed: what is made for it does not make it another plan.
+        run.work.learn(Step(name=CHOOSE, state=StepState.INTENDED, at=run.now(), data={"plan": codec.dump(plan)}))
+        return _with_system_image(run, plan)
+    _fix(run, plan)
+    return None
+
+
+def _with_system_image(run: Run, plan: Replacement) -> Outcome | None:
+    """Or without it, by what is left: an older one of the family, or the points."""
+    made = rebuild_image.make(run, plan)
+    if isinstance(made, str):
+        _fix(run, with_image(plan, made))
+        return None
+    if not isinstance(made, Refused):
+        return made
+    other = _choice(run, no_system=made.because)
+    if not isinstance(other, Replacement):
+        return other
+    _fix(run, other)
+    return None
+
+
+def _choice(run: Run, *, no_system: str = "") -> Replacement | Outcome:
+    """Of what is there now. `no_system`: why no image of a system disk alone can be made."""
     old = run.seen(run.old)
     if old is None:
         return run.escalate(f"{run.old} is no longer in the inventory")
@@ -137,6 +169,7 @@ def take_choice(run: Run) -> Outcome | None:
     seen = gather(run.own, old, run.rule, sick=sick, then=then, pools=run.pools, was=was, left=left)
     if isinstance(seen, str):
         return Resume(after=GROUP_LOOK, because=seen)
+    seen = replace(seen, no_system=no_system)
     plan = rebuild_again.adopted(was, left[0], seen) if was and goes_on else decide(run.own, seen, run.rule, run)
     if isinstance(plan, Missing):
         return run.escalate("; ".join(plan.because))
@@ -149,13 +182,16 @@ def take_choice(run: Run) -> Outcome | None:
     else:
         with suppress(NoStock):  # the other places may have some
             run.own.compute.instances.rehearse(request_of(plan, plan.candidates[0], user_data=seen.setup.user_data))
+    return plan
+
+
+def _fix(run: Run, plan: Replacement) -> None:
     # These stand before the first touch: by this one a later attempt finds what this one took off the old one ...
     run.tell(BEGUN, (run.data(LOOK, "because"),), acted=True)
     if run.request is None:  # ... and this one is counted by every later loss of the rule.
         run.tell(BEGUN, (run.data(LOOK, "because"),), subject=rule_subject(run.rule), acted=True)
+    run.has_chosen = run.step(CHOOSE) is None
     run.finish(CHOOSE, plan=codec.dump(plan))
-    run.has_chosen = True
-    return None
 
 
 def gather(
@@ -170,8 +206,8 @@ def gather(
     left: Sequence[Instance] = (),
 ) -> Seen | str:
     """Everything about the old one, each read once; a text: why to look again later. `then`: weights from before its
-    scaling group took them. `pools`: where to keep what balancers were read. `was`: an earlier attempt, which had taken some of it off,
-    and `left` what that left behind."""
+    scaling group took them. `pools`: where to keep what balancers were read. `was`: an earlier attempt, which had
+    taken some of it off, and `left` what that left behind."""
     compute = own.compute
     member = own.scaling.memberships([old.id]).get(old.id)
     if member is not None and member.state.startswith("removing"):
@@ -186,10 +222,12 @@ def gather(
         weight = then.get(balancer) or next((one.weight for one in pool if one.server == old.id), 0)
         weight = weight or before.get(balancer) or (rule.weight if balancer == rule.balancer else 0)
         backends.append(Backend(balancer=balancer, weight=weight))
+    images = tuple(compute.images.list(family=rule.image_family))
     return Seen(
         instance=rebuild_again.as_it_was(old, was),
         disks=rebuild_again.disks_of(own, old.id, was, left),
-        images=tuple(compute.images.list(family=rule.image_family)),
+        images=images,
+        systems=rebuild_image.known(own, images, rule),
         points=(),
         snapshots=(),
         vswitches=tuple(compute.market.vswitches([old.vswitch, *(one.vswitch for one in rule.elsewhere)])),
@@ -261,8 +299,9 @@ def words_of(plan: Replacement) -> tuple[str, ...]:
         if first.moves_disks
         else [f"data disk {one.disk} from {one.snapshot} of {codec.second(one.taken)}" for one in plan.restored]
     )
+    image = f"image of the system disk alone, made of {plan.system_of}" if plan.system_of else f"image {first.image}"
     return (
-        f"image {first.image}",
+        image,
         *(f"place {one.zone} {one.vswitch} {one.instance_type}" for one in plan.candidates),
         *disks,
         f"address {plan.address} is kept" if first.keeps_address else "new private address",

@@ -101,12 +101,15 @@ def _actions(plan: Replacement) -> tuple[Action, ...]:
     def add(wave: int, does: str, subject: str, takes: timedelta) -> None:
         made.append(Action(wave=wave, does=f"{subject} {does}", subject=subject, takes=takes))
 
+    if plan.system_of:
+        add(0, f"is made of {plan.system_of}", "an image of the system disk alone", EXPECTED.image)
     if plan.group or plan.backends:
         add(1, "is taken out of service", old, EXPECTED.out_of_service)
     add(2, "is stopped", old, EXPECTED.stop)
     if first.keeps_address:
         add(3, f"gives up {plan.address}", old, EXPECTED.check)
-    add(4, f"is made of {first.image} in {first.zone} ({first.instance_type}) and boots", new, EXPECTED.create)
+    image = "that image" if plan.system_of else first.image
+    add(4, f"is made of {image} in {first.zone} ({first.instance_type}) and boots", new, EXPECTED.create)
     for disk in moved:
         add(4, f"is detached from {old}", disk, EXPECTED.detach)
     for disk in moved:

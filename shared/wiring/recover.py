@@ -21,6 +21,7 @@ from shared.state.policies import Policies
 from shared.state.subjects import Subjects
 from shared.usecases.disarm import Disarm
 from shared.usecases.lazily import Lazily
+from shared.usecases.measured import Measured
 from shared.usecases.operations import Executor, Recipe
 from shared.usecases.previews import Previews, Show
 from shared.usecases.recover import Recover
@@ -80,7 +81,7 @@ def recover() -> Recover:
 
 @cache
 def previews() -> Previews:
-    return Previews(Lazily(PREVIEWS))
+    return Previews(Lazily(PREVIEWS), estimate=Measured(Decisions(store())))
 
 
 @cache
@@ -118,6 +119,8 @@ def _rebuild_preview() -> Show:
 def _rebuild_ports() -> "Ports":
     from shared.adapters.eip import EipAddresses
     from shared.adapters.services import TcpServices
+    from shared.state.images import Images
+    from shared.usecases.image_of_point import ImageOfPoint
     from shared.usecases.look import Look
     from shared.usecases.rebuild_run import Ports
 
@@ -137,6 +140,8 @@ def _rebuild_ports() -> "Ports":
         compute=compute,
         balancer=balancer(),
         scaling=scaling(),
+        image_of=ImageOfPoint(records=Images(store()), clock=clock()),
+        place=Place(configuration().region),
         addresses=EipAddresses(endpoint=endpoint(configuration().region), credentials=credentials),
         services=services,
         points=Points(store()),
@@ -251,4 +256,5 @@ def _plan_preview() -> "PlanPreview":
         policies=Policies(store()),
         previews=Lazily(others),
         clock=clock(),
+        estimate=Measured(Decisions(store())),
     )

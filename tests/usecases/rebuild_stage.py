@@ -11,11 +11,13 @@ from emulator.cloud import Cloud
 from shared.domain.errors import DrError
 from shared.domain.ids import DiskId, InstanceId, LoadBalancerId, PairName, PolicyVersion, SiteName
 from shared.domain.operation import Operation, OperationKind
+from shared.domain.place import Place
 from shared.domain.policy import Address, DataFrom, Member, Pair, Policy, PruneLimits, RebuildRule, Selection
 from shared.domain.retention import RestorePoint
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
 from shared.state.deliveries import Deliveries
+from shared.state.images import Images
 from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
@@ -23,6 +25,7 @@ from shared.state.subjects import Subjects
 from shared.triggers.parse import parse
 from shared.usecases.alarm import Alarm, Answer
 from shared.usecases.disarm import Disarm
+from shared.usecases.image_of_point import ImageOfPoint
 from shared.usecases.look import Look
 from shared.usecases.operations import Executor
 from shared.usecases.rebuild import RebuildRecipe
@@ -192,6 +195,8 @@ class Stage:
                 ),
                 balancer=balancer,
                 scaling=scaling,
+                image_of=ImageOfPoint(records=Images(store), clock=self.clock),
+                place=Place("cn-hangzhou"),
                 addresses=guard(NoAddresses(), "addresses"),
                 services=services,
                 points=Points(store),

@@ -24,7 +24,8 @@ from understudy.simulation.store import InProcessStore
 EFFECTS: Final = frozenset(
     [
         "put", "put_many", "update", "delete", "invoke_async", "run", "stop", "tag", "move_address", "attach", "detach",
-        "set_weight", "associate", "unassociate", "enter_standby", "exit_standby", "set_maximum", "leave_alone",
+        "set_weight", "create_from_snapshots", "associate", "unassociate", "enter_standby", "exit_standby",
+        "set_maximum", "leave_alone",
     ]
 )  # fmt: skip
 Build = Callable[[], tuple[RebuildWorld, InstanceId]]
@@ -62,7 +63,18 @@ def in_a_group() -> tuple[RebuildWorld, InstanceId]:
     return world, WEB_2
 
 
-PATHS: Final[dict[str, Build]] = {one.__name__: one for one in (keeps_everything, elsewhere, vanished, in_a_group)}
+def full_image() -> tuple[RebuildWorld, InstanceId]:
+    """Its disks move, and an image of the system disk alone is made first."""
+    world = RebuildWorld(replace(AT_ONCE, image_family="full"), stands=ALONE)
+    world.write("d-web-1-data", b"newest bytes")
+    world.here.images.create_from_instance(WEB_1, name="full", family="full", tags={}, token="t-full")
+    world.advance(minutes=60)
+    return world, WEB_1
+
+
+PATHS: Final[dict[str, Build]] = {
+    one.__name__: one for one in (keeps_everything, elsewhere, vanished, in_a_group, full_image)
+}
 OURS: Final = ("store.", "functions.")
 
 

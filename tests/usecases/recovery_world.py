@@ -258,6 +258,8 @@ class RecoveryWorld(World):
             compute=self.here,
             balancer=self.balancer,
             scaling=self.scaling,
+            image_of=ImageOfPoint(records=Images(self.store), clock=self.clock),
+            place=PLACE,
             addresses=self.addresses,
             services=self.services,
             points=Points(self.store),
