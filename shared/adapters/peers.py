@@ -1,6 +1,7 @@
 """Pledges over HTTP: POST /pledge of the peers' agents, and what is said on it.
 
-    {"pair": "control", "epoch": 4, "holder": "i-a/7f3c", "lease_ms": 5000, "nonce": "...", "mac": "..."}
+    {"pair": "control", "epoch": 4, "holder": "i-a/7f3c", "lease_ms": 5000, "nonce": "...", "to": "10.0.2.21:7001",
+     "mac": "..."}
     200 {"pledged": true, "by": "i-b/19aa", "detail": "", "mac": "..."}      409 {"pledged": false, "by": ..., ...}
 
 Both directions carry an HMAC under UNDERSTUDY_AGENT_SECRET: a forged yes would make two sites active at once, and a
@@ -12,6 +13,7 @@ import http.client
 import json
 from collections.abc import Collection, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -48,6 +50,7 @@ class HttpPeers:
         return answers
 
     def _one(self, place: Place, ask: Ask, timeout: timedelta) -> Answer:
+        ask = replace(ask, to=place)
         body = json.dumps(ask_body(ask, self._secret)).encode()
         head = (
             f"POST /pledge HTTP/1.1\r\nHost: {place}\r\nConnection: close\r\n"
@@ -68,6 +71,7 @@ def ask_body(ask: Ask, secret: bytes) -> dict[str, object]:
         "holder": ask.holder,
         "lease_ms": round(ask.length.total_seconds() * 1000),
         "nonce": ask.nonce,
+        "to": ask.to,
         "mac": seal(secret, ask),
     }
 
@@ -82,8 +86,11 @@ def read_ask(body: bytes, secret: bytes) -> Ask | None:
             holder=HolderId(str(given["holder"])),
             length=timedelta(milliseconds=int(given["lease_ms"])),
             nonce=str(given["nonce"]),
+            to=Place(str(given["to"])),
         )
         mac = str(given["mac"])
+        if not ask.to:
+            raise ValueError("it does not say where it is asked")
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise BadInput(f"an ask for a pledge is a JSON object of the peer's agent, not {body[:80]!r}") from error
     return ask if hmac.compare_digest(mac.encode(), seal(secret, ask).encode()) else None

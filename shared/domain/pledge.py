@@ -47,6 +47,7 @@ from shared.domain.ids import Epoch, HolderId, PairName, Place
 from shared.domain.lease import UNCLAIMED, Lease
 
 NOTHING: Final = Epoch(0)
+NOWHERE: Final = Place("")
 
 LONGEST: Final = timedelta(minutes=5)
 """A pledge longer than this is refused: a wrong policy must not keep a standby off for hours."""
@@ -76,6 +77,7 @@ class Ask:
     holder: HolderId  # who asks
     length: timedelta  # its lease
     nonce: str  # drawn for this asking: an answer to another one proves nothing
+    to: Place = NOWHERE  # where it is asked; unsaid only where there is no network in between
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,9 +106,10 @@ class Promises:
     floor: Epoch = NOTHING
     unknown_until: float = 0.0
 
-    def barred(self, me: HolderId, now: float) -> str:
-        """Why `me` may not become active at `now`; empty when it may."""
-        if now < self.unknown_until:
+    def barred(self, me: HolderId, now: float, *, lived_on: bool = True) -> str:
+        """Why `me` may not become active at `now`; empty when it may. `lived_on` False: nobody lives on pledges whose
+        row is to be taken, so that what is not known cannot have been given to anybody."""
+        if lived_on and now < self.unknown_until:
             return f"what was pledged before this start is not known: waiting for {self.unknown_until - now:.1f} s more"
         pledge = self.pledge
         if pledge is not None and pledge.holder != me and now < pledge.until:
@@ -135,6 +138,7 @@ class Standing:
 
     pair: PairName
     me: HolderId
+    place: Place
     length: timedelta  # its own lease
     until: float
     seen: Lease | None  # the row as it last saw it
@@ -146,6 +150,8 @@ def may_pledge(ask: Ask, standing: Standing, *, now: float) -> Promises | str:
     seen, promises = standing.seen, standing.promises
     if ask.pair != standing.pair:
         return f"this agent serves pair {standing.pair}, not {ask.pair}"
+    if ask.to and ask.to != standing.place:
+        return f"this agent was asked at {ask.to}, but is at {standing.place}: mend --address here, or --peer there"
     if not timedelta(0) < ask.length <= LONGEST:
         return f"a pledge lasts up to {LONGEST.total_seconds():g} s, not {ask.length.total_seconds():g} s"
     if now < standing.until and ask.holder != standing.me:
@@ -171,6 +177,7 @@ def others(voices: Iterable[Place], own: Place) -> frozenset[Place]:
 def seal(secret: bytes, ask: Ask, *, by: HolderId | None = None) -> str:
     """The proof that an ask (`by` None), or the yes to it by `by`, comes from one who knows `secret`."""
     what = ["ask"] if by is None else ["yes", by]
-    parts = [ask.nonce, ask.pair, str(ask.epoch), ask.holder, str(round(ask.length.total_seconds() * 1000)), *what]
+    length = str(round(ask.length.total_seconds() * 1000))
+    parts = [ask.nonce, ask.pair, str(ask.epoch), ask.holder, length, ask.to, *what]
     text = "\n".join(part.replace("\n", " ") for part in parts)
     return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()

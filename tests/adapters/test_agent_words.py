@@ -1,6 +1,7 @@
 """What an agent says in /status and what a peer says to an ask, taken apart: nothing of the wrong shape is believed."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,11 +10,18 @@ import pytest
 from shared.adapters.agents import _report
 from shared.adapters.peers import answer_body, ask_body, read_answer, read_ask
 from shared.domain.errors import BadInput
-from shared.domain.ids import Epoch, HolderId, PairName
+from shared.domain.ids import Epoch, HolderId, PairName, Place
 from shared.domain.pledge import Answer, Ask
 from shared.ports.probes import PeerView, Sight
 
-ASK = Ask(pair=PairName("control"), epoch=Epoch(4), holder=HolderId("hz-h/3c"), length=timedelta(seconds=5), nonce="n")
+ASK = Ask(
+    pair=PairName("control"),
+    epoch=Epoch(4),
+    holder=HolderId("hz-h/3c"),
+    length=timedelta(seconds=5),
+    nonce="n",
+    to=Place("10.0.2.21:7001"),
+)
 ME, SECRET = HolderId("hz-i/7f"), b"s3cret"
 
 
@@ -99,10 +107,14 @@ def test_a_yes_that_is_not_proven_is_a_no(status: int, change: dict[str, Any]) -
 
 
 def test_a_yes_to_another_asking_proves_nothing() -> None:
-    before = Ask(pair=ASK.pair, epoch=ASK.epoch, holder=ASK.holder, length=ASK.length, nonce="earlier")
-    body = answer_body(before, Answer(pledged=True, by=ME), SECRET)
+    for before in (replace(ASK, nonce="earlier"), replace(ASK, epoch=Epoch(3)), replace(ASK, to=Place("10.0.9.9:1"))):
+        body = answer_body(before, Answer(pledged=True, by=ME), SECRET)
+        assert not read_answer(200, json.dumps(body).encode(), ASK, SECRET).pledged
 
-    assert not read_answer(200, json.dumps(body).encode(), ASK, SECRET).pledged
+
+def test_an_ask_that_does_not_say_where_it_is_asked_is_refused() -> None:
+    with pytest.raises(BadInput, match="an ask for a pledge"):
+        read_ask(json.dumps(ask_body(replace(ASK, to=Place("")), SECRET)).encode(), SECRET)
 
 
 @pytest.mark.parametrize("body", [b"", b"yes", b"[true]", b'"pledged"'])

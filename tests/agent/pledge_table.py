@@ -1,7 +1,7 @@
 """Several agents, one table, one clock, and a network between them that a test may silence."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from shared.domain.errors import DrError, OutcomeUnknown, Retryable
@@ -47,7 +47,7 @@ class Network:
         for place in sorted(places):
             self.asked.append((place, ask))
             if place not in self.silent and place in self.at:
-                answer = self.at[place].pledge(ask)
+                answer = self.at[place].pledge(replace(ask, to=place))
                 answers[place] = Answer(pledged=False, detail="unproven") if place in self.unproven else answer
         self.on_the_way_back()
         return answers
@@ -70,6 +70,7 @@ class PledgeTable(Table):
         promises: Promises | None = None,
         leases: Leases | None = None,
         ready: Callable[[], bool] = lambda: True,
+        on: bool = True,
     ) -> tuple[Holder, Board]:
         """An agent process at `place` (its name unless given). Started again under the same name, it recalls its book;
         `known` False: it finds nothing there."""
@@ -90,7 +91,7 @@ class PledgeTable(Table):
             clock=self.clock,
             board=board,
             ready=ready,
-            pledging=Means(place=at, peers=self.network, book=book, tokens=self._token, promises=promises),
+            pledging=Means(place=at, peers=self.network, book=book, tokens=self._token, promises=promises, on=on),
         )
         holder.learn([Place(peer) for peer in peers])
         self.network.at[at] = holder

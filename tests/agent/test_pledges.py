@@ -28,8 +28,10 @@ def pair(table: PledgeTable) -> tuple[Holder, Board, Holder, Board]:
     return a, board_a, b, board_b
 
 
-def ask(table: PledgeTable, holder: str, epoch: int) -> Ask:
-    return Ask(pair=PAIR, epoch=Epoch(epoch), holder=HolderId(holder), length=TERMS.lease, nonce=table._token())
+def ask(table: PledgeTable, holder: str, epoch: int, *, to: str = "") -> Ask:
+    return Ask(
+        pair=PAIR, epoch=Epoch(epoch), holder=HolderId(holder), length=TERMS.lease, nonce=table._token(), to=Place(to)
+    )
 
 
 def cut(table: PledgeTable, *names: str) -> None:

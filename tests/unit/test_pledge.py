@@ -22,7 +22,9 @@ PAIR, ME, ASKER, OTHER = PairName("control"), HolderId("me"), HolderId("asker"),
 LEASE = timedelta(seconds=5)
 NOW = 1000.0
 ASK = Ask(pair=PAIR, epoch=Epoch(4), holder=ASKER, length=LEASE, nonce="n")
-FREE = Standing(pair=PAIR, me=ME, length=LEASE, until=0.0, seen=None, promises=Promises())
+FREE = Standing(
+    pair=PAIR, me=ME, place=Place("10.0.2.21:7001"), length=LEASE, until=0.0, seen=None, promises=Promises()
+)
 
 
 def row(epoch: int, holder: HolderId) -> Lease:

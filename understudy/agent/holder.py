@@ -267,7 +267,18 @@ class Holder:
             if self._preferred and ready:
                 self._create()
             return
-        self._row_seen, self._last_row = True, ours
+        before, self._row_seen = self._last_row, True
+        if before is not None and ours.epoch < before.epoch:
+            # Freed or renewed, it would make somebody active while the holder of the later epoch still serves.
+            self._seen = None
+            self._stand_by(None)
+            raise NeedsOperator(
+                f"the lease row of pair {self._pair} stands at epoch {ours.epoch}, but this agent has seen epoch "
+                f"{before.epoch}: an older copy was restored; nothing is taken before it is written with an epoch "
+                "higher than any in the heartbeats and decisions",
+                runbook="lease-row-missing",
+            )
+        self._last_row = ours
         waited = self._waited_for(ours)
         unclaimed = self._is_of_site(ours) and ours.holder == UNCLAIMED
         if not self._is_ours(ours):
@@ -342,7 +353,7 @@ class Holder:
                 raise NotYet(f"epoch {lease.epoch} may live on pledges, and this agent has no way to ask who gave them")
             return
         with self._gate:
-            barred = pledging.barred(now) or pledging.keep(pledging.promises.never_below(epoch))
+            barred = pledging.barred(now, row=lease) or pledging.keep(pledging.promises.never_below(epoch))
         if barred:
             raise NotYet(barred)
         unfreed = pledging.freed_by_nobody(lease, epoch)
@@ -363,7 +374,7 @@ class Holder:
             if lease.epoch <= self._given_up:
                 return  # given up while the renewal was under way: the next step releases it
             # Whoever is active pledges nothing: a pledge that runs was given since, and stands before our lease.
-            barred = self._pledging.barred(now) if self._pledging else ""
+            barred = self._pledging.barred(now, row=lease) if self._pledging else ""
             if barred or not prepared:
                 self._waiting = (
                     barred or f"what has to be done before the master is active under {lease.epoch} is not done"

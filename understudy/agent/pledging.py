@@ -56,7 +56,13 @@ class Pledging:
         if not self.means.on and ask.holder != self._me:
             return Answer(pledged=False, by=self._me, detail="pledges are off here: set UNDERSTUDY_AGENT_SECRET")
         standing = Standing(
-            pair=self._pair, me=self._me, length=self._terms.lease, until=until, seen=seen, promises=self.promises
+            pair=self._pair,
+            me=self._me,
+            place=self.means.place,
+            length=self._terms.lease,
+            until=until,
+            seen=seen,
+            promises=self.promises,
         )
         promised = may_pledge(ask, standing, now=now)
         if isinstance(promised, Promises):
@@ -76,8 +82,9 @@ class Pledging:
         self.promises = promises
         return ""
 
-    def barred(self, now: float) -> str:
-        return self.promises.barred(self._me, now)
+    def barred(self, now: float, *, row: Lease) -> str:
+        """`row`: what is to be taken or held. With pledges on, one without voices may have lost them."""
+        return self.promises.barred(self._me, now, lived_on=self.means.on or bool(row.voices))
 
     def nobody_was_ever_active(self) -> str:
         """So nobody lives on what an earlier process may have pledged. Empty, or why this cannot be kept."""

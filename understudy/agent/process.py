@@ -99,10 +99,7 @@ def build(config: AgentConfig, identity: Identity, store: Store, *, beats: Store
 def means_of(config: AgentConfig, identity: Identity, me: HolderId, *, clock: Clock) -> Means:
     """Also with pledges off: what was promised while they were on still holds. Raises OSError."""
     book = PromiseFile(config.role_file, me=me)
-    kept = book.recall()
-    if kept is None and config.pledges is Pledges.OFF:
-        kept = Promises()
-    promises = Promises.after_restart(kept, now=clock.monotonic(), length=identity.terms.lease)
+    promises = Promises.after_restart(book.recall(), now=clock.monotonic(), length=identity.terms.lease)
     book.keep(promises)  # so that a restart within this lease does not begin to count anew
     return Means(
         place=place_of(config.address, config.port),
