@@ -98,7 +98,7 @@ class Estimate:
         subject: str = "",
     ) -> timedelta:
         """Other content for disks of one instance: they are changed side by side."""
-        known = self._measured("restore", subject)
+        known = self.took("restore", subject)
         if known is not None:
             return known
         own = self.durations
@@ -117,7 +117,7 @@ class Estimate:
         """A replacement of one instance from a ready image. `patience`: what is waited before, when it was not asked
         for by an operator."""
         del data_disks  # made with the instance, of snapshots whose blocks load later
-        known = self._measured("rebuild", subject)
+        known = self.took("rebuild", subject)
         if known is not None:
             return known
         own = self.durations
@@ -125,7 +125,7 @@ class Estimate:
 
     def launch(self, *, image_first: bool = False, subject: str = "") -> timedelta:
         """Any number of instances of one image up to what one call takes (100): the cloud makes them side by side."""
-        known = self._measured("launch", subject)
+        known = self.took("launch", subject)
         if known is not None:
             return known
         own = self.durations
@@ -135,8 +135,8 @@ class Estimate:
         """Until instances that were given back answer: what restores and rebuilds have not waited for already."""
         return self.durations.look
 
-    def _measured(self, kind: str, subject: str) -> timedelta | None:
-        """Of this subject; or of the kind, where sizes hardly matter."""
+    def took(self, kind: str, subject: str = "") -> timedelta | None:
+        """As measured: of this subject; or of the kind, where sizes hardly matter. None: nothing was."""
         own = self.measured.get(f"{kind}/{subject}") if subject else None
         return own if own is not None or kind == "restore" else self.measured.get(kind)
 

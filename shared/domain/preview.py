@@ -38,6 +38,7 @@ class Preview:
     token: str  # of exactly this; an operation begun with it stops when the world has changed what it would do
     takes: timedelta
     monthly_cost: str = ""  # of what would be created, e.g. "12.40 CNY"; empty: unknown
+    measured: bool = False  # `takes` is how long earlier ones took, and not the sum of the actions
     warnings: tuple[str, ...] = ()  # what is lost by it, e.g. all writes since the point
 
     @property

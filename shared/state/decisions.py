@@ -15,10 +15,12 @@ class Decisions:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def record(self, scope: str, *decisions: Decision) -> None:
-        """`scope` is what one asks about later: a protection, an instance, a pair. One call for all of them."""
+    def record(self, scope: str, *decisions: Decision, also: str = "") -> None:
+        """`scope` is what one asks about later: a protection, an instance, a pair; `also` is a further one. One call
+        for all of them."""
         if decisions:
-            self._store.put_many([_write(scope, decision) for decision in decisions])
+            scopes = (scope, also) if also else (scope,)
+            self._store.put_many([_write(one, decision) for one in scopes for decision in decisions])
 
     def of(self, scope: str, *, newest: int | None = None) -> Iterator[Decision]:
         """Newest first."""

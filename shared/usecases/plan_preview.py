@@ -25,6 +25,7 @@ from shared.ports.compute import Inventory
 from shared.state import codec
 from shared.state.policies import Policies
 from shared.usecases import selecting
+from shared.usecases.measured import Estimating
 from shared.usecases.plan_children import Children, ChildRequest, digest_of
 from shared.usecases.previews import Show
 from shared.usecases.recovery_requests import PlanRequest
@@ -69,7 +70,7 @@ class PlanPreview:
     policies: Policies
     previews: Mapping[OperationKind, Show]
     clock: Clock
-    estimate: Estimate = field(default_factory=Estimate)
+    estimate: Estimating = Estimate
 
     def show(self, request: str) -> Preview:
         """Raises BadInput for a plan that the active policy does not have, and as the reads do."""
@@ -88,6 +89,7 @@ class _Working:
     def __init__(self, own: PlanPreview, policy: Policy, plan: RecoveryPlan, request: PlanRequest) -> None:
         self._own, self._policy, self._request = own, policy, request
         self._out = Planned(plan=plan)
+        self._estimate = own.estimate()
         self._deadline = own.clock.monotonic() + LOOK_FOR.total_seconds()
         self._seen: Counter[tuple[PlanAction, str]] = Counter()
         self._together: Counter[tuple[str, str]] = Counter()
@@ -107,8 +109,8 @@ class _Working:
             out.takes += max(lengths)
             if wave.gate is not None:
                 what = f"must answer on port {wave.gate.port} within {_words(wave.gate.within)}"
-                out.takes += self._own.estimate.gate()
-                self._does(number, what, f"every instance of wave {wave.name}", self._own.estimate.gate())
+                out.takes += self._estimate.gate()
+                self._does(number, what, f"every instance of wave {wave.name}", self._estimate.gate())
         self._once()
         self._size()
         for kind, count in sorted(self._passed.items()):
@@ -170,7 +172,7 @@ class _Working:
                 continue
             changed = {change.disk for change in request.disks}
             sized = [Sized(size_gib=d.size_gib, category=d.category) for d in disks[one.id] if d.id in changed]
-            length = self._look_into(OperationKind.RESTORE, one.id, request) or self._own.estimate.restore(
+            length = self._look_into(OperationKind.RESTORE, one.id, request) or self._estimate.restore(
                 resets=sized, subject=one.id
             )
             lost = codec.second(point.taken)
@@ -205,7 +207,7 @@ class _Working:
             task = Task(key=one.id, chosen=rule.name)
             request = self._request_of(step, task)
             sized = [Sized(size_gib=d.size_gib, category=d.category) for d in disks[one.id]]
-            length = self._look_into(OperationKind.REBUILD, one.id, request) or self._own.estimate.rebuild(
+            length = self._look_into(OperationKind.REBUILD, one.id, request) or self._estimate.rebuild(
                 data_disks=sized[1:], subject=one.id
             )
             self._does(
@@ -228,7 +230,7 @@ class _Working:
             self._batch += 1
             name = f"{self._out.plan.name[:_NAME]}-{step.name[:_NAME]}-{self._batch:03d}"
             task = Task(key=name, amount=amount)
-            length = self._own.estimate.launch()
+            length = self._estimate.launch()
             if not tasks and like is not None:
                 # One stands for all: they differ in nothing but their number.
                 length = self._look_into(OperationKind.LAUNCH, name, self._request_of(step, task)) or length
@@ -276,7 +278,7 @@ class _Working:
             )
         if not failed:
             self._passed[kind.value] += 1
-        return seen.takes
+        return self._estimate.took(kind.value, subject) or seen.takes
 
     # checks of the whole
 

@@ -23,6 +23,7 @@ from shared.state.controls import Controls
 from shared.state.decisions import Decisions
 from shared.state.journal import Journal
 from shared.state.subjects import Subjects
+from shared.usecases.measured import RECOVERIES
 from shared.usecases.operations import (
     ASIDE,
     FORBIDDEN_SINCE,
@@ -232,7 +233,8 @@ class Recovering:
             case _:
                 raise AssertionError(f"{outcome} is no end")
         acted = isinstance(outcome, Done) and facts.get("outcome") not in UNCHANGED
-        self._decide(operation, event, because, run, facts=facts, acted=acted)
+        timed = acted and "rto_seconds" in facts and operation.kind is not OperationKind.PLAN
+        self._decide(operation, event, because, run, facts=facts, acted=acted, also=RECOVERIES if timed else "")
         if isinstance(outcome, Refused):
             self._subjects.hand_back(operation.subject, operation.id)
         elif not isinstance(outcome, Escalated):
@@ -251,6 +253,7 @@ class Recovering:
         *,
         facts: Mapping[str, str] = MappingProxyType({}),
         acted: bool = False,
+        also: str = "",
     ) -> None:
         made = Decision(
             event=event,
@@ -263,7 +266,7 @@ class Recovering:
             run=run,
         )
         log.decision(made)
-        self._decisions.record(operation.subject, made)
+        self._decisions.record(operation.subject, made, also=also)
 
 
 class _Refusal:

@@ -22,6 +22,7 @@ from shared.state.slots import Slots
 from shared.state.subjects import Subjects
 from shared.usecases.apply_policy import ApplyPolicy
 from shared.usecases.ask_plan import AskPlan
+from shared.usecases.measured import Measured
 from shared.usecases.operations import Done, Escalated, Outcome, Refused, Resume, Work, done, intended
 from shared.usecases.plan_children import Children
 from shared.usecases.plan_preview import PlanPreview
@@ -86,7 +87,10 @@ class Small:
         work.learn(done(step, world.clock.now()))
         if end == "alive":
             return Done(result={"because": "it is well", "outcome": "recovered"})
-        return Done(result={"because": "it is done"} | ({"replacement": subject} if self.kind == "rebuild" else {}))
+        timed = world.measured.get(subject, {})
+        return Done(
+            result={"because": "it is done"} | timed | ({"replacement": subject} if self.kind == "rebuild" else {})
+        )
 
 
 def subject_of(kind: OperationKind, request: str) -> str:
@@ -105,6 +109,7 @@ class PlanWorld(RecoveryWorld):
     stands: str = STANDS
     ends: dict[str, str] = field(default_factory=dict)
     takes: dict[str, timedelta] = field(default_factory=dict)
+    measured: dict[str, dict[str, str]] = field(default_factory=dict)  # what a small operation says it took
     checks: dict[str, Check] = field(default_factory=dict)  # that a child's preview fails
 
     def __post_init__(self) -> None:
@@ -143,6 +148,7 @@ class PlanWorld(RecoveryWorld):
             policies=Policies(self.store),
             previews={kind: make() for kind, make in self.previews.items() if kind is not OperationKind.PLAN},
             clock=self.clock,
+            estimate=Measured(Decisions(self.store)),
         )
 
     def _children(self) -> Children:

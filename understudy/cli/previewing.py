@@ -46,8 +46,9 @@ def _print(preview: Mapping[str, Any], checks: list[Mapping[str, Any]], confirm:
         out.print(f"[yellow]note[/yellow]: {escape(str(warning))}", soft_wrap=True)
     money = str(preview.get("monthly_cost") or cost)
     told = f"; a month costs: {escape(money)}" if money else ""
+    how = ", as earlier ones took" if preview.get("measured") else ""
     if actions:
-        out.print(f"takes about {duration(length(preview['takes']))} in all{told}", soft_wrap=True)
+        out.print(f"takes about {duration(length(preview['takes']))} in all{how}{told}", soft_wrap=True)
     if _may_start(checks):
         out.print(f"to do exactly this: {escape(confirm)}", soft_wrap=True)
     else:
