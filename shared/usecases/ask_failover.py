@@ -136,6 +136,9 @@ class AskFailover:
 
     def _give(self, order: SwitchOrder, run: str, *, overrode: tuple[Rule, ...] = ()) -> Result:
         stands = self._orders.offer(order)
+        if stands.id != order.id and stands.kind is order.kind is Kind.RESTORE:
+            self._orders.close(stands)  # it waits for something that this one may override
+            stands = self._orders.offer(order)
         if stands.id != order.id:
             raise BadInput(f"pair {order.pair}: {_standing(stands)}. It is carried out or refused within {GOOD_FOR}")
         self._tell(f"{order.kind}.ordered", order, (order.because,), run, acted=True, overrode=overrode)

@@ -496,7 +496,6 @@ def test_a_site_that_is_not_seen_holds_the_restoration_up_until_it_is_named(open
     assert pair.rows.table(TABLE) == {}
     assert "the agent of hz-h is silent" in decision(pair, "restore.waits").because[0]
 
-    pair.orders().close(pair.orders().pending(PAIR))  # type: ignore[arg-type]
     restore(desk, force=["unseen"], because="hz-h has no power, I am standing there")
     pair.world.run(40)
 
