@@ -27,7 +27,7 @@ from shared.domain.errors import (
     Retryable,
     Throttled,
 )
-from shared.domain.ids import DiskId, InstanceId, SnapshotGroupId
+from shared.domain.ids import DiskId, InstanceId, OperationId, SnapshotGroupId
 from shared.domain.operation import Step, StepState
 from shared.domain.policy import Freeze, Protection, Then
 from shared.domain.retention import Level
@@ -35,12 +35,13 @@ from shared.ports.clock import Clock
 from shared.ports.compute import Compute
 from shared.ports.store import Store
 from shared.state import codec
+from shared.state.journal import Journal
 from shared.usecases import take_steps as steps
 from shared.usecases.freezing import Freezer
 from shared.usecases.frozen_shot import Shot, shoot
 from shared.usecases.obstacles import obstacle, refused
 from shared.usecases.operations import ClaimLost, Resume, Work, done
-from shared.usecases.overlapping import busy
+from shared.usecases.overlapping import busy, restores_under_way
 from shared.usecases.sent_before import groups_made, singles_made
 from shared.usecases.slot_ends import Origin, Reason, tags
 
@@ -72,6 +73,7 @@ class Take:
         other operations) is time that a freeze does not have."""
         self._work, self._origin, self._protection = work, origin, protection
         self._cloud, self._store, self._clock = cloud, store, clock
+        self._restores: Mapping[str, OperationId] | None = None
         self._freezer = Freezer(clock=clock)
         self._began = began
         self._waiting: Resume | None = None
@@ -136,7 +138,14 @@ class Take:
             of = self._waiting_in(bundle)
             if not of or self._stopped:
                 continue
-            if len(of) == 1 and self._held(of[0]):
+            aside = [one for one in of if self._restored_by(one)]
+            if aside and len(of) == 1:
+                self._wait(Busy(self._restored_by(of[0])), of[0])
+            elif aside and bundle.name not in self._work.inherited:
+                rest = [one for one in of if one not in aside]
+                parts = [_instances([one]) for one in aside] + ([_instances(rest)] if rest else [])
+                todo.extendleft(self._rebundle(bundle, parts, self._restored_by(aside[0])))
+            elif len(of) == 1 and self._held(of[0]):
                 self._too_busy(of[0], f"{self._protection.overlap.at_most} of its snapshots or more are unfinished")
             else:
                 todo.extendleft(self._attempt(bundle, of))
@@ -248,6 +257,9 @@ class Take:
     def _send_singles(self) -> None:
         for step in self._open():
             if steps.IN in step.data or self._stopped:
+                continue
+            if self._restored_by(step):
+                self._wait(Busy(self._restored_by(step)), step)
                 continue
             if self._held(step):
                 self._too_busy(step, f"{self._protection.overlap.at_most} of its snapshots or more are unfinished")
@@ -381,6 +393,13 @@ class Take:
             held = {disk for one in self._open() if steps.HELD in one.data for disk in steps.disks(one)}
             self._busy = busy(self._cloud.snapshots, self._protection.overlap, held)
         return not self._busy.isdisjoint(steps.disks(step))
+
+    def _restored_by(self, step: Step) -> str:
+        """Why it waits for a restore of its instance, which would wait for this snapshot while it stands still."""
+        if self._restores is None:
+            self._restores = restores_under_way(Journal(self._store, self._clock))
+        operation = self._restores.get(steps.instance(step))
+        return "" if operation is None else f"its disks are being restored by {operation}"
 
     def _name(self, of: str) -> str:
         request = self._origin.request

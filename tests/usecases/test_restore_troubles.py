@@ -11,7 +11,7 @@ from shared.domain.errors import Busy, DrError, Forbidden, Permanent
 from shared.domain.ids import DiskId, OperationId
 from shared.domain.operation import OperationState
 from shared.ports.scaling import ScalingGroup
-from tests.usecases.recovery_world import GROUP, LB, WEB_1, WEB_2
+from tests.usecases.recovery_world import DB, GROUP, LB, WEB_1, WEB_2
 from tests.usecases.restore_stage import AFTER, RestoreWorld, at_the_point
 from understudy.simulation.scaling import InProcessScaling
 
@@ -278,3 +278,23 @@ def test_a_refused_attempt_does_not_forget_what_was_left_out_of_service() -> Non
     world.restored(world.ask("undo_rollback", operation=asked, confirm=WEB_2))
 
     assert standing(world) == before
+
+
+# -- the schedule --------------------------------------------------------------------------------------------------
+
+
+def test_a_backup_that_falls_due_waits_until_the_instance_serves_again() -> None:
+    world = RestoreWorld()
+    world.marked("d-db-data")
+    due = world.clock.now().replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    world.advance(seconds=(due - world.clock.now()).total_seconds() - 20)
+
+    asked = world.ask("rollback", instance=DB, disks=["d-db-data"], confirm=DB)
+    world.advance(seconds=21)
+    world.invoke(world.schedule)
+    ended = world.restored(asked, minutes=50)
+
+    taken = {one.subject: one.taken for one in world.points() if one.slot == due and not one.safety}
+    back = next(step.at for step in ended.steps if step.name == "serve")
+    assert taken[DB] >= back
+    assert taken[WEB_1] < back
