@@ -23,12 +23,13 @@ LONGEST: Final = timedelta(days=3650)  # no lag, age or pledge is longer
 class HttpAgents:
     """Agents port. Safe to share between threads: it keeps nothing between calls."""
 
-    def __init__(self, *, clock: Clock | None = None, secret: str | None = None) -> None:
-        """`secret`: what the agents' UNDERSTUDY_AGENT_SECRET says, sent with orders only. Raises BadInput."""
+    def __init__(self, *, clock: Clock | None = None, secret: str | None = None, source: str | None = None) -> None:
+        """`secret`: what the agents' UNDERSTUDY_AGENT_SECRET says, sent with orders only. `source`: the local address
+        to call from; None: as the system chooses. Raises BadInput."""
         if secret is not None and not (secret.isascii() and secret.isprintable()):
             raise BadInput("UNDERSTUDY_AGENT_SECRET goes into an HTTP header: use printable ASCII characters only")
         self._clock: Clock = clock or SystemClock()
-        self._secret = secret
+        self._secret, self._source = secret, source
 
     def look(self, address: str, port: int, *, timeout: timedelta) -> AgentReport:
         return self._ask("GET", "/status", None, address, port, timeout)
@@ -51,7 +52,7 @@ class HttpAgents:
             head += f"x-understudy-secret: {self._secret}\r\n"
         head += "\r\n"
         try:
-            status, answer = exchange(self._clock, head.encode() + content, address, port, timeout)
+            status, answer = exchange(self._clock, head.encode() + content, address, port, timeout, source=self._source)
         except TimeoutError:
             return AgentReport(sight=Sight.SILENT, detail=f"no answer within {timeout.total_seconds():g} s")
         except ConnectionError as error:
@@ -136,6 +137,7 @@ def _report(status: int, answer: bytes) -> AgentReport:
         lag=_seconds(body.get("lag_s")),
         lag_age=_seconds(body.get("lag_age_s")),
         pledged_for=_seconds(body.get("pledged_for_s")),
+        place=_text(body.get("place")),
         peers=_peers(body.get("peers")),
     )
 

@@ -31,6 +31,7 @@ class AgentReport:
     lag: timedelta | None = None  # how far its data was behind the active site's, `lag_age` before the report
     lag_age: timedelta | None = None
     pledged_for: timedelta | None = None  # how long it will still refuse to become active
+    place: str = ""  # address:port at which it believes to be reached; "": it did not say
     peers: Mapping[str, PeerView] = field(default_factory=dict)  # by site
 
 

@@ -136,7 +136,9 @@ def test_a_pledge_needs_the_secret_in_both_directions(site: Site) -> None:
     [
         (["--pledges", "on"], "", "needs UNDERSTUDY_AGENT_SECRET"),
         (["--bind", "0.0.0.0"], SECRET, "needs --address"),
-        (["--peer", "10.0.1.21:7001"], SECRET, "write SITE=HOST:PORT"),
+        (["--peer", "10.0.1.21:7001"], SECRET, "write SITE=ADDRESS:PORT"),
+        (["--peer", "hz-i=control.corp:7001"], SECRET, "no name, it may move"),
+        (["--address", "control.corp"], SECRET, "must be an IP address"),
         (["--sidecar", "here"], SECRET, "write PORT, or HOST:PORT"),
         (["--lag-url", "http://x", "--lag-command", "x"], SECRET, "not both"),
     ],

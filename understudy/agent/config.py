@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from shared.domain.policy import Member, Pair, Policy
 
 Read = Callable[[str], str | None]
 LOOPBACK: Final = "127.0.0.1"
+EVERYWHERE: Final = ("0.0.0.0", "::")
 
 
 class Pledges(StrEnum):
@@ -47,6 +49,12 @@ class AgentConfig:
     demote_hook: str | None = None
     hook_timeout: timedelta = timedelta(seconds=30)
     sidecar: tuple[str, int] | None = None  # where GET /active is served
+
+    @property
+    def source(self) -> str | None:
+        """The local address to call peers from, so that security groups and logs there see who calls. None: as the
+        system chooses; from plain loopback nobody else could be reached."""
+        return None if self.bind in (*EVERYWHERE, LOOPBACK, "localhost") else self.bind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +98,7 @@ def parse(arguments: Sequence[str], read: Read) -> AgentConfig:
     add("--store-endpoint", default=read("UNDERSTUDY_OTS_ENDPOINT") or read("GUEST_GATEWAY"))
     add("--store-instance", default=read("UNDERSTUDY_OTS_INSTANCE"))
     add("--pledges", choices=[one.value for one in Pledges], help="on when UNDERSTUDY_AGENT_SECRET is set, else off")
-    add("--peer", action="append", default=[], metavar="SITE=HOST:PORT", help="instead of what its heartbeat says")
+    add("--peer", action="append", default=[], metavar="SITE=ADDRESS:PORT", help="instead of what its heartbeat says")
     add("--lag-command", help="prints how many seconds the data here is behind the active site's")
     add("--lag-url", help="or GET it there")
     add("--promote-hook", metavar="COMMAND", help="runs before the master becomes active")
@@ -107,8 +115,13 @@ def parse(arguments: Sequence[str], read: Read) -> AgentConfig:
     pledges = _pledges(given.pledges, secret)
     if given.lag_command is not None and given.lag_url is not None:
         raise BadInput("give --lag-command or --lag-url, not both")
-    if pledges is not Pledges.OFF and given.bind in ("0.0.0.0", "::") and not given.address:
+    if pledges is not Pledges.OFF and given.bind in EVERYWHERE and not given.address:
         raise BadInput(f"--bind {given.bind} with pledges needs --address: the one at which the peers reach this agent")
+    if pledges is not Pledges.OFF and not _is_address(given.address or given.bind):
+        raise BadInput(
+            f"--address {given.address or given.bind}: with pledges it must be an IP address, one that never moves to "
+            "another machine by itself: a name or a floating address may lead to another master tomorrow"
+        )
     named = (given.pair, given.site, given.lease, given.margin, given.renew_every)
     terms = None
     if all(value is not None for value in named):
@@ -162,9 +175,17 @@ def _pledges(chosen: str | None, secret: str | None) -> Pledges:
 def _peer(text: str) -> tuple[SiteName, Place]:
     site, _, place = text.partition("=")
     host, _, port = place.rpartition(":")
-    if not (site and host and port.isdigit()):
-        raise BadInput(f"--peer {text!r}: write SITE=HOST:PORT, such as hz-i=10.0.2.21:7001")
+    if not (site and port.isdigit() and _is_address(host)):
+        raise BadInput(f"--peer {text!r}: write SITE=ADDRESS:PORT, such as hz-i=10.0.2.21:7001; no name, it may move")
     return SiteName(site), Place(place)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _sidecar(text: str) -> tuple[str, int]:

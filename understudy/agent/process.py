@@ -89,7 +89,7 @@ def build(config: AgentConfig, identity: Identity, store: Store, *, beats: Store
         pledges=config.pledges,
         hooks=hooks,
         lag=lag_of(config, clock=clock),
-        views=PeerViews(HttpAgents(clock=clock), clock=clock),
+        views=PeerViews(HttpAgents(clock=clock, source=config.source), clock=clock),
         sidecar_at=config.sidecar,
         peers=config.peers,
         notify=Notify(environment.variable("NOTIFY_SOCKET")),
@@ -98,12 +98,13 @@ def build(config: AgentConfig, identity: Identity, store: Store, *, beats: Store
 
 def means_of(config: AgentConfig, identity: Identity, me: HolderId, *, clock: Clock) -> Means:
     """Also with pledges off: what was promised while they were on still holds. Raises OSError."""
-    book = PromiseFile(config.role_file, me=me)
+    place = place_of(config.address, config.port)
+    book = PromiseFile(config.role_file, me=me, place=place)
     promises = Promises.after_restart(book.recall(), now=clock.monotonic(), length=identity.terms.lease)
     book.keep(promises)  # so that a restart within this lease does not begin to count anew
     return Means(
-        place=place_of(config.address, config.port),
-        peers=HttpPeers(secret=config.secret or "", clock=clock),
+        place=place,
+        peers=HttpPeers(secret=config.secret or "", clock=clock, source=config.source),
         book=book,
         tokens=chance.token,
         promises=promises,

@@ -14,6 +14,7 @@ from http import HTTPStatus
 from shared.adapters.peers import answer_body, read_ask
 from shared.domain.ids import Epoch, Place, SiteName
 from shared.domain.lease import LeaseState
+from shared.domain.pledge import place_of
 from shared.ports.clock import Clock
 from shared.state.heartbeats import Heartbeat, Heartbeats
 from understudy.agent.config import Identity, Pledges
@@ -58,6 +59,7 @@ class Agent:
     def __post_init__(self) -> None:
         self.failed = False  # a thread ended by an error that nobody foresaw: let a supervisor start the process anew
         self._stepped_at = self.clock.monotonic()
+        self._pledging: frozenset[Place] = frozenset()
         self._ended = threading.Event()
         self._wake = threading.Event()
         self._stepped = threading.Condition()
@@ -88,6 +90,8 @@ class Agent:
         watched = {"heartbeat": self._beating, "master": self.check, "lag": self.lag, "peers": self.views}
         self._runs = [one for one in watched.values() if one is not None]
         parts.update({name: one.run for name, one in watched.items() if one is not None})
+        if self.views is not None:
+            self.views.on_look = self._name_voices
         if self.hooks is not None:
             self.hooks.on_end = self._wake.set
             self.hooks.on_failed_promotion = self._give_up_quietly
@@ -143,6 +147,7 @@ class Agent:
             "epoch": int(self.holder.grant.epoch),
             "ready": not unready and not trouble,
             "holder": self.holder.holder_id,
+            "place": place_of(self.address, self.door.server_port),
             "lease_owner": None if lease is None else lease.owner,
             "lease_holder": None if lease is None else lease.holder,
             "lease_epoch": None if lease is None else int(lease.epoch),
@@ -225,9 +230,14 @@ class Agent:
             self.holder.extend()
 
     def _learn(self, places: Mapping[SiteName, Place], pledging: frozenset[Place]) -> None:
-        self.holder.learn(pledging)
+        self._pledging = pledging
         if self.views is not None:
             self.views.learn(places)
+        self._name_voices()
+
+    def _name_voices(self) -> None:
+        views = self.views
+        self.holder.learn([place for place in self._pledging if views is None or views.hears(place)])
 
     def _give_up_quietly(self, because: str) -> None:
         with contextlib.suppress(OSError):  # the next step tries again, and releases nothing before
