@@ -289,12 +289,15 @@ def troubled(seed: int, *, menu: Menu = MENU, **more: object) -> tuple[FailoverW
     world = World(seed)
     world.faults = replace(world.faults, drift=min(world.faults.drift, MOST_DRIFT))
     chance = world.chance
+    drawn: dict[str, object] = {
+        "block": timedelta(hours=chance.choice((0, 0, 1))),
+        "pledges": chance.random() < 0.8,
+        "master_threads": False,
+        **more,
+    }
     pair = FailoverWorld(
         world,
-        block=timedelta(hours=chance.choice((0, 0, 1))),
-        pledges=chance.random() < 0.8,
-        master_threads=False,
-        **more,  # type: ignore[arg-type]
+        **drawn,  # type: ignore[arg-type]
     )
     timers = Timers(pair)
     pair.open(watches=())
