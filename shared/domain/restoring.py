@@ -97,6 +97,7 @@ class Surroundings:
     left: LeftOut | None = None
     alone_in: tuple[LoadBalancerId, ...] = ()  # balancers in which no other server takes traffic
     point: str = ""
+    last_safety: str = ""  # id of the newest safety point: of the restore that changed it last
     copied: bool = False  # the point stands in another region: its snapshots come back first
 
 
@@ -150,9 +151,10 @@ class Unfit:
     remedy: str
 
 
-def token_for(instance: InstanceId, disks: Sequence[DiskPlan]) -> str:
-    """Of what would be done: the same as long as the same would be."""
-    return token_of(instance, *sorted(_digest(one) for one in disks))
+def token_for(view: Surroundings, disks: Sequence[DiskPlan]) -> str:
+    """Of what would be done: the same as long as the same would be. It is used up by the restore that it confirms: a
+    command that is repeated must not take away what was written since."""
+    return token_of(view.name, view.last_safety, *sorted(_digest(one) for one in disks))
 
 
 def _digest(one: DiskPlan) -> str:

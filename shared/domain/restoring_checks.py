@@ -63,7 +63,7 @@ def plan_restore(wishes: Sequence[DiskChange], view: Surroundings, *, accept_siz
         checks=tuple(checks),
         warnings=tuple(_warnings(disks, view, kept_days)),
         actions=_numbered(_actions(disks, view)),
-        token=token_for(view.name, disks),
+        token=token_for(view, disks),
     )
 
 

@@ -66,6 +66,7 @@ class RestoreLook:
             weights=weights,
             alone_in=alone,
             point=request.point,
+            last_safety=max((one.id for one in Points(self.store).of(request.instance) if one.safety), default=""),
             copied=place != request.place,
         )
 

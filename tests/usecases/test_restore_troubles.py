@@ -298,3 +298,46 @@ def test_a_backup_that_falls_due_waits_until_the_instance_serves_again() -> None
     back = next(step.at for step in ended.steps if step.name == "serve")
     assert taken[DB] >= back
     assert taken[WEB_1] < back
+
+
+# -- confirmations -------------------------------------------------------------------------------------------------
+
+
+def test_a_command_that_is_repeated_from_the_history_takes_nothing_away() -> None:
+    world = RestoreWorld()
+    world.marked(DATA)
+    what = {"instance": WEB_1, "disks": [DATA], "point": world.command(command="rollback", instance=WEB_1)["point"]}
+    token = world.preview("rollback", **what)["token"]
+    world.restored(world.ask("rollback", confirm=token, **what))
+    world.write(DATA, AFTER)
+
+    again = world.ask("rollback", confirm=token, **what)
+    world.run_recovery(minutes=5)
+
+    assert "Look at the preview again" in refused(world, again)
+    assert world.read(DATA, len(AFTER)) == AFTER
+
+
+def test_of_two_rollbacks_asked_for_at_once_one_is_refused() -> None:
+    world = RestoreWorld()
+    world.marked(DATA)
+    token = world.preview("rollback", instance=WEB_1, disks=[DATA])["token"]
+
+    first = world.ask("rollback", instance=WEB_1, disks=[DATA], confirm=token)
+    before = f"{world.clock.now() - timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}"
+    second = world.ask("rollback", instance=WEB_1, disks=[DATA], confirm=token, at=before)
+    world.run_recovery(minutes=30)
+
+    ends = [world.operation(one) for one in (first, second)]
+    assert sorted(one.state.value for one in ends) == ["done", "refused"]
+
+
+def test_the_token_of_another_instance_confirms_nothing() -> None:
+    world = RestoreWorld()
+    world.marked(DATA, DATA_2)
+    token = world.preview("rollback", instance=WEB_2, disks=[DATA_2])["token"]
+
+    asked = world.ask("rollback", instance=WEB_1, disks=[DATA], confirm=token)
+    world.run_recovery(minutes=5)
+
+    assert "confirms something else" in refused(world, asked)

@@ -83,7 +83,9 @@ def _ask(command: str, instance: str, what: dict[str, Any], *, confirm: str, as_
         if "point" in answer and not as_json:
             console().print(f"restore point {escape(str(answer['point']))}, taken {answer['taken']}", soft_wrap=True)
         name = instance or str(preview["subject"])
-        how = f"the same command with --confirm {preview['token']} (or --confirm {name})"
+        # The newest point may be another one by then, and a name confirms whatever is done.
+        this = f"--point {answer['point']} " if "point" in answer and not what.get("point") else ""
+        how = f"the same command with --confirm {preview['token']} (or {this}--confirm {name})"
         previewing.show(preview, confirm=how, as_json=as_json, cost="")
         return
     operation = str(answer["operation"])
