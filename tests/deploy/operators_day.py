@@ -16,12 +16,17 @@ from shared.adapters.functions import FcFunctions
 from shared.adapters.ots import OtsStore, OtsTables
 from shared.adapters.sdk import Endpoint
 from shared.config import policy_file
+from shared.domain.ids import PairName, SiteName
 from shared.domain.place import Place
 from shared.domain.policy import CopyRule, ImageDisks, ImageRule, Lock, Policy, Retention, Selection
+from shared.ports.store import Anything
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
+from shared.state.failovers import SwitchOrders
 from shared.state.images import Images
 from shared.state.journal import Journal
+from shared.state.leases import TABLE as LEASES
+from shared.state.leases import Leases
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.state.retired import Retired
@@ -32,6 +37,7 @@ from tests.usecases.backup_world import APPLICATIONS, MASTERS, SEED, A, M, a_pol
 ROOT = Path(__file__).resolve().parents[2]
 EVENTS = ROOT / "events"
 ELSEWHERE = "cn-shanghai"
+PAIR = PairName("control")
 QUIET = {  # no timers: what runs is what the day calls for
     "UNDERSTUDY_SCHEDULE_TICK": "0 0 0 1 1 *",
     "UNDERSTUDY_BACKUP_TICK": "@every 10000m",
@@ -152,6 +158,7 @@ def play(workdir: Path) -> list[dict[str, Any]]:
         _copies(day)
         _launches(day)
         _commands(day)
+        _pairs(day)
         _events(day)
         _roles(day)
         _every_failure_destination(day)
@@ -210,6 +217,17 @@ def _commands(day: Day) -> None:
     day.command("acknowledge", subject=asked)
     _status(day)  # while something is under way
     day.wait(minutes=20)
+
+
+def _pairs(day: Day) -> None:
+    """A move that is only looked at; then the lease row is lost, and its restoration ordered and given up."""
+    Leases(day.store, tokens=lambda: "day").create(PAIR, SiteName("hz-h"), length=timedelta(seconds=5))
+    assert day.command("switchover", pair=PAIR)["preview"]["checks"]
+    day.store.delete(LEASES, (PAIR,), condition=Anything())
+    day.command("restore_lease", pair=PAIR, owner="hz-i", epoch=2, because="a slip of the hand")
+    order = SwitchOrders(day.store).pending(PAIR)
+    assert order is not None
+    SwitchOrders(day.store).close(order)
 
 
 def _roles(day: Day) -> None:
