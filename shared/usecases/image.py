@@ -26,7 +26,7 @@ from shared.domain import provenance
 from shared.domain.errors import Forbidden, Permanent, QuotaReached
 from shared.domain.ids import DiskId, ImageId, InstanceId, SnapshotId
 from shared.domain.inventory import NEVER_STANDS, DiskKind, Image, ImageState
-from shared.domain.operation import OperationKind, Step, StepState
+from shared.domain.operation import OperationKind, OperationState, Step, StepState
 from shared.domain.place import Place
 from shared.domain.policy import ImageDisks
 from shared.domain.slot_owner import IMAGES
@@ -35,6 +35,7 @@ from shared.ports.compute import Clouds, Compute
 from shared.ports.functions import Functions
 from shared.ports.store import Store
 from shared.state import codec
+from shared.state.controls import Controls
 from shared.state.decisions import Decisions
 from shared.state.families import Families
 from shared.state.images import Images
@@ -44,12 +45,13 @@ from shared.state.policies import Policies
 from shared.state.slots import Slot, Slots, SlotState
 from shared.usecases import copy_image, image_records
 from shared.usecases.image_of_point import ImageOfPoint, Wanted
-from shared.usecases.image_subject import choose
+from shared.usecases.image_subject import RECOVERIES, choose
 from shared.usecases.in_line import wake
 from shared.usecases.operations import Done, Escalated, Outcome, Refused, Resume, Work, done, intended
 from shared.usecases.recovery_requests import PublishRequest
 from shared.usecases.requests import ImageRequest
 from shared.usecases.schedule_backups import PUNCTUAL
+from shared.usecases.suspicion import unanswered
 from shared.usecases.tell_once import TellOnce
 
 LOOK_EVERY: Final = timedelta(seconds=20)
@@ -99,6 +101,7 @@ class TakeImage:
         self._function = function
         self._clock = clock
         self._images = Images(store)
+        self._controls = Controls(store)
         self._families = Families(store)
         self._journal = Journal(store, clock)
         self._policies = Policies(store)
@@ -145,6 +148,9 @@ class TakeImage:
             return found
         first: list[Step] = []
         if request.disks is ImageDisks.SYSTEM and not request.point:
+            left = self._left_before(work, request)
+            if left:
+                return Refused(because=left)
             system = [one for one in cloud.inventory.disks(instance=found.instance) if one.kind is DiskKind.SYSTEM]
             if not system:
                 return Refused(because=f"no system disk of {found.instance} is shown: is it attached to it?")
@@ -186,11 +192,49 @@ class TakeImage:
         self._told.tell(work, BLOCKED, (subject,), {})
         return Resume(after=CHOOSE_EVERY, because=subject)
 
+    def _left_before(self, work: Work, request: ImageRequest) -> str:
+        """An earlier image of the family that never came to stand, and whose snapshot is left: a full quota must
+        not cost its disk one more snapshot each night."""
+        acknowledged = self._controls.read().acknowledged
+        stuck = [
+            *self._journal.open_of(self.kind, damaged=[]),
+            *(one for one in self._journal.waiting(self.kind) if unanswered(one, acknowledged.get)),
+        ]
+        for one in stuck:
+            if one.id == work.operation.id or ImageRequest.of(one).family != request.family:
+                continue
+            found = {step.name: step.data for step in one.steps}
+            snapshot = found.get(_SNAPSHOT, {}).get(_SNAPSHOT)
+            if snapshot is None or _IMAGE in found.get(_STEP, {}):
+                continue
+            if one.state is OperationState.OPEN:
+                return f"{one.id} is still under way with the snapshot that it took"
+            return (
+                f"{one.id} made no image, and its snapshot {snapshot} is left: delete it, then `understudy acknowledge "
+                f"{one.id}`"
+            )
+        return ""
+
+    def _in_recovery(self, work: Work, chosen: _Chosen) -> Outcome | None:
+        """Half-restored disks make no image, and a snapshot that is being made would be in a restore's way."""
+        under_way = self._journal.open_of(*RECOVERIES, damaged=[])
+        held = next((one.id for one in under_way if one.subject == chosen.instance), None)
+        if held is None:
+            return None
+        because = f"{held} is under way on {chosen.instance}"
+        if self._clock.now() - work.operation.created > CHOOSE_WITHIN:
+            return Refused(because=because)
+        self._told.tell(work, BLOCKED, (because,), {})
+        return Resume(after=CHOOSE_EVERY, because=because)
+
     # All disks ------------------------------------------------------------------------------------------------------
 
     def _start(self, work: Work, request: ImageRequest, cloud: Compute, chosen: _Chosen, step: Step) -> Outcome:
         sent = self._find(work, cloud) if step.name in work.inherited else None
         if sent is None:
+            held = self._in_recovery(work, chosen)
+            if held is not None:
+                return held
             if self._clock.now() - work.operation.created > WITHIN + 2 * LONGEST_PAUSE:
                 return Refused(because=f"its image could not be started within {WITHIN}")
             work.may_act()
@@ -271,6 +315,8 @@ class TakeImage:
             id_ = sent.id
         elif self._clock.now() - work.operation.created > WITHIN:
             return Refused(because=f"its snapshot could not be started within {WITHIN}")
+        elif (held := self._in_recovery(work, chosen)) is not None:
+            return held
         else:
             work.may_act()
             name = provenance.name("image", chosen.instance)

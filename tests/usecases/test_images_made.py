@@ -6,11 +6,14 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.errors import BadInput
+from shared.domain.ids import InstanceId, PolicyVersion
 from shared.domain.inventory import ImageState
-from shared.domain.operation import OperationState
+from shared.domain.operation import Operation, OperationKind, OperationState
 from shared.domain.policy import Blackout, ImageDisks
 from shared.domain.rebuild import ISOLATED
+from shared.state.journal import Journal
 from shared.state.slots import SlotState
+from shared.usecases.recovery_requests import RebuildRequest
 from tests.usecases.image_world import DB, SHANGHAI, WEB, ImageWorld, image_policy
 
 
@@ -241,3 +244,58 @@ def test_the_disks_of_a_request_win_over_those_of_the_rule() -> None:
 
     (image,) = world.images()
     assert [one.kind.value for one in image.disks] == [ImageDisks.SYSTEM.value]
+
+
+def recovery_of(world: ImageWorld, instance: str) -> Operation:
+    """One under way, that nobody takes further."""
+    request = RebuildRequest(instance=InstanceId(instance), rule="web", asked=world.clock.now(), by="li", confirm="-")
+    now = world.clock.now()
+    return Journal(world.store, world.clock).open(
+        replace(request.operation(policy=PolicyVersion(1), now=now, because="-"), kind=OperationKind.RESTORE)
+    )
+
+
+def asked_while_in_recovery(**more: object) -> tuple[ImageWorld, Operation]:
+    world = ImageWorld(image_policy(*(replace(one, schedules=(), publish_to=()) for one in (WEB, DB))))
+    operation = recovery_of(world, "i-web-1")
+    world.recover_tick = lambda: None  # type: ignore[method-assign]
+    world.command(command="image", instance="i-web-1", family="role-web", by="li", **more)
+    world.run_for(minutes=20, prune=False)
+    return world, operation
+
+
+@pytest.mark.parametrize("disks", ["all", "system"])
+def test_an_instance_in_a_recoverys_hands_is_not_imaged_half_done(disks: str) -> None:
+    world, operation = asked_while_in_recovery(disks=disks)
+    assert world.images() == []
+    assert world.snapshots_of_images() == set()
+    assert "is under way on i-web-1" in world.reason("i-web-1", "image.blocked")
+
+    Journal(world.store, world.clock).close(replace(operation, state=OperationState.DONE))
+    world.run_for(minutes=25, prune=False)
+    assert len(world.images("role-web")) == 1
+
+
+def test_an_image_that_a_recovery_keeps_waiting_for_an_hour_is_refused() -> None:
+    world, operation = asked_while_in_recovery()
+    world.run_for(hours=1, prune=False)
+    (image,) = world.operations("image/")
+
+    assert image.state is OperationState.REFUSED
+    assert f"{operation.id} is under way on i-web-1" in image.result["because"]
+
+
+def test_a_system_disk_does_not_lose_its_quota_to_images_that_never_come() -> None:
+    world = ImageWorld(image_policy(DB))
+    world.cloud.ecs.images.quota = 0
+    world.run_for(days=5, prune=False)
+    assert len(world.snapshots_of_images()) == 1, "not one each night"
+    skipped = [one.because for one in world.slots() if one.state is SlotState.SKIPPED]
+    assert any("its snapshot" in one and "is left" in one for one in skipped)
+    assert any("understudy acknowledge" in one for one in skipped)
+
+    world.cloud.ecs.images.quota = 100
+    (waits,) = [one for one in world.operations("image/") if one.state is OperationState.NEEDS_OPERATOR]
+    world.command(command="acknowledge", subject=waits.id, by="li")
+    world.run_for(days=1, hours=2, prune=False)
+    assert world.images("role-db") != []
