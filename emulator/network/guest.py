@@ -38,13 +38,15 @@ class Guest:
         warden: Warden,
         changed: Callable[[], None],
         filter_at: Callable[[str], Filter] = lambda _: lambda _port, _source: True,
+        heard: Callable[[str], bool] = lambda _source: True,
     ) -> None:
-        """`filter_at(address)` is what the security groups say at one of its addresses."""
+        """`filter_at(address)` is what the security groups say at one of its addresses; `heard(address)` whether the
+        network carries anything from there now."""
         assert instance.guest is not None
         cloud = ecs.cloud
         self.ecs = ecs
         self._cloud = cloud
-        self._filter_at = filter_at
+        self._filter_at, self._heard = filter_at, heard
         self._warden = warden
         self._changed = changed
         self.instance = instance
@@ -54,7 +56,7 @@ class Guest:
         self.ports = [int(port) for port in instance.guest.get("ports", ())]
         self.nic = Nic(
             instance.private_ip, self.ports, dark=self._is_dark, changed=self._changed,
-            admits=filter_at(instance.private_ip),
+            admits=filter_at(instance.private_ip), heard=heard,
         )  # fmt: skip
         self.more: dict[str, Nic] = {}
         """Secondary addresses and those of further interfaces: they lead to the same ports."""
@@ -129,6 +131,7 @@ class Guest:
                 nic = Nic(
                     address, self.ports, dark=self._is_dark, changed=self._changed,
                     admits=self._filter_at(address), guest_address=self.nic.guest_address,
+                    heard=self._heard,
                 )  # fmt: skip
                 self.more[address] = nic
                 if self.off:

@@ -2,9 +2,10 @@
 
 A guest lives from Running to the moment its machine is off. A polite stop sends SIGTERM at Stopping; a forced one sends
 nothing; both cut the power only when the instance reads Stopped, the latest moment that the API allows, so that nobody
-may take Stopping for stopped. A failure of the host kills at once. Darkness touches addresses and gateways only: the
-guests in a dark zone go on running, reading and writing their disks, and believing what they last heard; a stop that
-is asked for meanwhile does not reach them.
+may take Stopping for stopped. A failure of the host kills at once. Darkness touches addresses, gateways, and what the
+zone's guests say to other guests, if they call from their own address (GUEST_BIND; on loopback nothing else tells who
+calls). The guests in a dark zone go on running, reading and writing their disks, and believing what they last heard; a
+stop that is asked for meanwhile does not reach them.
 
 Guests of all accounts and regions run here; their ids and addresses must differ. A guest answers at every private
 address that its instance has now: those of secondary addresses and further interfaces come and go with them (the image
@@ -210,6 +211,7 @@ class Hypervisor:
             warden=self._warden,
             changed=self._changed,
             filter_at=partial(self._filter, ecs),
+            heard=self._hears,
         )
         self.guests[instance.id] = guest
         await self._answer_at(ecs, guest)
@@ -261,6 +263,15 @@ class Hypervisor:
 
         return admits
 
+    def _hears(self, source: str) -> bool:
+        """Whether the network carries anything from that address: not from a dark zone. A caller in there that did not
+        bind its guest's address cannot be told from one elsewhere, and is heard."""
+        return not any(
+            self._cloud.zones.is_dark(guest.instance.zone)
+            for guest in self.guests.values()
+            if source in (guest.nic.guest_address, guest.nic.address)
+        )
+
     def _machine(self, ecs: "Ecs", source: str | None) -> str | None:
         """The private address of the machine that dials; None: it did not bind one, so it cannot be told."""
         if source is None:
@@ -281,6 +292,9 @@ class Hypervisor:
             if guest.instance.zone == zone:
                 for nic in guest.nics:
                     nic.set_dark(dark)
+        for guest in self.guests.values():
+            for nic in guest.nics:
+                nic.listen_again()
 
     def _changed(self) -> None:
         for listener in list(self._listeners):

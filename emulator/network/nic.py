@@ -42,8 +42,10 @@ class Nic:
         changed: Callable[[], None] = lambda: None,
         admits: Filter = lambda _port, _source: True,
         guest_address: str | None = None,
+        heard: Callable[[str], bool] = lambda _source: True,
     ) -> None:
-        """`guest_address` is where the guest listens, if that does not follow from this address: a secondary one."""
+        """`guest_address` is where the guest listens, if that does not follow from this address: a secondary one.
+        `heard`: see `Port`."""
         self.address = address
         self.guest_address = guest_address or bind_address(address)
         self._admits = admits
@@ -53,7 +55,8 @@ class Nic:
         self._refusing = False
         self._closed = False
         self._ports = {
-            number: Port((address, number), self._reach(number), admits=partial(admits, number)) for number in ports
+            number: Port((address, number), self._reach(number), admits=partial(admits, number), heard=heard)
+            for number in ports
         }
         self._served = {number: asyncio.Event() for number in ports}
         self._looks: dict[int, asyncio.Task[None]] = {}
@@ -74,6 +77,11 @@ class Nic:
     def settle(self) -> None:
         """The security groups may have changed."""
         self._settle()
+
+    def listen_again(self) -> None:
+        """A zone fell dark, or came back: its guests' connections to here stall, or go on."""
+        for port in self._ports.values():
+            port.listen_again()
 
     def set_dark(self, dark: bool) -> None:
         self._dark = dark

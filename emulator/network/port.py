@@ -16,6 +16,7 @@ import logging
 import socket
 import struct
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Final
 
@@ -53,13 +54,31 @@ def dial(target: tuple[str, int], *, source: str | None = None) -> Dial:
     return reach
 
 
+@dataclass(slots=True)
+class _Way:
+    """A connection's way to this port; closed while its client cannot be heard from where it stands."""
+
+    source: str
+    is_open: asyncio.Event
+
+
 class Port:
-    def __init__(self, listen: tuple[str, int], reach: Dial, *, admits: Callable[[str], bool] = lambda _: True) -> None:
+    def __init__(
+        self,
+        listen: tuple[str, int],
+        reach: Dial,
+        *,
+        admits: Callable[[str], bool] = lambda _: True,
+        heard: Callable[[str], bool] = lambda _: True,
+    ) -> None:
         """`admits(address)` says whether a client is let through. One that is not gets no answer: it is connected,
-        since a listener cannot know who asks before it accepts, and then hears nothing."""
+        since a listener cannot know who asks before it accepts, and then hears nothing. `heard(address)` says whether
+        the network carries anything from and to that client now; while it does not, its connections stall, and go on
+        afterwards (see `listen_again`)."""
         self.listen = listen
         self._reach = reach
-        self._admits = admits
+        self._admits, self._heard = admits, heard
+        self._ways: dict[asyncio.Task[None], _Way] = {}
         self._socket: socket.socket | None = None
         self._fillers: list[socket.socket] = []
         self._audible = asyncio.Event()
@@ -104,6 +123,11 @@ class Port:
             self._socket.listen(BACKLOG)
             self._drop_fillers()
             self._accept_from_now()
+
+    def listen_again(self) -> None:
+        """Who is heard may have changed."""
+        for way in self._ways.values():
+            (way.is_open.set if self._heard(way.source) else way.is_open.clear)()
 
     def shut(self) -> None:
         """Refuse from now on, and reset what is established: the host no longer knows it. The port may open again."""
@@ -169,45 +193,54 @@ class Port:
 
     def _start_carrying(self, client: socket.socket) -> None:
         client.setblocking(False)
+        way = _Way(_source(client), asyncio.Event())
         task = asyncio.get_running_loop().create_task(
-            self._carry(client) if self._lets_in(client) else self._ignore(client)
+            self._carry(client, way) if self._lets_in(client) else self._ignore(client)
         )
         self._carried.add(task)
+        self._ways[task] = way
+        if self._heard(way.source):
+            way.is_open.set()
 
         def end(done: asyncio.Task[None]) -> None:
             self._carried.discard(done)
+            del self._ways[done]
             client.close()  # a task that was cancelled before its first step has closed nothing
 
         task.add_done_callback(end)
 
     def _lets_in(self, client: socket.socket) -> bool:
-        try:
-            return self._admits(client.getpeername()[0])
-        except OSError:
-            return True  # gone already
+        source = _source(client)
+        return not source or self._admits(source)
+
+    async def _sound_on(self, way: _Way) -> None:
+        """Wait until both ends are heard."""
+        while not (self._audible.is_set() and way.is_open.is_set()):
+            await self._audible.wait()
+            await way.is_open.wait()
 
     async def _ignore(self, client: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while await asyncio.get_running_loop().sock_recv(client, CHUNK):
                 pass
 
-    async def _carry(self, client: socket.socket) -> None:
+    async def _carry(self, client: socket.socket, way: _Way) -> None:
         ends = [client]
         orderly = False
         try:
-            await self._audible.wait()
+            await self._sound_on(way)
             guest = await self._reach()
             ends.append(guest)
             for end in ends:
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             async with asyncio.TaskGroup() as both:
-                both.create_task(self._pump(client, guest))
-                both.create_task(self._pump(guest, client))
+                both.create_task(self._pump(client, guest, way))
+                both.create_task(self._pump(guest, client, way))
             orderly = True
         except* OSError as error:
             # One end vanished or never was there. In silence nobody may learn of it.
             log.debug("network.connection_broke", extra={"port": str(self.listen), "error": repr(error)})
-            await self._audible.wait()
+            await self._sound_on(way)
         finally:
             for end in ends:
                 if not orderly:
@@ -215,21 +248,29 @@ class Port:
                         end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                 end.close()
 
-    async def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+    async def _pump(self, source: socket.socket, sink: socket.socket, way: _Way) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await self._audible.wait()
+            await self._sound_on(way)
             try:
                 data = await loop.sock_recv(source, CHUNK)
             except ConnectionError:
-                await self._audible.wait()
+                await self._sound_on(way)
                 raise
-            await self._audible.wait()
+            await self._sound_on(way)
             if not data:
                 with contextlib.suppress(OSError):
                     sink.shutdown(socket.SHUT_WR)
                 return
             await loop.sock_sendall(sink, data)
+
+
+def _source(client: socket.socket) -> str:
+    """The address that a client dials from; "" when it has gone already."""
+    try:
+        return str(client.getpeername()[0])
+    except OSError:
+        return ""
 
 
 def is_here(address: str) -> bool:
