@@ -15,7 +15,7 @@ from shared.domain.ids import InstanceId, LoadBalancerId, OperationId
 from shared.domain.inventory import Disk, Instance, InstanceState
 from shared.domain.operation import Operation, OperationState, Step, StepState
 from shared.domain.provenance import OPERATION, operation_tag, token
-from shared.domain.rebuild import REPLACES
+from shared.domain.rebuild import ISOLATED, REPLACES
 from shared.domain.replacement import Replacement, Seen
 from shared.state import codec
 from shared.usecases.look import BEGUN
@@ -72,7 +72,7 @@ def left_behind(own: Ports, old: InstanceId, *, but: OperationId | None = None) 
     """Replacements of other attempts that still stand."""
     mine = operation_tag(but) if but is not None else ""
     found = own.compute.inventory.instances(tags={REPLACES: old})
-    return [one for one in found if one.tags.get(OPERATION) != mine]
+    return [one for one in found if one.tags.get(OPERATION) != mine and ISOLATED not in one.tags]
 
 
 def as_it_was(old: Instance, was: Earlier | None) -> Instance:

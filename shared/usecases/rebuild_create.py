@@ -44,15 +44,21 @@ DISKS_LIMIT: Final = timedelta(minutes=10)
 
 
 def create(run: Run) -> Outcome | None:
-    plan, step = run.plan, run.step(CREATE)
-    if step is not None and step.state is StepState.INTENDED:
-        # An earlier run meant to send: look for what came of it before sending again.
-        made = tuple(run.own.compute.inventory.instances(tags={OPERATION: operation_tag(run.work.operation.id)}))
+    step = run.step(CREATE)
+    if step is not None:
+        # An earlier run sent, or meant to: look for what came of it before sending again.
+        mine = operation_tag(run.work.operation.id)
+        made = tuple(run.own.compute.inventory.instances(tags={OPERATION: mine}))
         if len(made) > 1:
             return run.escalate(f"{len(made)} instances carry this operation's tag: {', '.join(x.id for x in made)}")
         if made:
             run.work.learn(done(step, run.now(), instance=made[0].id))
             return None
+    return _order(run, step)
+
+
+def _order(run: Run, step: Step | None) -> Outcome | None:
+    plan = run.plan
     if step is None or step.state is StepState.FAILED:
         step = _next_attempt(run, step)
         run.work.intend(step)
@@ -111,7 +117,7 @@ def _no_stock(run: Run, step: Step, error: QuotaReached) -> Outcome | None:
     run.work.learn(failed(replace(step, data={**step.data, **more}), run.now(), str(error)))
     if last:
         return Resume(after=STOCK_PAUSE, because=f"no stock or quota (attempt {step.attempt}): {error}")
-    return create(run)
+    return _order(run, run.step(CREATE))
 
 
 def release(run: Run) -> Outcome | None:

@@ -32,7 +32,9 @@ def known(own: Ports, images: tuple[Image, ...], rule: RebuildRule) -> tuple[Ima
 def make(run: Run, plan: Replacement) -> ImageId | Outcome:
     """The image once it is available. Refused: there will be none."""
     step, full = run.step(CHOOSE), plan.system_of
-    assert step is not None and full is not None and plan.system_snapshot is not None
+    assert step is not None
+    assert full is not None
+    assert plan.system_snapshot is not None
     late = run.now() - step.at > LIMIT
     if run.step(STEP) is None:
         others = run.own.compute.images.list(tags={SYSTEM_OF: full})

@@ -19,6 +19,7 @@ from shared.state.policies import Policies
 from shared.usecases import selecting
 from shared.usecases.disarm import Disarm
 from shared.usecases.look import in_rotation
+from shared.usecases.rebuild_extra import Doubles
 from shared.usecases.recovering import Recovering
 from shared.usecases.remember_groups import RememberGroups
 from shared.usecases.suspicion import Suspicion, Suspicions, slot_of
@@ -43,11 +44,13 @@ class Recover:
         balancer: Balancer,
         disarm: Disarm,
         groups: RememberGroups,
+        doubles: Doubles,
         policies: Policies,
         clock: Clock,
     ) -> None:
         self._disarm = disarm
         self._groups = groups
+        self._doubles = doubles
         self._recovering = recovering
         self._suspicions = suspicions
         self._inventory = inventory
@@ -82,6 +85,7 @@ class Recover:
                 opened.extend(self._suspects(rule, version, selected))
                 self._disarm.run(rule, selected, run=run)
                 self._groups.run(selected)
+                self._doubles.run(selected, run=run)
             except CredentialsRejected:
                 raise
             except DrError as error:

@@ -24,6 +24,7 @@ from shared.usecases.lazily import Lazily
 from shared.usecases.measured import Measured
 from shared.usecases.operations import Executor, Recipe
 from shared.usecases.previews import Previews, Show
+from shared.usecases.rebuild_extra import Doubles
 from shared.usecases.recover import Recover
 from shared.usecases.recovering import CLAIM_FOR, Recovering
 from shared.usecases.remember_groups import RememberGroups
@@ -74,6 +75,7 @@ def recover() -> Recover:
         balancer=balancer(),
         disarm=Disarm(instances=here().instances, decisions=Decisions(store()), clock=clock()),
         groups=RememberGroups(scaling=scaling(), instances=here().instances),
+        doubles=Doubles(instances=here().instances, journal=journal, decisions=Decisions(store()), clock=clock()),
         policies=policies,
         clock=clock(),
     )

@@ -29,6 +29,7 @@ from shared.usecases.image_of_point import ImageOfPoint
 from shared.usecases.look import Look
 from shared.usecases.operations import Executor
 from shared.usecases.rebuild import RebuildRecipe
+from shared.usecases.rebuild_extra import Doubles
 from shared.usecases.rebuild_run import Ports
 from shared.usecases.recover import Recover
 from shared.usecases.recovering import CLAIM_FOR, Recovering
@@ -221,6 +222,7 @@ class Stage:
             inventory=inventory,
             balancer=balancer,
             groups=RememberGroups(scaling=scaling, instances=instances),
+            doubles=Doubles(instances=instances, journal=journal, decisions=decisions, clock=self.clock),
             disarm=Disarm(instances=instances, decisions=decisions, clock=self.clock),
             policies=policies,
             clock=self.clock,

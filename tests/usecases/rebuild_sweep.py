@@ -76,6 +76,7 @@ PATHS: Final[dict[str, Build]] = {
     one.__name__: one for one in (keeps_everything, elsewhere, vanished, in_a_group, full_image)
 }
 OURS: Final = ("store.", "functions.")
+SEEDED_IMAGES: Final = ("m-web", "m-db")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +136,7 @@ def the_end(world: RebuildWorld) -> dict[str, Any]:
     end = world.picture()
     kept = {"10.0.1.11", "10.0.1.12", "10.0.1.21"}
     end["instances"] = sorted(
-        (name, state, zone, address if address in kept else "other", image)
+        (name, state, zone, address if address in kept else "other", image if image in SEEDED_IMAGES else "made")
         for name, state, zone, address, image in end["instances"]
     )
     end["states"] = sorted(one.state.value for one in world.operations(OperationKind.REBUILD))

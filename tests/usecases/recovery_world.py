@@ -39,6 +39,7 @@ from shared.usecases.operations import Executor, Recipe
 from shared.usecases.previews import Show
 from shared.usecases.publish import Publish
 from shared.usecases.rebuild import RebuildRecipe
+from shared.usecases.rebuild_extra import Doubles
 from shared.usecases.rebuild_run import Ports
 from shared.usecases.recover import Recover
 from shared.usecases.recovering import CLAIM_FOR, Recovering
@@ -181,6 +182,9 @@ class RecoveryWorld(World):
             balancer=self.balancer,
             disarm=Disarm(instances=self.here.instances, decisions=Decisions(self.store), clock=self.clock),
             groups=RememberGroups(scaling=self.scaling, instances=self.here.instances),
+            doubles=Doubles(
+                instances=self.here.instances, journal=journal, decisions=Decisions(self.store), clock=self.clock
+            ),
             policies=Policies(self.store),
             clock=self.clock,
         )
