@@ -1,6 +1,7 @@
 """How long recoveries take beside the cloud's own critical path, and what they ask of it, on emulated time.
 
     python -m bench recovery [--seeds 10] [--only WORD] [--json FILE]
+    python -m bench recovery --wire    # one rebuild with deployed handlers, calls counted at the emulator's door
 
 Each seed draws the cloud's durations anew. *Took* counts from the verdict (rebuild), the confirmed check (rollback),
 the plan (launch) or the request (recovery plan) to service. *Critical* is what the emulated cloud itself took in that
@@ -10,6 +11,7 @@ the docs list, looked more often than once per five seconds begun, or took longe
 """
 
 import argparse
+import importlib
 import json
 import logging
 import statistics
@@ -103,8 +105,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--only", default="", help="series whose name contains this")
     parser.add_argument("--json", type=Path, default=REPORT)
+    parser.add_argument("--wire", action="store_true", help="one rebuild over the wire instead")
     options = parser.parse_args(arguments)
     logging.disable(logging.CRITICAL)
+    if options.wire:
+        played = importlib.import_module("bench.recovery.wire").run()
+        print(played.line())
+        return 0 if played.well else 1
     print(f"{'':<34} {'min':>5} {'median':>5} {'max':>5}    took     changes      reads + looks (most per 5 s)")
     trouble: list[str] = []
     records = []

@@ -201,7 +201,13 @@ def plan(seed: int) -> Measured:
 
 
 def needed_of(rebuilds: int) -> Counter[str]:
-    times = {"always": 1, "address kept": 1, "each data disk that moves": 1, "each pool of no group": 1}
+    times = {
+        "always": 1,
+        "old one that does not read Stopped": 1,
+        "address kept": 1,
+        "each data disk that moves": 1,
+        "each pool of no group": 1,
+    }
     return required(REBUILD, **{what: rebuilds * count for what, count in times.items()})
 
 

@@ -7,7 +7,8 @@ from typing import Final
 Calls = Mapping[str, int]
 
 REBUILD: Final[Mapping[str, Calls]] = {
-    "always": {"StopInstance": 1, "RunInstances": 1, "TagResources": 1},
+    "always": {"RunInstances": 1, "TagResources": 1},
+    "old one that does not read Stopped": {"StopInstance": 1},
     "each place that has no stock": {"RunInstances": 1},
     "address kept": {"ModifyInstanceVpcAttribute": 1},
     "each data disk that moves": {"DetachDisk": 1, "AttachDisk": 1},
