@@ -194,6 +194,11 @@ def _warnings(disks: Sequence[DiskPlan], view: Surroundings, kept_days: int) -> 
             )
     for balancer in view.alone_in:
         yield f"no other server of {balancer} takes traffic: its service is away until the end"
+    if view.instance is not None and view.instance.state is InstanceState.RUNNING:
+        yield (
+            f"only the default server pools of balancers are looked at: where {view.name} is in a vServer group, set its "
+            "weight there to 0 first, and back afterwards (`aliyun slb SetVServerGroupAttribute`)"
+        )
     soon = [event for event in view.events if event.finished is None and event.status in ANNOUNCED]
     if soon:
         yield f"announced by the platform: {_events(soon)}"
@@ -230,7 +235,7 @@ def _actions(disks: Sequence[DiskPlan], view: Surroundings) -> Iterator[Action]:
         yield Action(wave=wave, does="stop, keeping its resources", subject=name, takes=STOPS)
         wave += 1
     for one in disks:
-        yield Action(wave=wave, does="take a safety snapshot", subject=one.disk, takes=_uploads(one))
+        yield Action(wave=wave, does=f"take a safety snapshot of {one.disk}", subject=one.disk, takes=_uploads(one))
     wave += 1
     for one in disks:
         takes = ATTACHES if one.way is Way.CLONE else REWRITES
