@@ -12,35 +12,23 @@ See `shared.domain.lease` for the argument. What this module adds:
 - an agent that starts, and one whose site was named by a take-over, is active only after a write of its own;
 - a deadline is never shortened but by giving up: a slow renewal may come back after the peers have moved it on.
 
-When the store cannot be reached, the deadline is extended by the pledges of all peers (`extend`, in a thread of its
-own; rules and proof in `shared.domain.pledge`), or the master stops when it passes.
+When the store cannot be reached, the deadline is extended by the pledges of all peers (`LivingOn.extend`, in a thread
+of its own), or the master stops when it passes.
 """
 
 import logging
-from collections.abc import Callable, Collection
-from datetime import timedelta
-from threading import Lock
-from typing import Protocol
+from collections.abc import Callable
 
-from shared.domain.errors import Conflict, DrError, NeedsOperator, OutcomeUnknown, Permanent, Retryable
+from shared.domain.errors import Conflict, DrError, NeedsOperator, OutcomeUnknown, Retryable
 from shared.domain.ids import Epoch, HolderId, PairName, Place, SiteName
 from shared.domain.lease import UNCLAIMED, Grant, Lease, LeaseState, Sighting, Terms
-from shared.domain.pledge import GRACE, Answer, Ask
 from shared.ports.clock import Clock
 from shared.state.leases import Leases
+from understudy.agent.deadline import NOBODY, Board
+from understudy.agent.living_on import LivingOn
 from understudy.agent.pledging import Means, Pledging
 
 log = logging.getLogger("understudy.agent")
-
-NOBODY = Epoch(0)
-
-
-class Board(Protocol):
-    """Where the master reads its deadline."""
-
-    def publish(self, grant: Grant) -> None:
-        """Raises OSError: then the old deadline may stand there, or the new one."""
-        ...
 
 
 class NotYet(Exception):
@@ -52,7 +40,7 @@ class NotYet(Exception):
         self.calm = calm
 
 
-class Holder:
+class Holder(LivingOn):
     """`step` belongs to one thread and `extend` to another; all else may be used from any."""
 
     def __init__(
@@ -79,26 +67,21 @@ class Holder:
         raise Retryable. `pledging` None: no peers, the lease alone counts. `prepared`: whether what has to be done
         before the master is active under this epoch is done; `retired`: likewise before the lease is given back. Both
         are asked in every round, and begin the work when it has not begun."""
-        self._pair, self._site, self._me, self._preferred, self._terms = pair, site, holder_id, preferred, terms
-        self._leases, self._clock, self._board, self._ready = leases, clock, board, ready
-        self._never_active = never_active
+        super().__init__(
+            me=holder_id,
+            terms=terms,
+            clock=clock,
+            board=board,
+            pledging=None if pledging is None else Pledging(pledging, pair=pair, me=holder_id, terms=terms),
+        )
+        self._pair, self._site, self._preferred = pair, site, preferred
+        self._leases, self._ready, self._never_active = leases, ready, never_active
         self._row_seen = False
         self._prepared, self._retired = prepared, retired
-        self._pledging = None if pledging is None else Pledging(pledging, pair=pair, me=holder_id, terms=terms)
-        # Guards the grant, what was given up and what was promised; never held during a call to anywhere, nor while
-        # the clock is read: in the simulation time passes in both.
-        self._gate = Lock()
-        self._grant = Grant(NOBODY, 0.0)  # never ends earlier than what the board may say
         self._asked = NOBODY
-        self._given_up = NOBODY
         self._orders = 0  # how often we were told to give up: a round that began before an order must not undo it
         self._orders_at_start = 0
         self._seen: Lease | None = None
-        self._last_row: Lease | None = None  # as last seen, however long ago
-        self._renewed_at = 0.0  # when the last acknowledged write of ours began
-        self._now = 0.0  # the stepping thread's last reading of the clock
-        self._extended_at = float("-inf")  # when the last asking began to which all peers said yes
-        self._living_on = ""  # "peers" while they extend our grant, else why they do not; for the log
         self._sighting: Sighting | None = None  # of a lease that another agent of this site holds
         self.trouble = ""  # why the last step did not do what it wanted; empty when all is well
         self._waiting = ""
@@ -106,20 +89,9 @@ class Holder:
         self._board.publish(self._grant)  # whatever an earlier process left there ends now
 
     @property
-    def grant(self) -> Grant:
-        return self._grant
-
-    @property
     def lease(self) -> Lease | None:
         """As last seen; None when the last step could not see it."""
         return self._seen
-
-    def active(self) -> bool:
-        return self._grant.active_at(self._clock.monotonic())
-
-    @property
-    def holder_id(self) -> HolderId:
-        return self._me
 
     def promote(self, epoch: Epoch) -> None:
         """The next `step` claims the lease that was taken for this site under `epoch`, if nobody has claimed it."""
@@ -128,77 +100,6 @@ class Holder:
             if self._pledging is not None and epoch > self._grant.epoch:
                 # From now on nobody lives on under an older epoch by our word. Kept on file before we claim.
                 self._pledging.promises = self._pledging.promises.never_below(epoch)
-
-    def pledge(self, ask: Ask) -> Answer:
-        """Another agent wants to live on, or to become active. Whoever gets a yes may count on it at once."""
-        now = self._clock.monotonic()
-        with self._gate:
-            if self._pledging is None:
-                return Answer(pledged=False, by=self._me, detail="this agent knows no pledges")
-            answer = self._pledging.answer(ask, until=self._grant.until, seen=self._last_row, now=now)
-        if not answer.pledged:
-            log.info("agent.pledge_refused", extra={"asker": ask.holder, "because": answer.detail})
-        return answer
-
-    def learn(self, peers: Collection[Place]) -> None:
-        """Where the agents of the pair's other sites are reached. From the next renewal on they are voices."""
-        with self._gate:
-            if self._pledging is not None:
-                self._pledging.learn(peers)
-
-    def pledged_for(self) -> timedelta:
-        """How long this agent still may not become active, by what it has promised."""
-        now = self._clock.monotonic()
-        with self._gate:
-            return timedelta(0) if self._pledging is None else self._pledging.promises.pledged_for(self._me, now)
-
-    def extend(self) -> bool:
-        """Have the peers extend a grant that the store does not renew. True: they did. To be called several times in
-        each `renew_every`; does nothing while renewals come off. Raises OSError as `step` does."""
-        pledging, asked_at = self._pledging, self._clock.monotonic()
-        if pledging is None:
-            return False
-        with self._gate:
-            grant, places = self._grant, pledging.needed()
-            late = asked_at - self._renewed_at > (self._terms.renew_every + GRACE).total_seconds()
-            due = grant.active_at(asked_at) and grant.epoch > self._given_up and late
-        if not due or not places:
-            self._lives_on("")
-            return False
-        if asked_at - self._extended_at < self._terms.renew_every.total_seconds():
-            return True
-        refused = pledging.all_pledge(places, grant.epoch)
-        until = asked_at + (self._terms.lease - self._terms.margin).total_seconds()
-        with self._gate:
-            if (
-                refused
-                or grant.epoch != self._grant.epoch
-                or grant.epoch <= self._given_up
-                or self._grant.until == 0
-                or not pledging.needed()
-                or not pledging.needed() <= places
-                or pledging.pledged_beyond(grant.epoch)
-            ):
-                extended = False
-            else:
-                extended, self._extended_at = True, asked_at
-                if until > self._grant.until:
-                    self._grant = Grant(grant.epoch, until)
-                    self._board.publish(self._grant)
-        self._lives_on("peers" if extended else refused or "the lease changed meanwhile")
-        return extended
-
-    def _lives_on(self, what: str) -> None:
-        """One line per change, not per asking."""
-        before, self._living_on = self._living_on, what
-        if before == what:
-            return
-        if what == "peers":
-            log.warning("agent.pledged", extra={"because": "the store renews nothing, and all peers have pledged"})
-        elif what:
-            log.warning("agent.not_pledged", extra={"because": what})
-        elif before == "peers":
-            log.info("agent.pledge_ended", extra={"epoch": int(self._grant.epoch)})
 
     def give_up(self, because: str) -> Epoch:
         """From the return of this call on, the master of this site is not active. The lease itself is released by the
@@ -401,31 +302,11 @@ class Holder:
         if superseded:
             self._retired(superseded)
 
-    # --- revoking; all with the gate held ---
-
     def _mark_given_up(self, because: str) -> None:
-        """From now on nothing extends the deadline. It still stands until `_revoke` has come off."""
+        """From now on nothing extends the deadline. It still stands until `_revoke` has come off. Gate held."""
         if self._grant.epoch > self._given_up:
             log.warning("agent.gave_up", extra={"because": because, "epoch": int(self._grant.epoch)})
         self._given_up = Epoch(max(self._given_up, self._grant.epoch, self._seen_epoch()))
-
-    def _revoke(self) -> None:
-        revoked = Grant(self._given_up, 0.0)
-        self._board.publish(revoked)
-        self._grant = revoked
-
-    def _revoke_what_was_given_up(self) -> None:
-        """Raises Permanent while a deadline that was given up may still be read by the master: no round is safe."""
-        if self._grant.until == 0 or self._grant.epoch > self._given_up:
-            return
-        try:
-            self._revoke()
-        except OSError as error:
-            if self._grant.active_at(self._now):
-                raise Permanent(
-                    f"epoch {self._grant.epoch} is given up, but the role file cannot be written ({error}): the lease "
-                    "is not given back before its deadline has passed; free space or mend rights where the file is"
-                ) from error
 
     def _is_of_site(self, lease: Lease) -> bool:
         return lease.owner == self._site and lease.state is LeaseState.HELD
