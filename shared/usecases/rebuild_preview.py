@@ -88,6 +88,11 @@ def rule_of(policy: Policy, named: str, instance: Instance | None, id: InstanceI
         found = next((one for one in policy.rebuilds if instance is not None and selects(one.select, instance)), None)
     if found is None:
         known = ", ".join(one.name for one in policy.rebuilds) or "none"
+        if not named and instance is None:
+            raise BadInput(
+                f"the inventory does not list {id}, so no rebuild rule selects it: it was released, stands in another "
+                "region, or is misspelt. To make a new one: `understudy launch`"
+            )
         says = f"rebuild rule {named!r} is not in the policy" if named else f"no rebuild rule selects {id}"
         raise BadInput(f"{says}; it has: {known}")
     return found

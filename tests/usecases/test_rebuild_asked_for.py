@@ -79,7 +79,9 @@ def test_an_instance_that_no_rule_selects_is_refused_by_name() -> None:
 
 def test_an_unknown_instance_cannot_be_replaced() -> None:
     world = RebuildWorld(stands=ALONE)
-    with pytest.raises(BadInput, match="no rebuild rule selects i-nobody"):
+    with pytest.raises(
+        BadInput, match="the inventory does not list i-nobody, so no rebuild rule selects it: it was released"
+    ):
         ask_recover(world, "i-nobody")()
 
 
