@@ -196,8 +196,8 @@ def _warnings(disks: Sequence[DiskPlan], view: Surroundings, kept_days: int) -> 
         yield f"no other server of {balancer} takes traffic: its service is away until the end"
     if view.instance is not None and view.instance.state is InstanceState.RUNNING:
         yield (
-            f"only the default server pools of balancers are looked at: where {view.name} is in a vServer group, set its "
-            "weight there to 0 first, and back afterwards (`aliyun slb SetVServerGroupAttribute`)"
+            f"only the default server pools of balancers are looked at: where {view.name} is in a vServer group, set "
+            "its weight there to 0 first, and back afterwards (`aliyun slb SetVServerGroupAttribute`)"
         )
     soon = [event for event in view.events if event.finished is None and event.status in ANNOUNCED]
     if soon:

@@ -31,6 +31,8 @@ passes its own to `Executor`: after a crash, nobody goes on before the claim has
 CALL_TIMEOUT: Final = timedelta(seconds=30)
 """No adapter waits longer for one call. An effect starts only if the claim outlives it."""
 DEFAULT_PATIENCE: Final = timedelta(seconds=30)
+CUT_SHORT: Final = timedelta(seconds=5)
+"""Until the next run goes on where one had no time left."""
 LOOK_AT: Final = "look_at"
 """Key in `Operation.result`: when the executor meant to look again."""
 ASIDE: Final = "aside"
@@ -162,6 +164,20 @@ class Executor:
             # About us, not about the operation: let go, so that it goes on as soon as the role is mended.
             self._write(claim, work, Resume(after=DEFAULT_PATIENCE, because=str(error)))
             raise
+        except ClaimLost as short:
+            return self._cut_short(claim, work, str(short))
+        except Conflict as lost:
+            return NotOurs(because=str(lost))
+        return outcome
+
+    def _cut_short(self, claim: Claim, work: Work, because: str) -> Outcome:
+        """No time is left for another effect. While the claim holds, what was learnt is handed on: where each call
+        takes long, every run would begin again where this one did. One that froze has nothing to say any more."""
+        if not claim.allows(timedelta(0)):
+            return NotOurs(because=because)
+        outcome = Resume(after=CUT_SHORT, because=because)
+        try:
+            self._write(claim, work, outcome)
         except Conflict as lost:
             return NotOurs(because=str(lost))
         return outcome

@@ -213,7 +213,8 @@ class _Run:
             )
         left = view.left
         ran = view.instance.state is not InstanceState.STOPPED or (left is not None and left.ran)
-        self._work.learn(
+        # At once, here and below: a run that is cut short among slow calls must not leave all of it to the next one.
+        self._work.intend(
             Step(
                 name=CHECK,
                 state=StepState.DONE,

@@ -261,7 +261,7 @@ class Change:
                     self.cloud.disks.reset(one.disk, one.snapshot)
                 else:
                     self.cloud.disks.reinitialise(one.disk)
-            self.work.learn(_with(step, **{SENT: "yes"}))
+            self.work.intend(_with(step, **{SENT: "yes"}))
             return Resume(after=POLL * 2, because=f"{one.does}: asked for")
         if one.becomes_gib is not None and disk.size_gib != one.becomes_gib:
             return self._within(one, POLL, f"{one.disk} has {disk.size_gib} GiB, not {one.becomes_gib} yet")

@@ -55,7 +55,7 @@ class SafetyPoint:
                     made = self._make(work, request, one)
                 except Busy as busy:
                     return self._within(work, one, POLL * 3, str(busy))
-                work.learn(done(work.step(PREFIX + one.disk), self._now(), **{SNAPSHOT: made}))
+                work.intend(done(work.step(PREFIX + one.disk), self._now(), **{SNAPSHOT: made}))
         found = self.write_down(work, request)
         for one in disks:
             waits = self._ready(work, one, found.get(snapshot_of(work.operation, one.disk)))

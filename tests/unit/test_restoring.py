@@ -217,6 +217,12 @@ def test_a_member_whose_health_nobody_looks_at_is_not_put_on_standby() -> None:
     assert not [one.does for one in plan.actions if "standby" in one.does or "service" in one.does]
 
 
+def test_what_is_not_drained_is_said() -> None:
+    assert any("vServer group" in one for one in planned(VIEW).warnings)
+    stopped = seen(instance=replace(INSTANCE, state=InstanceState.STOPPED))
+    assert not any("vServer group" in one for one in planned(stopped).warnings)
+
+
 def test_all_conditions_that_fail_are_told_at_once() -> None:
     view = seen(instance=replace(INSTANCE, locks=("security",)), events=(EVENT,), taken={D: (SNAPSHOT,) * 256})
 

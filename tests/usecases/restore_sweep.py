@@ -61,12 +61,12 @@ class Trouble:
                 return
             if self.name == "died":
                 raise Died(label)
-            raise Retryable(label) if _reads(label) else OutcomeUnknown(label)
+            raise Retryable(label) if reads(label) else OutcomeUnknown(label)
 
         world.wire.trouble = strike
 
 
-def _reads(label: str) -> bool:
+def reads(label: str) -> bool:
     return label.split(".")[1] in READS
 
 
@@ -74,7 +74,7 @@ def troubles(labels: list[str], first: int, *, only_effects: bool = False) -> It
     """Of every call from `first` on; `only_effects`: of those that change the cloud."""
     for at in range(first, len(labels)):
         label = labels[at]
-        effect = not _reads(label)
+        effect = not reads(label)
         if only_effects and (not effect or label.startswith(("store.", "functions."))):
             continue
         yield Trouble(at=at, name="died")

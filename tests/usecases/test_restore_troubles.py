@@ -341,3 +341,23 @@ def test_the_token_of_another_instance_confirms_nothing() -> None:
     world.run_recovery(minutes=5)
 
     assert "confirms something else" in refused(world, asked)
+
+
+# -- a slow cloud --------------------------------------------------------------------------------------------------
+
+
+def test_calls_so_slow_that_each_run_is_cut_short_only_delay_it() -> None:
+    """A run has 100 s before it may begin no further effect; each call here takes 20 s."""
+    world = RestoreWorld()
+    world.marked(SYSTEM_2, DATA_2)
+    asked = world.ask("rollback", instance=WEB_2, confirm=WEB_2)
+
+    def slow(_: int, label: str, after: bool) -> None:
+        if not after and not label.startswith(("store.", "functions.")):
+            world.cloud.clock.advance(timedelta(seconds=20))
+
+    world.wire.trouble = slow
+    world.restored(asked, hours=6)
+
+    assert at_the_point(world, SYSTEM_2)
+    assert at_the_point(world, DATA_2)
