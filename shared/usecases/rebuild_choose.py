@@ -40,6 +40,7 @@ from shared.domain.selection import selects
 from shared.ports.balancer import Backend as Member
 from shared.ports.compute import DataDiskRequest, InstanceRequest
 from shared.state import codec
+from shared.state.zone_looks import ZoneLook
 from shared.usecases import rebuild_again, rebuild_group, rebuild_image
 from shared.usecases.look import BEGUN, rule_subject
 from shared.usecases.operations import ASIDE, Done, Outcome, Refused, Resume
@@ -50,7 +51,9 @@ POINTS_AT_ONCE: Final = 20
 """Restore points asked about in one go, newest first, until every data disk has a source."""
 GROUP_LOOK: Final = timedelta(seconds=30)
 ZONE_LOOK: Final = timedelta(minutes=2)
-"""Between looks at each instance of a lost zone, of which there may be hundreds."""
+"""Between looks at a lost zone, however many of its instances wait for it."""
+ZONE: Final = "zone"
+"""Key in `Operation.result`: the lost zone that it waits for."""
 HANDED_OVER: Final = "handed to failover"
 TOLD: Final = "told"
 """Key in `Operation.result`: what was told last of why it waits."""
@@ -65,6 +68,9 @@ def take_look(run: Run) -> Outcome | None:
             f"{run.inputs[USED_UP]} looks at {run.inputs['event']} ended without a rebuild, and it is still "
             f"lost: {run.work.operation.because}"
         )
+    others = _word_of_another(run)
+    if others is not None:
+        return others
     view = run.own.look.at(run.old, run.rule, run.policy, run.work.operation, codec.instant(run.inputs["first_seen"]))
     if view.attached and view.instance is not None and view.instance.state is not InstanceState.RUNNING:
         # Before its group fills its place, and while it is not known yet whether it comes back by itself.
@@ -76,6 +82,7 @@ def take_look(run: Run) -> Outcome | None:
     stood_aside = run.work.operation.result.get(ASIDE, "").startswith(HANDED_OVER)
     if stood_aside and not isinstance(verdict, HandOver) and view.instance is not None:
         _tell_of_zone(run, view.instance.zone, "zone.back", f"of {view.instance.zone} something answers again")
+        _looked_at_zone(run, view.instance.zone, lost=False, because="something answers again")
     if not isinstance(verdict, Rebuild):
         if isinstance(verdict, Recovered | NotOurs):
             run.remember(view.instance)
@@ -344,11 +351,28 @@ def _outcome(run: Run, verdict: RebuildVerdict) -> Outcome:
             # Not an end: what stays lost when the zone is back is a rebuild's business again.
             told = f"{HANDED_OVER}: zone {zone} is lost"
             _tell_of_zone(run, zone, "zone.lost", f"{told}: {because}")
+            _looked_at_zone(run, zone, lost=True, because=because)
+            run.work.note(ZONE, zone)
             return Resume(after=ZONE_LOOK, because=f"{told}: {because}", aside=told, told=True)
         case NotOurs(because=because) | Refuse(because=because):
             return Refused(because=because)
         case Rebuild():
             raise AssertionError("a rebuild goes on, it has no outcome yet")
+
+
+def _word_of_another(run: Run) -> Outcome | None:
+    """Of hundreds that wait for one zone, one looks; the others ask the store."""
+    zone = run.work.operation.result.get(ZONE)
+    last = run.own.zones.last(run.rule.name, zone) if zone is not None else None
+    if zone is None or last is None or not last.lost or run.now() - last.at >= ZONE_LOOK:
+        return None
+    told = f"{HANDED_OVER}: zone {zone} is lost"
+    after = max(last.at + ZONE_LOOK - run.now(), timedelta(seconds=1))
+    return Resume(after=after, because=f"{told}: {last.because}", aside=told, told=True)
+
+
+def _looked_at_zone(run: Run, zone: str, *, lost: bool, because: str) -> None:
+    run.own.zones.put(run.rule.name, zone, ZoneLook(at=run.now(), lost=lost, because=because))
 
 
 def zone_subject(zone: str) -> str:

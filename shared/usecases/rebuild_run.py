@@ -26,6 +26,7 @@ from shared.state.decisions import Decisions
 from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
+from shared.state.zone_looks import ZoneLooks
 from shared.usecases.image_of_point import ImageOfPoint
 from shared.usecases.look import Look, rule_named
 from shared.usecases.operations import FORBIDDEN_SINCE, Escalated, Outcome, Resume, Work
@@ -63,6 +64,7 @@ class Ports:
     points: Points
     policies: Policies
     journal: Journal
+    zones: ZoneLooks
     decisions: Decisions
     clock: Clock
 

@@ -100,6 +100,8 @@ class Recover:
         for instance in selected:
             if ISOLATED in instance.tags or (_running(instance) and in_rotation(health.get(instance.id)) is not False):
                 continue
+            if self._suspicions.dealt_with(instance.id):
+                continue
             failure = unplanned(
                 tuple(self._inventory.system_events(instance.id)), since=self._clock.now() - rule.patience - RECENT
             )

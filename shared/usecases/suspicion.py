@@ -71,6 +71,12 @@ class Suspicions:
             hand_over(self._functions, "recover", {"operation": opened.operation, "look": "now"})
         return opened
 
+    def dealt_with(self, instance: InstanceId) -> bool:
+        """Whether an open recovery holds it, which looks again by itself."""
+        holder = self._subjects.holder(instance)
+        held = self._journal.find(holder) if holder else None
+        return held is not None and held.state is OperationState.OPEN
+
     def _open(self, suspicion: Suspicion, rule: RebuildRule, policy: PolicyVersion) -> Opened:
         holder = self._subjects.holder(suspicion.instance)
         held = self._journal.find(holder) if holder else None

@@ -122,6 +122,7 @@ def _rebuild_ports() -> "Ports":
     from shared.adapters.eip import EipAddresses
     from shared.adapters.services import TcpServices
     from shared.state.images import Images
+    from shared.state.zone_looks import ZoneLooks
     from shared.usecases.image_of_point import ImageOfPoint
     from shared.usecases.look import Look
     from shared.usecases.rebuild_run import Ports
@@ -149,6 +150,7 @@ def _rebuild_ports() -> "Ports":
         points=Points(store()),
         policies=Policies(store()),
         journal=Journal(store(), clock()),
+        zones=ZoneLooks(store()),
         decisions=Decisions(store()),
         clock=clock(),
     )

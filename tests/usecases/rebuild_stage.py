@@ -22,6 +22,7 @@ from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.state.subjects import Subjects
+from shared.state.zone_looks import ZoneLooks
 from shared.triggers.parse import parse
 from shared.usecases.alarm import Alarm, Answer
 from shared.usecases.disarm import Disarm
@@ -203,6 +204,7 @@ class Stage:
                 points=Points(store),
                 policies=policies,
                 journal=journal,
+                zones=ZoneLooks(store),
                 decisions=decisions,
                 clock=self.clock,
             )

@@ -26,6 +26,7 @@ from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.state.subjects import Subjects
+from shared.state.zone_looks import ZoneLooks
 from shared.triggers.parse import parse
 from shared.usecases.alarm import Alarm
 from shared.usecases.disarm import Disarm
@@ -269,6 +270,7 @@ class RecoveryWorld(World):
             points=Points(self.store),
             policies=Policies(self.store),
             journal=Journal(self.store, self.clock),
+            zones=ZoneLooks(self.store),
             decisions=Decisions(self.store),
             clock=self.clock,
         )

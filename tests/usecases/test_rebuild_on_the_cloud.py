@@ -287,6 +287,26 @@ def test_a_hundred_instances_of_a_lost_zone_are_one_decision_and_no_rebuild() ->
     assert len(world.operations(OperationKind.REBUILD)) == world.open_operations() == 100
 
 
+def test_a_hundred_that_wait_for_one_zone_look_once_for_all_and_find_it_back() -> None:
+    world = RebuildWorld(replace(AT_ONCE, max_at_once=100, max_per_hour=1000), stands=a_hundred())
+    lost = [one for one, found in world.cloud.ecs.instances.items() if found.zone == H]
+    world.cloud.zones.set_dark(H, True)
+    for instance in lost:
+        world.lose(instance)
+    world.run_recovery(minutes=10)
+    before = len(world.wire.labels)
+    world.run_recovery(minutes=20)
+    asked = [one for one in world.wire.labels[before:] if not one.startswith(("store.", "functions."))]
+    assert len(asked) < 20 / 2 * 30 + 20 / 5 * 10  # one look at the zone in two minutes, and the ticks
+
+    world.cloud.zones.set_dark(H, False)
+    for instance in lost[:2]:
+        world.cloud.ecs.lifecycle.arrive_running(world.cloud.ecs.instances[instance])
+    world.run_recovery(minutes=8)
+    assert world.told(f"zone {H}") == ["zone.lost", "zone.back"]
+    assert len(world.made()) == 98
+
+
 def a_hundred() -> str:
     """Web servers of one zone, and nothing else there."""
     head = STANDS.partition("instances:")[0]
