@@ -8,7 +8,7 @@ from shared.domain.restoring import DiskPlan, Way
 from shared.state import codec
 from shared.usecases.operations import Escalated
 from shared.usecases.recovery_requests import RestoreRequest
-from shared.usecases.restore_changes import CHANGE, CLONE, FETCH, IMAGE, MADE, stands_now
+from shared.usecases.restore_changes import CHANGE, CLONE, FETCH, IMAGE, MADE, begun, stands_now
 from shared.usecases.restore_safety import point_id, snapshots
 
 RUNBOOK: Final = "restore-needs-operator"
@@ -57,7 +57,7 @@ def escalation(operation: Operation, disks: Sequence[DiskPlan], because: str) ->
         *(f"{one.name}={one.state.value}" for one in operation.steps if ":" not in one.name),
     )
     told = f"{because}. When you have looked: `understudy acknowledge {operation.id}`"
-    if safety:
+    if safety and begun(operation):
         told += f", then `understudy undo-rollback {operation.id}` goes back to the safety point"
     return Escalated(because=told, runbook=RUNBOOK, evidence=evidence)
 

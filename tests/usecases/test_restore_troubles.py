@@ -204,6 +204,22 @@ def test_snapshots_without_end_let_it_serve_again() -> None:
     assert "unfinished, 120 minutes after it was to be changed" in why
 
 
+def test_an_instance_that_is_released_meanwhile_is_told_of_and_offers_no_way_back() -> None:
+    """An empty answer is no proof that it is gone, so that an operator is asked."""
+    world = RestoreWorld()
+    world.marked(DATA)
+    ecs = world.cloud.ecs
+    when(world, "snapshots.create", lambda: ecs.lifecycle.release(ecs.instances[WEB_1]))
+
+    asked = world.ask("rollback", instance=WEB_1, disks=[DATA], confirm=WEB_1)
+    world.run_recovery(minutes=30)
+
+    ended = world.operation(asked)
+    assert ended.state is OperationState.NEEDS_OPERATOR
+    assert "is not in the inventory any more" in ended.result["because"]
+    assert "undo-rollback" not in ended.result["because"]
+
+
 # -- half-way ------------------------------------------------------------------------------------------------------
 
 
