@@ -106,10 +106,10 @@ class Promises:
     floor: Epoch = NOTHING
     unknown_until: float = 0.0
 
-    def barred(self, me: HolderId, now: float, *, lived_on: bool = True) -> str:
-        """Why `me` may not become active at `now`; empty when it may. `lived_on` False: nobody lives on pledges whose
-        row is to be taken, so that what is not known cannot have been given to anybody."""
-        if lived_on and now < self.unknown_until:
+    def barred(self, me: HolderId, now: float, *, forgotten: bool = True) -> str:
+        """Why `me` may not become active at `now`, nor pledge to anybody; empty when it may. `forgotten` False: what
+        an earlier process may have pledged does not count, because `me` is still asked for it as a voice."""
+        if forgotten and now < self.unknown_until:
             return f"what was pledged before this start is not known: waiting for {self.unknown_until - now:.1f} s more"
         pledge = self.pledge
         if pledge is not None and pledge.holder != me and now < pledge.until:

@@ -167,8 +167,8 @@ def test_an_agent_without_pledges_does_not_wait_where_nobody_lives_on_any() -> N
     a, _ = table.member(A, on=False, known=False)
     a.step()
     assert a.active()
-    b, _ = table.member(B, STANDBY, on=False, known=False)
     table.clock.at += 10
+    b, _ = table.member(B, STANDBY, on=False, known=False)
     b.promote(table.given_to(STANDBY).epoch)
     b.step()
 

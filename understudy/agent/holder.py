@@ -254,7 +254,7 @@ class Holder(LivingOn):
                 raise NotYet(f"epoch {lease.epoch} may live on pledges, and this agent has no way to ask who gave them")
             return
         with self._gate:
-            barred = pledging.barred(now, row=lease) or pledging.keep(pledging.promises.never_below(epoch))
+            barred = pledging.barred(now) or pledging.keep(pledging.promises.never_below(epoch))
         if barred:
             raise NotYet(barred)
         unfreed = pledging.freed_by_nobody(lease, epoch)
@@ -275,7 +275,7 @@ class Holder(LivingOn):
             if lease.epoch <= self._given_up:
                 return  # given up while the renewal was under way: the next step releases it
             # Whoever is active pledges nothing: a pledge that runs was given since, and stands before our lease.
-            barred = self._pledging.barred(now, row=lease) if self._pledging else ""
+            barred = self._pledging.barred(now) if self._pledging else ""
             if barred or not prepared:
                 self._waiting = (
                     barred or f"what has to be done before the master is active under {lease.epoch} is not done"

@@ -82,9 +82,10 @@ class Pledging:
         self.promises = promises
         return ""
 
-    def barred(self, now: float, *, row: Lease) -> str:
-        """`row`: what is to be taken or held. With pledges on, one without voices may have lost them."""
-        return self.promises.barred(self._me, now, lived_on=self.means.on or bool(row.voices))
+    def barred(self, now: float) -> str:
+        """With pledges off, an agent that finds no record does not wait for nothing: where a row has voices, its own
+        yes is not given before that time is over (see `answer`)."""
+        return self.promises.barred(self._me, now, forgotten=self.means.on)
 
     def nobody_was_ever_active(self) -> str:
         """So nobody lives on what an earlier process may have pledged. Empty, or why this cannot be kept."""
