@@ -15,7 +15,7 @@ from shared.ports.probes import Sight
 from shared.usecases.look import PROBE_TIMEOUT
 from shared.usecases.operations import Outcome
 from shared.usecases.rebuild_fence import fence_again
-from shared.usecases.rebuild_run import ANSWER, ATTACH, BOOT, DISKS, ISOLATE, POLL, PROMPT, SERVE, Run
+from shared.usecases.rebuild_run import ANSWER, ATTACH, BOOT, DISKS, ISOLATE, LEAVE, POLL, PROMPT, SERVE, Run
 
 PUBLIC_TAKES: Final = timedelta(seconds=6)
 """A public address is associated within seconds (assumption)."""
@@ -24,6 +24,8 @@ AFTER_JOIN: Final = timedelta(seconds=3)
 SERVE_LIMIT: Final = timedelta(minutes=5)
 TRAFFIC_LIMIT: Final = timedelta(minutes=10)
 """Longer than a tick: a run may die before it has asked for what it waits for."""
+STOPPED_LIMIT: Final = timedelta(minutes=10)
+STOPS: Final = timedelta(seconds=10)
 NO_DATA_LIMIT: Final = timedelta(minutes=1)
 """How long a balancer may say nothing about a server before our own probe has to be enough."""
 
@@ -117,6 +119,13 @@ def _associate(run: Run, allocation: str) -> None:
 
 
 def isolate(run: Run) -> Outcome | None:
+    """Stopped for certain, once more: the platform, or somebody, may have started it since traffic was given."""
+    (old,) = run.instances(run.old)
+    if old is not None and old.state is not InstanceState.STOPPED:
+        if old.state is InstanceState.RUNNING:
+            run.work.may_act()
+            run.own.compute.instances.stop(run.old, force=True)
+        return run.within(run.at(LEAVE), STOPPED_LIMIT, STOPS, f"{run.old} reads {old.state} again", what=LEAVE)
     run.work.may_act()
     run.own.compute.instances.tag(
         [run.old], resource_type="instance", tags={ISOLATED: operation_tag(run.work.operation.id)}
