@@ -13,7 +13,7 @@ from typing import Final
 from shared.domain.failover_fsm import On
 from shared.domain.failover_safety import Kind, Lag, Rule, lag_objection
 from shared.domain.ids import Epoch
-from shared.domain.lease import Lease
+from shared.domain.lease import Lease, LeaseState
 from shared.ports.clock import Clock
 from shared.ports.probes import AgentReport
 from shared.state.failovers import GOOD_FOR, Failover, SwitchOrder, SwitchOrders
@@ -36,11 +36,12 @@ class Carry:
 class Ordered:
     def __init__(self, *, orders: SwitchOrders, over: FailOver, clock: Clock) -> None:
         self._orders, self._over, self._clock = orders, over, clock
+        self._said: tuple[SwitchOrder, str] | None = None  # for what an order waits, told once
 
     def decide(
         self, order: SwitchOrder, failover: Failover, seen: Seen, *, lost: bool, block: datetime | None
-    ) -> Carry | str:
-        """A text: it stands, and why it is not carried out yet; empty when it is closed or does not matter here.
+    ) -> Carry | None:
+        """None: it is closed, waits (which is recorded once), or does not matter here.
 
         `lost`: nobody is active any more. `block`: until when no second failover may follow; None: it may."""
         lease = seen.lease
@@ -48,22 +49,24 @@ class Ordered:
         begun = order.id and order.id == failover.order  # by a run that died before it closed it
         if begun or (order.kind is Kind.RESTORE and _has_it(order, lease)):
             self._orders.close(order)
-            return ""
+            return None
         refusal = self._refusal(order, seen)
         if refusal:
             self.refuse(order, refusal)
-            return ""
+            return None
         if lost and order.kind not in (Kind.FAILOVER, Kind.RESTORE):
-            return ""  # the loss is dealt with as any other
+            return None  # the loss is dealt with as any other
         if not seen.fit(order.to_site):
-            return f"{order.kind} to {order.to_site} waits: it is not ready"
+            self._waits(order, "its agent does not answer, or is not ready")
+            return None
         lagging = lag_objection(_lag(seen.reports.get(order.to_site)), [_lag(seen.reports.get(lease.owner))])
         if order.kind is not Kind.RESTORE and lagging and Rule.LAG not in order.force:
-            return f"{order.kind} to {order.to_site} waits: {lagging}"
+            self._waits(order, lagging)
+            return None
         unplanned = lost and order.kind is Kind.FAILOVER
         if unplanned and block is not None and Rule.BLOCK not in order.force:
             self.refuse(order, f"no second failover before {block.isoformat()}, and it does not override the block")
-            return ""
+            return None
         overrode = tuple(
             rule
             for rule, stood in ((Rule.BLOCK, unplanned and block is not None), (Rule.LAG, bool(lagging)))
@@ -76,14 +79,25 @@ class Ordered:
         )
         return Carry(On.LOST if unplanned else On.SWITCH, order, why, overrode)
 
+    def _waits(self, order: SwitchOrder, why: str) -> None:
+        if self._said != (order, why):
+            self._said = (order, why)
+            self._over.record(
+                f"{order.kind}.waits",
+                (f"{order.kind} to {order.to_site} waits: {why}",),
+                epoch=granted(order),
+                acted=False,
+                inputs=told(order),
+            )
+
     def _refusal(self, order: SwitchOrder, seen: Seen) -> str:
         lease = seen.lease
         assert lease is not None
         if self._old(order):
             return f"it was given at {order.at.isoformat()} and stands for {STANDS_FOR}: give it again"
         if order.kind is Kind.RESTORE:
-            over = order.epoch is not None and lease.epoch >= order.epoch
-            return f"{lease.owner} holds epoch {lease.epoch}" if over else ""
+            written = order.epoch is not None and lease.epoch == order.epoch - 1 and lease.state is LeaseState.FREE
+            return "" if written else f"the row is sound again, and {lease.owner} has epoch {lease.epoch}"
         if order.epoch is not None and order.epoch != lease.epoch:
             return f"it was given under epoch {order.epoch}, and {lease.owner} has epoch {lease.epoch}: give it again"
         return f"{order.to_site} holds the lease already" if order.to_site == lease.owner else ""

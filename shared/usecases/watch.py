@@ -355,10 +355,8 @@ class PairWatch:
         if order is not None and seen.lease is not None:
             block = self._blocked_until(failover)
             carry = self._ordered.decide(order, failover, seen, lost=on is On.LOST, block=block)
-            if isinstance(carry, Carry):
+            if carry is not None:
                 return Event(carry.on, carry.why, order.to_site, carry)
-            if carry:
-                self._note(failover.state, On.STANDBY_UNFIT, (carry,), ())
         if failover.state is State.NEEDS_OPERATOR and acknowledged is not None and acknowledged > failover.since:
             return Event(On.RESOLVED, (f"acknowledged at {acknowledged.isoformat()}",))
         if on is On.LOST:
