@@ -84,3 +84,23 @@ def _until(site: Site, run: str, says: str) -> Operation:
             return found
         site.wait(seconds=30)
     raise AssertionError(site.cli("plan", "status", run).out)
+
+
+def test_one_that_is_asked_for_is_shown_first_and_replaced_as_it_was_confirmed(site: Site) -> None:
+    writes = first_writes("app-1")
+    site.write("i-app-1", "vdb", *writes)
+
+    shown = site.cli("rebuild", "i-app-1")
+    assert "d-1-data is detached from i-app-1" in shown.out
+    assert site.instance("i-app-1").state == "Running"
+    token = site.cli("rebuild", "i-app-1", "--json").json()["token"]
+    refused = site.cli("rebuild", "i-app-1", "--confirm", "yes", "--json").json()["operation"]
+    assert "is not what 'yes' confirmed" in site.ended(refused, state=OperationState.REFUSED).result["because"]
+
+    operation = site.cli("rebuild", "i-app-1", "--confirm", token, "--json").json()["operation"]
+    done = site.ended(operation)
+    new = done.result["replacement"]
+    assert site.made() == [new]
+    assert site.read(new, "vdb") == holds(*writes)
+    assert site.pool() == {new: 60, "i-app-2": 90}
+    assert "rebuild.replaced" in site.cli("explain", "i-app-1").out
