@@ -73,11 +73,12 @@ class AskRestore:
     def _rollback(self, arguments: Arguments, asked: datetime, run: str) -> Result:
         _, policy = self._policies.active()
         instance = _instance(arguments)
+        subject = InstanceId(_optional(arguments, "of")) or instance
         disks = tuple(DiskId(one) for one in _texts(arguments, "disks"))
         as_of = arguments.get("as_of")
         found = chosen(
-            self._points.of(instance),
-            instance,
+            self._points.of(subject),
+            subject,
             id=_optional(arguments, "point"),
             as_of=self._clock.now() if as_of is None else _moment(as_of),
             disks=disks,
@@ -90,6 +91,7 @@ class AskRestore:
             by=_by(arguments),
             confirm=_optional(arguments, "confirm"),
             accept_size=arguments.get("accept_size") is True,
+            instance=instance,
         )
         return self._ask(request, run) | {"point": found.id, "taken": codec.second(found.taken)}
 
@@ -196,8 +198,10 @@ def rollback_to(
     disks: Sequence[DiskId] = (),
     accept_size: bool = False,
     parent: OperationId | None = None,
+    instance: InstanceId | None = None,
 ) -> RestoreRequest:
-    """All disks of the point, or some of them. The instance stands at home, also when the point does not."""
+    """All disks of the point, or some of them. The instance stands at home, also when the point does not. `instance`:
+    whose disks they are now, when it replaced the one of which the point was taken."""
     unknown = [one for one in disks if one not in {disk for disk, _ in point.disks}]
     if unknown:
         has = ", ".join(disk for disk, _ in point.disks)
@@ -205,7 +209,8 @@ def rollback_to(
     account = AccountName("") if point.place is None else point.place.account
     return RestoreRequest(
         place=Place(policy.region, account),
-        instance=point.subject,
+        instance=instance or point.subject,
+        point_of=point.subject if instance not in (None, point.subject) else None,
         disks=tuple(
             DiskChange(disk=disk, way=Way.RESET, snapshot=snapshot)
             for disk, snapshot in point.disks

@@ -32,6 +32,7 @@ class RestoreRequest:
     by: str
     confirm: str
     point: str = ""  # id of the restore point whose snapshots these are
+    point_of: InstanceId | None = None  # whose point it is, when it was taken of the one that `instance` replaced
     undoes: OperationId | None = None
     accept_size: bool = False  # a disk that was enlarged since shrinks back
     parent: OperationId | None = None

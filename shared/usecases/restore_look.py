@@ -83,11 +83,12 @@ class RestoreLook:
     def _point(self, request: RestoreRequest) -> RestorePoint | None:
         if not request.point:
             return None
-        found = next((one for one in Points(self.store).of(request.instance) if one.id == request.point), None)
+        subject = request.point_of or request.instance
+        found = next((one for one in Points(self.store).of(subject) if one.id == request.point), None)
         if found is None:
             raise BadInput(
-                f"instance {request.instance} has no restore point {request.point!r} any more. `understudy points "
-                f"{request.instance}` lists those it has"
+                f"instance {subject} has no restore point {request.point!r} any more. `understudy points "
+                f"{subject}` lists those it has"
             )
         return found
 

@@ -100,3 +100,29 @@ def test_a_host_that_fails_under_a_rollback_is_an_operators_question_and_then_a_
     assert world.disk_of(new, "/dev/vdb") == DATA
     assert at_the_point(world, DATA)
     assert world.pool() == {new: 80, "i-web-2": 80}
+
+
+def test_a_disk_that_moved_to_a_replacement_goes_back_to_a_point_of_the_old_instance() -> None:
+    world = Both(AT_ONCE, stands=ALONE)
+    world.pointed(WEB_1, DATA)
+    world.lose(WEB_1)
+    new = world.rebuilt(WEB_1).result["replacement"]
+    assert world.disk_of(new, "/dev/vdb") == DATA
+    assert not at_the_point(world, DATA)
+
+    asked = world.ask("rollback", instance=new, of=WEB_1, point="by-hand", disks=[DATA], confirm=new)
+    world.restored(asked)
+
+    assert at_the_point(world, DATA)
+    assert world.disk_of(new, "/dev/vdb") == DATA
+    assert world.pool() == {new: 80, "i-web-2": 80}
+
+
+def test_a_point_of_an_instance_that_has_nothing_to_do_with_it_is_refused() -> None:
+    world = Both(AT_ONCE, stands=ALONE)
+    world.pointed(WEB_1, DATA)
+
+    shown = world.preview("rollback", instance="i-web-2", of=WEB_1, point="by-hand")
+
+    (refused,) = [check for check in shown["checks"] if not check["ok"]]
+    assert refused["says"].startswith(f"{DATA} is not attached to i-web-2: it is in_use, attached to {WEB_1}")

@@ -449,6 +449,7 @@ def rollback(
     instance: Annotated[str, typer.Argument(help="The instance.")],
     point: Annotated[str, typer.Option("--point", "-p", help="A restore point, as `points` names it.")] = "",
     at: Annotated[str, typer.Option("--at", help="Or the newest taken by then; now when left out.")] = "",
+    of: Annotated[str, typer.Option("--of", help="Whose point: of the instance that this one replaced.")] = "",
     disks: Disks = None,
     accept_size: Annotated[
         bool, typer.Option("--accept-size", help="A disk may get another size, that of its snapshot.")
@@ -462,6 +463,7 @@ def rollback(
     restoring.rollback(
         instance,
         point=point,
+        of=of,
         as_of="" if at == "newest" else at,
         disks=disks or [],
         accept_size=accept_size,

@@ -21,7 +21,12 @@ def points(instance: str, *, as_json: bool) -> None:
         return
     out = console()
     if not found:
-        out.print(f"{escape(instance)} has no restore points: no protection selects it, or none was taken yet")
+        out.print(
+            f"{escape(instance)} has no restore points: no protection selects it, or none was taken yet. Has it "
+            "replaced another one, whose disks it has now? Then see `understudy points OLD`, and "
+            f"`understudy rollback {escape(instance)} --of OLD --disk DISK`",
+            soft_wrap=True,
+        )
         return
     shown = table("point", "taken", "age", "level", "state", "of", "where", "disks")
     for one in found:
@@ -47,13 +52,15 @@ def rollback(
     instance: str,
     *,
     point: str,
+    of: str,
     as_of: str,
     disks: Sequence[str],
     accept_size: bool,
     confirm: str,
     as_json: bool,
 ) -> None:
-    what = {"instance": instance, "point": point, "as_of": as_of, "disks": list(disks), "accept_size": accept_size}
+    what: dict[str, Any] = {"instance": instance, "point": point, "of": of, "as_of": as_of}
+    what |= {"disks": list(disks), "accept_size": accept_size}
     _ask("rollback", instance, what, confirm=confirm, as_json=as_json)
 
 
