@@ -353,6 +353,9 @@ def test_the_block_is_lifted_for_one_failover_by_an_order_that_names_it(opened: 
     assert decided.inputs["overrode"] == "block"
     assert (decided.inputs["by"], decided.inputs["because"]) == ("li", "hz-i is on fire")
     assert decision(pair, "failover.ordered").inputs["overrode"] == "block"
+    moved = pair.failover().automatic_at
+    assert moved is not None
+    assert moved < decided.at, "an ordered move begins no block of its own"
 
 
 @pytest.mark.parametrize("kind", [Kind.FAILOVER, Kind.SWITCHOVER])
