@@ -28,6 +28,9 @@ IN_GROUP: Final = "understudy:group"
 """Tag of an instance: the scaling group that it is a member of as long as it runs."""
 NO_GROUP: Final = "-"
 
+CHANGED_ADDRESSES: Final = "private addresses"
+"""Under which decisions tell of addresses that rebuilds could not keep."""
+
 UNPLANNED: Final = ("SystemFailure.", "InstanceFailure.")
 HOST_FAILED: Final = "SystemFailure."
 RECENT: Final = timedelta(minutes=30)

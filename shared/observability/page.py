@@ -62,6 +62,7 @@ def render(view: StatusView) -> str:
         _skips(view),
         _copies(view),
         _operations(view),
+        _addresses(view),
         _prune(view),
         "</main></body></html>",
     ]
@@ -124,6 +125,23 @@ def left_out(view: StatusView) -> tuple[str, ...]:
         said = f"This is a part of a larger fleet: instances {f'behind {view.after} ' if view.after else ''}up to "
         return (f"{said}{view.following}. The next part: ?after={view.following}",)
     return (f"This is a part of a larger fleet: the instances behind {view.after}, to the end",) if view.after else ()
+
+
+def _addresses(view: StatusView) -> str:
+    """Private addresses that rebuilds could not keep, old -> new."""
+    rows = [
+        (
+            _moment(one.at),
+            escape(one.instance),
+            f"<code>{escape(one.before)}</code> &rarr; <code>{escape(one.now)}</code>",
+            escape(one.replacement),
+        )
+        for one in view.addresses
+    ]
+    if not rows:
+        return ""
+    head = ("Since", "Instance", "Private address", "Replaced by")
+    return f"<section><h2>Changed addresses</h2>{_table(head, rows)}</section>"
 
 
 def _roles(view: StatusView) -> str:

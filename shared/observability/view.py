@@ -144,6 +144,17 @@ class RoleView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AddressView:
+    """A private address that a rebuild could not keep: whoever has the old one written down must be told."""
+
+    at: datetime
+    instance: str
+    before: str
+    replacement: str
+    now: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StatusView:
     at: datetime
     policy: int | None
@@ -158,6 +169,7 @@ class StatusView:
     bounds: tuple[BoundView, ...] = ()
     copies: tuple[CopiesView, ...] = ()
     roles: tuple[RoleView, ...] = ()
+    addresses: tuple[AddressView, ...] = ()  # newest first
     after: str = ""  # disks, slots and copies are those of instances behind this one
     following: str = ""  # and there are more behind this one, which were not read; empty: all were
     unprotected: int | None = None  # instances that no protection selects; None: nobody counted

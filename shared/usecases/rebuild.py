@@ -18,9 +18,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from shared.domain.decision import Decision
 from shared.domain.errors import CredentialsRejected, Forbidden, Permanent
 from shared.domain.objectives import REBUILD_PHASES, Phases
 from shared.domain.operation import Operation, OperationKind, StepState
+from shared.domain.rebuild import CHANGED_ADDRESSES
 from shared.state import codec
 from shared.usecases import rebuild_choose, rebuild_create, rebuild_fence, rebuild_group, rebuild_serve
 from shared.usecases.operations import FORBIDDEN_SINCE, Done, Outcome, Work
@@ -106,6 +108,7 @@ def _result(run: Run) -> Outcome:
     told = [f"{run.old} was replaced by {new}"]
     if mapped:
         told.append(f"its private address changed: {mapped}")
+        _tell_of_address(run, address)
     if run.moves_disks and plan.moved:
         told.append(f"its data disks moved over: {', '.join(one.disk for one in plan.moved)}")
     told += plan.notes
@@ -126,6 +129,27 @@ def _result(run: Run) -> Outcome:
             "phases": codec.dump({name: took.total_seconds() for name, took in phases.steps}),
         }
     )
+
+
+def _tell_of_address(run: Run, address: str) -> None:
+    inputs = {
+        "operation": run.work.operation.id,
+        "instance": run.old,
+        "before": run.plan.address,
+        "replacement": run.replacement,
+        "now": address,
+    }
+    because = f"{run.old} had {run.plan.address}, its replacement {run.replacement} has {address}"
+    made = Decision(
+        event="address.changed",
+        at=run.now(),
+        subject=CHANGED_ADDRESSES,
+        because=(because,),
+        inputs=inputs,
+        policy=run.work.operation.policy,
+        acted=True,
+    )
+    run.own.decisions.record(CHANGED_ADDRESSES, made)
 
 
 def rto(operation: Operation) -> Phases:

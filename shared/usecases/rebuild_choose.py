@@ -372,7 +372,8 @@ def _word_of_another(run: Run) -> Outcome | None:
 
 
 def _looked_at_zone(run: Run, zone: str, *, lost: bool, because: str) -> None:
-    run.own.zones.put(run.rule.name, zone, ZoneLook(at=run.now(), lost=lost, because=because))
+    look = ZoneLook(at=run.now(), lost=lost, because=because)
+    run.own.zones.put(run.rule.name, zone, look, by={"operation": run.work.operation.id, "instance": run.old})
 
 
 def zone_subject(zone: str) -> str:

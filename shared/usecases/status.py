@@ -18,9 +18,11 @@ from shared.domain.operation import Operation, OperationKind
 from shared.domain.plan import Stands
 from shared.domain.policy import Pair, Policy
 from shared.domain.readiness import roles
+from shared.domain.rebuild import CHANGED_ADDRESSES
 from shared.domain.recovery_bound import Bound, recovery_bound
 from shared.domain.retention import RestorePoint
 from shared.observability.view import (
+    AddressView,
     BoundView,
     CertificateView,
     CopiesView,
@@ -37,6 +39,7 @@ from shared.observability.view import (
 from shared.ports.clock import Clock
 from shared.state.certificates import Certificate, Certificates, Fate
 from shared.state.controls import Controls, Standing
+from shared.state.decisions import Decisions
 from shared.state.failovers import Failovers
 from shared.state.families import Families
 from shared.state.fleet import Fleet
@@ -52,6 +55,7 @@ from shared.usecases.suspicion import unanswered
 WINDOW: Final = timedelta(days=7)
 """How far back the worst RPO and the slots are counted."""
 SKIPS_SHOWN: Final = 20
+ADDRESSES_SHOWN: Final = 50
 OPERATIONS_SHOWN: Final = 50
 REASONS_SHOWN: Final = 8
 SUBJECTS: Final = 200
@@ -77,6 +81,7 @@ class Status:
         fleet: Fleet,
         clock: Clock,
         families: Families | None = None,
+        decisions: Decisions | None = None,
     ) -> None:
         self._policies = policies
         self._controls = controls
@@ -90,6 +95,7 @@ class Status:
         self._clock = clock
         self._fleet = fleet
         self._families = families
+        self._decisions = decisions
         self._bounds: dict[object, Bound] = {}
 
     def view(self, *, after: str = "") -> StatusView:
@@ -116,6 +122,7 @@ class Status:
             bounds=tuple(_bound(one) for one in bounds),
             copies=_copies(points, policy, now),
             roles=() if policy is None or self._families is None else _roles(policy, self._families),
+            addresses=() if self._decisions is None else _addresses(self._decisions, now),
             after=after,
             following=following,
         )
@@ -426,3 +433,19 @@ def _certificate(certificate: Certificate) -> CertificateView:
 
 def _ago(age: timedelta) -> str:
     return f"{max(0, round(age.total_seconds()))} s"
+
+
+def _addresses(decisions: Decisions, now: datetime) -> tuple[AddressView, ...]:
+    """Of one rebuild once, however often a crash had it told."""
+    found: dict[str, AddressView] = {}
+    for one in decisions.of(CHANGED_ADDRESSES, newest=ADDRESSES_SHOWN):
+        if now - one.at > WINDOW:
+            break
+        found[one.inputs["operation"]] = AddressView(
+            at=one.at,
+            instance=one.inputs["instance"],
+            before=one.inputs["before"],
+            replacement=one.inputs["replacement"],
+            now=one.inputs["now"],
+        )
+    return tuple(found.values())

@@ -150,7 +150,7 @@ def _rebuild_ports() -> "Ports":
         points=Points(store()),
         policies=Policies(store()),
         journal=Journal(store(), clock()),
-        zones=ZoneLooks(store()),
+        zones=ZoneLooks(Decisions(store())),
         decisions=Decisions(store()),
         clock=clock(),
     )

@@ -5,6 +5,7 @@ from functools import cache
 from shared.adapters import chance
 from shared.state.certificates import Certificates
 from shared.state.controls import Controls
+from shared.state.decisions import Decisions
 from shared.state.failovers import Failovers
 from shared.state.families import Families
 from shared.state.fleet import Fleet
@@ -33,4 +34,5 @@ def status() -> Status:
         fleet=Fleet(store()),
         clock=clock(),
         families=Families(store()),
+        decisions=Decisions(store()),
     )

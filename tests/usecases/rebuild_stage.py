@@ -204,7 +204,7 @@ class Stage:
                 points=Points(store),
                 policies=policies,
                 journal=journal,
-                zones=ZoneLooks(store),
+                zones=ZoneLooks(decisions),
                 decisions=decisions,
                 clock=self.clock,
             )

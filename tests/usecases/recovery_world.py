@@ -270,7 +270,7 @@ class RecoveryWorld(World):
             points=Points(self.store),
             policies=Policies(self.store),
             journal=Journal(self.store, self.clock),
-            zones=ZoneLooks(self.store),
+            zones=ZoneLooks(Decisions(self.store)),
             decisions=Decisions(self.store),
             clock=self.clock,
         )

@@ -6,8 +6,19 @@ import pytest
 
 from shared.domain.operation import OperationKind, OperationState
 from shared.domain.policy import Address, DataFrom, PlatformRestart
+from shared.observability.page import render
+from shared.observability.view import StatusView
 from shared.state import codec
+from shared.state.certificates import Certificates
 from shared.state.decisions import Decisions
+from shared.state.failovers import Failovers
+from shared.state.fleet import Fleet
+from shared.state.heartbeats import Heartbeats
+from shared.state.journal import Journal
+from shared.state.leases import Leases
+from shared.state.points import Points
+from shared.state.slots import Slots
+from shared.usecases.status import Status
 from tests.usecases.rebuild_world import ALONE, AT_ONCE, IN_I, RebuildWorld
 from tests.usecases.recovery_world import GROUP, STANDS, WEB_1, WEB_2, H, I
 
@@ -328,3 +339,35 @@ load_balancers:
     backends: []
 scaling_groups: []
 """
+
+
+def test_an_address_that_could_not_be_kept_stands_on_the_status_page_once() -> None:
+    world = RebuildWorld(replace(AT_ONCE, elsewhere=(IN_I,)), stands=ALONE)
+    world.take_points()
+    world.cloud.ecs.set_stock(H, TYPE, 0)
+    world.lose(WEB_1)
+    done = world.rebuilt(WEB_1)
+
+    view = status_of(world)
+    (changed,) = view.addresses
+    assert f"{changed.before} -> {changed.now}" == done.result["mapped"]
+    assert (changed.instance, changed.replacement) == (WEB_1, done.result["replacement"])
+    assert f"<code>{changed.before}</code> &rarr; <code>{changed.now}</code>" in render(view)
+
+
+def status_of(world: RebuildWorld) -> StatusView:
+    store = world.store
+    return Status(
+        policies=world.policies,
+        controls=world.controls(),
+        journal=Journal(store, world.clock),
+        points=Points(store),
+        slots=Slots(store),
+        certificates=Certificates(store),
+        leases=Leases(store, tokens=lambda: "t"),
+        heartbeats=Heartbeats(store),
+        failovers=Failovers(store),
+        fleet=Fleet(store),
+        clock=world.clock,
+        decisions=Decisions(store),
+    ).view()

@@ -41,6 +41,7 @@ def status(*, as_json: bool, after: str = "") -> None:
     _slots(screen, view)
     _copies(screen, view)
     _operations(screen, view)
+    _addresses(screen, view)
     _prune(screen, view)
 
 
@@ -102,6 +103,15 @@ def _bounds(screen: Console, view: StatusView) -> None:
         tone = "green" if bound.at_most is not None and bound.at_most <= bound.target else "red"
         screen.print(
             f"[{tone}]{escape(bound.protection)}[/{tone}] is {escape(bound.because)}; target {duration(bound.target)}",
+            soft_wrap=True,
+        )
+
+
+def _addresses(screen: Console, view: StatusView) -> None:
+    for one in view.addresses:
+        screen.print(
+            f"address of {escape(one.instance)} changed: {one.before} -> {one.now} ({escape(one.replacement)}, "
+            f"{moment(one.at)})",
             soft_wrap=True,
         )
 
