@@ -109,6 +109,16 @@ def public_of(own: Ports, old: InstanceId, was: Earlier | None, left: Sequence[I
     return (*there, *(one.allocation for one in own.addresses.find(gone) if one.instance in near))
 
 
+def taken(run: Run) -> str:
+    """What the earlier attempt took off the old one and nobody has; "" when it has everything."""
+    was = earlier(run.own, run.old, but=run.work.operation.id)
+    if was is None:
+        return ""
+    found: list[str] = [*(one.id for one in disks_of(run.own, run.old, was) if one.instance is None)]
+    found += public_of(run.own, run.old, was)[len(tuple(run.own.addresses.of(run.old))) :]
+    return ", ".join(found)
+
+
 def adopts(was: Earlier | None, left: Sequence[Instance]) -> bool:
     """Whether what stands is the one replacement of the earlier attempt."""
     if was is None or len(left) != 1 or was.step(CREATE) is None:

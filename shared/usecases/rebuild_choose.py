@@ -84,6 +84,9 @@ def take_look(run: Run) -> Outcome | None:
         _tell_of_zone(run, view.instance.zone, "zone.back", f"of {view.instance.zone} something answers again")
         _looked_at_zone(run, view.instance.zone, lost=False, because="something answers again")
     if not isinstance(verdict, Rebuild):
+        lacks = rebuild_again.taken(run) if isinstance(verdict, Recovered) else ""
+        if lacks:
+            return run.escalate(f"it runs again, but an earlier attempt took {lacks} off it")
         if isinstance(verdict, Recovered | NotOurs):
             run.remember(view.instance)
             waits = rebuild_group.back(run)

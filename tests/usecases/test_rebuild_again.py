@@ -50,6 +50,19 @@ def test_disks_and_addresses_that_the_first_attempt_took_off_the_old_one_are_the
     assert [eip.instance_id for eip in world.cloud.vpc.eips] == [new.id]
 
 
+def test_one_that_runs_again_without_its_disk_is_not_called_well() -> None:
+    world = robbed()
+    world.cloud.ecs.lifecycle.arrive_running(world.cloud.ecs.instances[WEB_1])
+    world.advance(seconds=60)
+    world.controls().acknowledge(WEB_1, world.clock.now())
+    world.invoke(lambda: world.notice(WEB_1, last(world).inputs["event"], status="Executed"))
+    world.run_recovery(minutes=10)
+
+    assert last(world).state is OperationState.NEEDS_OPERATOR
+    assert "it runs again, but an earlier attempt took d-web-1-data, eip-" in last(world).result["because"]
+    assert len(world.operations(OperationKind.REBUILD)) == 2
+
+
 def test_the_weight_that_the_first_attempt_took_is_given_back_in_balancers_that_the_rule_does_not_name() -> None:
     world = RebuildWorld(replace(AT_ONCE, balancer=None), stands=ALONE)
     world.balancer.set_weight(LB, WEB_1, weight=30)
