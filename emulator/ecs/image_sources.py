@@ -83,9 +83,7 @@ def _check_started_since(instance: "Instance") -> None:
             )
 
 
-def of_snapshots(
-    ecs: "Ecs", disks: Sequence[Wanted], snapshot_id: str | None
-) -> tuple[Take, dict[str, Any] | None]:
+def of_snapshots(ecs: "Ecs", disks: Sequence[Wanted], snapshot_id: str | None) -> tuple[Take, dict[str, Any] | None]:
     """What boots is what stood on the system disk when its snapshot was taken."""
     if not disks:
         snapshot = _accomplished(ecs, snapshot_id or "")

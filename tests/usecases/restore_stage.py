@@ -67,7 +67,8 @@ class RestoreWorld(RecoveryWorld):
         made = {}
         for disk in disks:
             self.write(disk, BEFORE)
-            made[DiskId(disk)] = SnapshotId(self.cloud.ecs.snapshots.create(disk, name="by-hand", tags={}, token=None).id)
+            snapshot = self.cloud.ecs.snapshots.create(disk, name="by-hand", tags={}, token=None)
+            made[DiskId(disk)] = SnapshotId(snapshot.id)
         self.advance(minutes=15)
         point = RestorePoint(
             id="by-hand",
