@@ -14,6 +14,7 @@ from shared.domain.replacement import Missing, Replacement
 from shared.domain.selection import selects
 from shared.state import codec
 from shared.state.subjects import Subjects
+from shared.usecases import rebuild_again
 from shared.usecases.look import instance_of, rule_named
 from shared.usecases.rebuild_choose import decide, gather, plan_token, request_of, unfit
 from shared.usecases.rebuild_run import Ports
@@ -39,15 +40,23 @@ class RebuildPreview:
         if because or instance is None:
             return _preview(request.instance, (), (*checks,), token_of(request.instance, because))
         checks += self._standing(instance)
-        seen = gather(self.ports, instance, rule)
+        was = rebuild_again.earlier(self.ports, instance.id)
+        left = rebuild_again.left_behind(self.ports, instance.id)
+        goes_on = rebuild_again.adopts(was, left)
+        if left and not goes_on:
+            names = ", ".join(one.id for one in left)
+            checks.append(Check(name="earlier", ok=False, says=f"{names} of an earlier attempt stands", remedy=_REMEDY))
+            return _preview(instance.id, (), tuple(checks), token_of(instance.id, names))
+        seen = gather(self.ports, instance, rule, was=was, left=left)
         if isinstance(seen, str):
             checks.append(Check(name="scaling group", ok=False, says=seen, remedy="Look again in a minute"))
             return _preview(instance.id, (), tuple(checks), token_of(instance.id, seen))
-        plan = decide(self.ports, seen, rule)
+        plan = rebuild_again.adopted(was, left[0], seen) if was and goes_on else decide(self.ports, seen, rule)
         if isinstance(plan, Missing):
             checks += [Check(name="material", ok=False, says=one, remedy=_REMEDY) for one in plan.because]
             return _preview(instance.id, (), tuple(checks), token_of(instance.id, *plan.because))
-        checks.append(self._order(plan, seen.setup.user_data))
+        if not plan.adopts:
+            checks.append(self._order(plan, seen.setup.user_data))
         return _preview(instance.id, _actions(plan), tuple(checks), plan_token(plan), warnings=_warnings(plan))
 
     def _standing(self, instance: Instance) -> list[Check]:
@@ -99,7 +108,7 @@ def rule_of(policy: Policy, named: str, instance: Instance | None, id: InstanceI
 
 
 def _actions(plan: Replacement) -> tuple[Action, ...]:
-    first, old, new = plan.candidates[0], plan.replaces, "its replacement"
+    first, old, new = plan.candidates[0], plan.replaces, plan.adopts or "its replacement"
     moved = [one.disk for one in plan.moved] if first.moves_disks else []
     made: list[Action] = []
 
@@ -114,12 +123,16 @@ def _actions(plan: Replacement) -> tuple[Action, ...]:
     if first.keeps_address:
         add(3, f"gives up {plan.address}", old, EXPECTED.check)
     image = "that image" if plan.system_of else first.image
-    add(4, f"is made of {image} in {first.zone} ({first.instance_type}) and boots", new, EXPECTED.create)
+    if plan.adopts:
+        add(4, f"of an earlier attempt is looked at, and what {old} still has moves to it", new, EXPECTED.check)
+        moved = []
+    else:
+        add(4, f"is made of {image} in {first.zone} ({first.instance_type}) and boots", new, EXPECTED.create)
     for disk in moved:
         add(4, f"is detached from {old}", disk, EXPECTED.detach)
     for disk in moved:
         add(5, "is attached to the new one", disk, EXPECTED.attach)
-    for restored in () if first.moves_disks else plan.restored:
+    for restored in () if first.moves_disks or plan.adopts else plan.restored:
         add(4, f"is made anew of {restored.snapshot} ({codec.second(restored.taken)})", restored.disk, EXPECTED.create)
     add(6, "answers", new, EXPECTED.boot)
     for backend in plan.backends:

@@ -2,9 +2,10 @@
 is not forgotten, and what it had made is used, never doubled."""
 
 from dataclasses import replace
+from typing import Any
 
 from shared.domain.operation import Operation, OperationKind, OperationState
-from tests.usecases.rebuild_world import ALONE, AT_ONCE, RebuildWorld
+from tests.usecases.rebuild_world import ALONE, AT_ONCE, RebuildWorld, ask
 from tests.usecases.recovery_world import LB, WEB_1, WEB_2, H
 
 TYPE = "ecs.g7.large"
@@ -92,6 +93,19 @@ def test_a_replacement_that_stands_is_given_the_part_and_no_second_one_is_made()
     assert world.pool() == {made: 80, WEB_2: 80}
     assert [eip.instance_id for eip in world.cloud.vpc.eips] == [made]
     assert world.cloud.ecs.instances[WEB_1].tags["understudy:isolated"] == done.id
+
+
+def test_what_the_preview_shows_of_a_second_attempt_is_what_its_token_confirms() -> None:
+    world = robbed()
+    world.controls().acknowledge(last(world).id, world.clock.now())
+    preview: Any = ask(world, WEB_1)["preview"]
+    assert "d-web-1-data is attached to the new one" in [one["does"] for one in preview["actions"]]
+    operation = ask(world, WEB_1, confirm=preview["token"])["operation"]
+    world.run_recovery(minutes=20)
+
+    done = world.operation(str(operation))
+    assert done.state is OperationState.DONE, done.result
+    assert world.disk_of(done.result["replacement"], "/dev/vdb") == "d-web-1-data"
 
 
 def test_one_that_was_deleted_by_hand_is_made_anew_with_the_same_disks() -> None:
