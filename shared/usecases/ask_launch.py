@@ -6,6 +6,7 @@ With one, the operation is opened; its first step plans anew and compares.
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -23,6 +24,7 @@ from shared.state import codec
 from shared.state.decisions import Decisions
 from shared.state.journal import Journal
 from shared.state.policies import Policies
+from shared.usecases.confirming import check_token
 from shared.usecases.recovery_requests import LaunchRequest
 from shared.usecases.suspicion import hand_over
 
@@ -59,6 +61,14 @@ class AskLaunch:
             question = {"preview": {"kind": OperationKind.LAUNCH.value, "request": codec.dump(request)}}
             answer = json.loads(self._functions.invoke(FUNCTION, json.dumps(question).encode()))
             return answer if "refused" in answer else {"preview": answer}
+        check_token(
+            self._functions,
+            self._journal,
+            OperationKind.LAUNCH,
+            request.id,
+            request=codec.dump(replace(request, confirm="")),
+            confirm=request.confirm,
+        )
         because = f"asked for by {request.by}"
         operation = request.operation(policy=version, now=self._clock.now(), because=because)
         self._journal.open(operation)

@@ -24,6 +24,7 @@ from shared.state.journal import Journal
 from shared.state.plan_answers import PlanAnswer, PlanAnswers
 from shared.state.policies import Policies
 from shared.state.subjects import Subjects
+from shared.usecases.confirming import check_token
 from shared.usecases.plan_record import RESUMED, Resumed, confirmed, waiting_wave, waves_of
 from shared.usecases.recovery_requests import PlanRequest
 from shared.usecases.suspicion import hand_over
@@ -107,6 +108,14 @@ class AskPlan:
                 f"{held.id} is under way: one run of a plan at a time. `understudy plan status {held.id}` tells how it "
                 f"stands, `understudy plan abort {held.id}` ends it"
             )
+        check_token(
+            self._functions,
+            self._journal,
+            OperationKind.PLAN,
+            request.id,
+            request=codec.dump(replace(request, confirm="")),
+            confirm=request.confirm,
+        )
         because = f"asked for by {by}"
         opened = self._journal.open(request.operation(policy=version, now=self._clock.now(), because=because))
         self._tell(opened, "plan.requested", (because,), run)

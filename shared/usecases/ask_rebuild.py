@@ -5,6 +5,7 @@ Without a confirmation nothing is opened: what it would do is asked of `recover`
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from shared.domain.decision import Decision
@@ -19,6 +20,7 @@ from shared.state import codec
 from shared.state.decisions import Decisions
 from shared.state.journal import Journal
 from shared.state.policies import Policies
+from shared.usecases.confirming import check_token
 from shared.usecases.recovery_requests import RebuildRequest
 from shared.usecases.suspicion import hand_over
 
@@ -69,6 +71,14 @@ class AskRebuild:
             question = {"preview": {"kind": OperationKind.REBUILD.value, "request": codec.dump(request)}}
             answer = json.loads(self._functions.invoke("recover", json.dumps(question).encode()))
             return answer if "refused" in answer else {"preview": answer}
+        check_token(
+            self._functions,
+            self._journal,
+            OperationKind.REBUILD,
+            request.id,
+            request=codec.dump(replace(request, confirm="")),
+            confirm=request.confirm,
+        )
         because = f"asked for by {request.by}"
         made = Decision(
             event="rebuild.requested",

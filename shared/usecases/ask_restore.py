@@ -6,6 +6,7 @@ With one, the operation is opened; its first step plans anew and compares.
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -25,6 +26,7 @@ from shared.state.decisions import Decisions
 from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
+from shared.usecases.confirming import check_token
 from shared.usecases.recovery_requests import RestoreRequest
 from shared.usecases.restore_safety import point_id, snapshots
 from shared.usecases.suspicion import hand_over
@@ -137,6 +139,14 @@ class AskRestore:
             question = {"preview": {"kind": OperationKind.RESTORE.value, "request": codec.dump(request)}}
             answer = json.loads(self._functions.invoke("recover", json.dumps(question).encode()))
             return answer if "refused" in answer else {"preview": answer}
+        check_token(
+            self._functions,
+            self._journal,
+            OperationKind.RESTORE,
+            request.id,
+            request=codec.dump(replace(request, confirm="")),
+            confirm=request.confirm,
+        )
         version, _ = self._policies.active()
         because = f"asked for by {request.by}"
         self._journal.open(request.operation(policy=version, now=self._clock.now(), because=because))

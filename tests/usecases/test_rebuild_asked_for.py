@@ -60,13 +60,25 @@ def test_what_was_confirmed_is_done_gracefully_and_drained_first(confirm: str) -
 
 def test_what_has_changed_since_it_was_shown_is_refused_with_what_it_would_do_now() -> None:
     world = RebuildWorld(stands=ALONE)
-    token = shown(world)["token"]
+    operation = ask(world, WEB_1, confirm=shown(world)["token"])["operation"]
     world.balancer.set_weight(LB, WEB_1, weight=30)
-    ended = asked(world, token)
+    world.run_recovery(minutes=20)
+    ended = world.operation(str(operation))
 
     assert ended.state is OperationState.REFUSED
     assert "weight 30 in lb-web" in ended.result["because"]
     assert world.cloud.ecs.instances[WEB_1].state == "Running"
+
+
+def test_a_token_of_something_else_is_refused_before_anything_is_opened() -> None:
+    world = RebuildWorld(stands=ALONE)
+    token = shown(world)["token"]
+    world.balancer.set_weight(LB, WEB_1, weight=30)
+
+    with pytest.raises(BadInput, match="look at it again without confirm, nothing was begun"):
+        ask(world, WEB_1, confirm=token)
+
+    assert world.operations(OperationKind.REBUILD) == []
 
 
 def test_an_instance_that_no_rule_selects_is_refused_by_name() -> None:

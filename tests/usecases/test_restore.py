@@ -8,7 +8,7 @@ import pytest
 
 from shared.domain.errors import BadInput
 from shared.domain.ids import DiskId, ImageId, SnapshotId
-from shared.domain.operation import Operation, OperationState
+from shared.domain.operation import Operation, OperationKind, OperationState
 from shared.domain.place import Place
 from shared.domain.restoring import DiskChange, Way
 from shared.state.points import Points
@@ -260,15 +260,27 @@ def test_what_was_confirmed_must_still_be_what_would_be_done() -> None:
     world = RestoreWorld()
     world.marked(DATA)
     shown = world.preview("rollback", instance=WEB_1, disks=[DATA])
-    world.cloud.ecs.attachments.resize(DATA, 60, online=True)
 
     asked = world.ask("rollback", instance=WEB_1, disks=[DATA], confirm=shown["token"], accept_size=True)
+    world.cloud.ecs.attachments.resize(DATA, 60, online=True)
     world.run_recovery(minutes=5)
 
     ended = world.operation(asked)
     assert ended.state is OperationState.REFUSED
     assert "confirms something else than what would be done now" in ended.result["because"]
     assert world.cloud.ecs.instances[WEB_1].state == "Running"
+
+
+def test_a_token_of_something_else_is_refused_before_anything_is_opened() -> None:
+    world = RestoreWorld()
+    world.marked(DATA)
+    shown = world.preview("rollback", instance=WEB_1, disks=[DATA])
+    world.cloud.ecs.attachments.resize(DATA, 60, online=True)
+
+    with pytest.raises(BadInput, match="look at it again without confirm, nothing was begun"):
+        world.ask("rollback", instance=WEB_1, disks=[DATA], confirm=shown["token"], accept_size=True)
+
+    assert not world.operations(OperationKind.RESTORE)
 
 
 def test_a_released_instance_is_named_as_such() -> None:

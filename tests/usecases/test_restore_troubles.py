@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.errors import Busy, DrError, Forbidden, Permanent
+from shared.domain.errors import BadInput, Busy, DrError, Forbidden, Permanent
 from shared.domain.ids import DiskId, OperationId
 from shared.domain.operation import OperationState
 from shared.ports.scaling import ScalingGroup
@@ -327,10 +327,10 @@ def test_a_command_that_is_repeated_from_the_history_takes_nothing_away() -> Non
     world.restored(world.ask("rollback", confirm=token, **what))
     world.write(DATA, AFTER)
 
-    again = world.ask("rollback", confirm=token, **what)
+    with pytest.raises(BadInput, match="look at it again without confirm, nothing was begun"):
+        world.ask("rollback", confirm=token, **what)
     world.run_recovery(minutes=5)
 
-    assert "Look at the preview again" in refused(world, again)
     assert world.read(DATA, len(AFTER)) == AFTER
 
 
@@ -353,10 +353,8 @@ def test_the_token_of_another_instance_confirms_nothing() -> None:
     world.marked(DATA, DATA_2)
     token = world.preview("rollback", instance=WEB_2, disks=[DATA_2])["token"]
 
-    asked = world.ask("rollback", instance=WEB_1, disks=[DATA], confirm=token)
-    world.run_recovery(minutes=5)
-
-    assert "confirms something else" in refused(world, asked)
+    with pytest.raises(BadInput, match="the token of something else than would be done now"):
+        world.ask("rollback", instance=WEB_1, disks=[DATA], confirm=token)
 
 
 # -- a slow cloud --------------------------------------------------------------------------------------------------
