@@ -38,12 +38,12 @@ from shared.state.failovers import GOOD_FOR, Failover, Failovers, SwitchOrder, S
 from shared.state.heartbeats import Heartbeat, Heartbeats
 from shared.state.leases import Leases
 from shared.state.policies import Policies
+from shared.usecases.arguments import Arguments, asked_by, optional, texts
 from shared.usecases.held_back import SWITCH, blocked_until, stopped
 
 ORDER_SEEN_WITHIN: Final = 5  # rounds of a watch
 STEP: Final = timedelta(seconds=1)  # about as long as each of the others takes
 
-Arguments = Mapping[str, object]
 Result = dict[str, object]
 
 
@@ -96,7 +96,7 @@ class AskFailover:
 
     def _move(self, kind: Kind, arguments: Arguments, asked: datetime, run: str) -> Result:
         """Without `confirm` it is only shown. Given again with the same `at`, it is the same order."""
-        pair, force = self._pair(arguments), overrides(kind, _texts(arguments, "force"))
+        pair, force = self._pair(arguments), overrides(kind, texts(arguments, "force"))
         because = _because(arguments, needed=bool(force))
         id_ = f"{kind}/{pair.name}/{codec.second(asked)}"
         known = self._known(pair)
@@ -107,10 +107,10 @@ class AskFailover:
                 f"pair {pair.name}: {known.damage or 'it has no lease row, so nobody is active'}. If it ever had one: "
                 "runbook lease-row-missing"
             )
-        target = self._target(kind, pair, known.lease, _text(arguments, "to"))
+        target = self._target(kind, pair, known.lease, optional(arguments, "to"))
         facts = self._facts(pair, known, known.lease, target)
         preview = _preview(kind, pair, facts, force)
-        confirm = _text(arguments, "confirm")
+        confirm = optional(arguments, "confirm")
         if not confirm:
             return {"preview": json.loads(codec.dump(preview))}
         if confirm not in (preview.token, pair.name):
@@ -124,7 +124,7 @@ class AskFailover:
             at=asked,
             because=because,
             kind=kind,
-            by=_by(arguments),
+            by=asked_by(arguments),
             force=tuple(sorted(force)),
             epoch=known.lease.epoch,
             id=id_,
@@ -200,10 +200,10 @@ class AskFailover:
 
     def _switch(self, arguments: Arguments, run: str) -> Result:
         """Off: nothing moves this pair, neither a loss nor an order, until it is switched on."""
-        pair, to = self._pair(arguments), _text(arguments, "to")
+        pair, to = self._pair(arguments), optional(arguments, "to")
         if to not in ("on", "off"):
             raise BadInput(f"argument to is {to!r}; it must be on or off")
-        scope, by, now = f"{SWITCH}{pair.name}", _by(arguments), self._clock.now()
+        scope, by, now = f"{SWITCH}{pair.name}", asked_by(arguments), self._clock.now()
         because = _because(arguments, needed=to == "off")
         was_off = scope in self._controls.read().pauses
         if to == "off":
@@ -217,10 +217,10 @@ class AskFailover:
 
     def _restore(self, arguments: Arguments, asked: datetime, run: str) -> Result:
         """Order a missing or damaged row to be written anew; a watch does it, once nobody can be active any more."""
-        pair, force = self._pair(arguments), overrides(Kind.RESTORE, _texts(arguments, "force"))
+        pair, force = self._pair(arguments), overrides(Kind.RESTORE, texts(arguments, "force"))
         because = _because(arguments, needed=True)
         sites = [member.site for member in pair.members]
-        owner = _text(arguments, "owner")
+        owner = optional(arguments, "owner")
         if owner not in sites:
             raise BadInput(f"argument owner is {owner!r}; the sites of pair {pair.name} are {' and '.join(sites)}")
         epoch = arguments.get("epoch")
@@ -247,7 +247,7 @@ class AskFailover:
             at=asked,
             because=because,
             kind=Kind.RESTORE,
-            by=_by(arguments),
+            by=asked_by(arguments),
             force=tuple(sorted(force)),
             epoch=Epoch(epoch),
             id=id_,
@@ -270,7 +270,7 @@ class AskFailover:
 
     def _pair(self, arguments: Arguments) -> Pair:
         version, policy = self._policies.active()
-        name = _text(arguments, "pair")
+        name = optional(arguments, "pair")
         found = next((pair for pair in policy.pairs if pair.name == name), None)
         if found is None:
             known = ", ".join(pair.name for pair in policy.pairs) or "none"
@@ -365,27 +365,7 @@ def _standing(order: SwitchOrder) -> str:
 
 
 def _because(arguments: Arguments, *, needed: bool) -> str:
-    because = _text(arguments, "because")
+    because = optional(arguments, "because")
     if not because and needed:
         raise BadInput("argument because is empty: say why, for whoever reads of it later")
-    return because or f"asked for by {_by(arguments)}"
-
-
-def _by(arguments: Arguments) -> str:
-    return _text(arguments, "by") or "an operator"
-
-
-def _text(arguments: Arguments, name: str) -> str:
-    value = arguments.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise BadInput(f"argument {name} is {value!r}; it must be a text")
-    return value.strip()
-
-
-def _texts(arguments: Arguments, name: str) -> tuple[str, ...]:
-    given = arguments.get(name) or []
-    if not isinstance(given, list) or not all(isinstance(one, str) and one.strip() for one in given):
-        raise BadInput(f"argument {name} is {given!r}; it must be a list of texts")
-    return tuple(dict.fromkeys(one.strip() for one in given))
+    return because or f"asked for by {asked_by(arguments)}"

@@ -19,10 +19,10 @@ from shared.state.decisions import Decisions
 from shared.state.families import Families
 from shared.state.journal import Journal
 from shared.state.policies import Policies
+from shared.usecases.arguments import Arguments, asked_by, needed, optional
 from shared.usecases.recovery_requests import PublishRequest
 from shared.usecases.requests import ImageRequest
 
-Arguments = Mapping[str, object]
 Result = dict[str, object]
 
 
@@ -59,19 +59,19 @@ class AskImage:
         """Of one instance, of the one that a rule chooses, or of a restore point. An image of a family that has a rule
         goes where that rule's images go, unless something else is said."""
         version, policy = self._policies.active()
-        named = _optional(arguments, "rule")
-        rule = _rule(policy, named) if named else policy.image_of(_optional(arguments, "family"))
+        named = optional(arguments, "rule")
+        rule = _rule(policy, named) if named else policy.image_of(optional(arguments, "family"))
         copy_to, kms_key = _regions(arguments, policy.region), _key(arguments)
         if rule is not None and "copy_to" not in arguments:
             copy_to = rule.copy_to
         if kms_key and len(copy_to) != 1:
             raise BadInput(f"argument kms_key is {kms_key!r}: a key belongs to one region, so name one in copy_to")
-        if named and any(_optional(arguments, name) for name in ("instance", "family", "point")):
+        if named and any(optional(arguments, name) for name in ("instance", "family", "point")):
             raise BadInput(f"argument rule is {named!r}: the rule says instance and family. Leave those out")
         family = (
-            rule.family if named and rule else _text(arguments, "family", "the image family that rules name, e.g. app")
+            rule.family if named and rule else needed(arguments, "family", "the image family that rules name, e.g. app")
         )
-        instance = "" if named else _text(arguments, "instance", "an instance id, e.g. i-bp1...")
+        instance = "" if named else needed(arguments, "instance", "an instance id, e.g. i-bp1...")
         request = ImageRequest(
             instance=InstanceId(instance),
             family=family,
@@ -80,10 +80,10 @@ class AskImage:
             kms_key=kms_key,
             disks=_disks(arguments, rule),
             rule=named,
-            point=_optional(arguments, "point"),
+            point=optional(arguments, "point"),
             publish_to=() if rule is None else rule.publish_to,
         )
-        because = f"asked for by {_by(arguments)}"
+        because = f"asked for by {asked_by(arguments)}"
         operation = request.operation(policy=version, now=self._clock.now(), because=because)
         self._journal.open(operation)
         self._tell("image.requested", operation.subject, because, run, operation=request.id)
@@ -93,7 +93,7 @@ class AskImage:
     def _publish(self, arguments: Arguments, asked: datetime, run: str) -> Result:
         """The newest usable image of a family, or the named one, also where a newer version was published before."""
         version, policy = self._policies.active()
-        what = _text(arguments, "what", "an image family of the policy, or an image id, e.g. m-bp1...")
+        what = needed(arguments, "what", "an image family of the policy, or an image id, e.g. m-bp1...")
         rule = policy.image_of(what)
         if rule is None and not what.startswith("m-"):
             known = ", ".join(one.family for one in policy.images) or "none"
@@ -105,7 +105,7 @@ class AskImage:
             family=what if rule else "",
             groups=rule.publish_to if rule else (),
             asked=asked,
-            by=_by(arguments),
+            by=asked_by(arguments),
             over=True,
         )
         because = f"asked for by {request.by}"
@@ -117,19 +117,19 @@ class AskImage:
     def _pin(self, arguments: Arguments, run: str, *, pinned: bool) -> Result:
         """A pinned image is never let go."""
         _, policy = self._policies.active()
-        family = _text(arguments, "family", "the image's family")
+        family = needed(arguments, "family", "the image's family")
         if policy.image_of(family) is None:
             known = ", ".join(one.family for one in policy.images) or "none"
             raise BadInput(f"{family!r} has no rule, so its images are never let go. Families with one: {known}")
-        image = ImageId(_text(arguments, "image", "an image id, e.g. m-bp1..., as `understudy images` shows it"))
+        image = ImageId(needed(arguments, "image", "an image id, e.g. m-bp1..., as `understudy images` shows it"))
         subject = f"image family {family}"
         if pinned:
-            because = _text(arguments, "because", "the reason, for whoever wonders why it stays")
-            self._families.pin(family, image, Pin(by=_by(arguments), because=because, at=self._clock.now()))
+            because = needed(arguments, "because", "the reason, for whoever wonders why it stays")
+            self._families.pin(family, image, Pin(by=asked_by(arguments), because=because, at=self._clock.now()))
             self._tell("image.pinned", subject, because, run, image=image)
             return {"pinned": image}
         self._families.unpin(family, image)
-        self._tell("image.unpinned", subject, f"unpinned by {_by(arguments)}", run, image=image)
+        self._tell("image.unpinned", subject, f"unpinned by {asked_by(arguments)}", run, image=image)
         return {"unpinned": image}
 
     def _wake(self, function: str, operation: OperationId) -> None:
@@ -154,23 +154,12 @@ def _rule(policy: Policy, name: str) -> ImageRule:
 
 
 def _disks(arguments: Arguments, rule: ImageRule | None) -> ImageDisks:
-    given = _optional(arguments, "disks")
+    given = optional(arguments, "disks")
     if not given:
         return ImageDisks.ALL if rule is None else rule.disks
     if given not in {one.value for one in ImageDisks}:
         raise BadInput(f"argument disks is {given!r}; it must be all or system")
     return ImageDisks(given)
-
-
-def _text(arguments: Arguments, name: str, what: str) -> str:
-    value = arguments.get(name)
-    if not isinstance(value, str) or not value.strip():
-        raise BadInput(f"argument {name} is {value!r}; it must be {what}")
-    return value.strip()
-
-
-def _optional(arguments: Arguments, name: str) -> str:
-    return _text(arguments, name, "a text") if arguments.get(name) else ""
 
 
 def _regions(arguments: Arguments, home: str) -> tuple[str, ...]:
@@ -188,8 +177,3 @@ def _key(arguments: Arguments) -> str:
     if not isinstance(key, str):
         raise BadInput(f"argument kms_key is {key!r}; it must be the id of a key of the region in copy_to")
     return key.strip()
-
-
-def _by(arguments: Arguments) -> str:
-    by = arguments.get("by")
-    return by if isinstance(by, str) and by else "an operator"

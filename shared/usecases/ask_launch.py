@@ -24,6 +24,7 @@ from shared.state import codec
 from shared.state.decisions import Decisions
 from shared.state.journal import Journal
 from shared.state.policies import Policies
+from shared.usecases.arguments import Arguments, optional, texts
 from shared.usecases.confirming import check_token
 from shared.usecases.recovery_requests import LaunchRequest
 from shared.usecases.suspicion import hand_over
@@ -34,7 +35,6 @@ WEIGHTS: Final = range(101)
 USER_DATA_AT_MOST: Final = 32 * 1024
 """Bytes before encoding. Source: ECS API, RunInstances, UserData."""
 
-Arguments = Mapping[str, object]
 Result = dict[str, object]
 
 
@@ -90,24 +90,24 @@ class AskLaunch:
 
 def request_of(arguments: Arguments, *, region: str, asked: datetime) -> LaunchRequest:
     """Raises BadInput naming the argument and what it may be. What only the cloud knows is checked by the plan."""
-    image, family, point = (_text(arguments, name) for name in ("image", "family", "point"))
+    image, family, point = (optional(arguments, name) for name in ("image", "family", "point"))
     if sum(map(bool, (image, family, point))) != 1:
         raise BadInput(
             f"arguments image, family and point are {image!r}, {family!r} and {point!r}: give exactly one of them "
             "(an image, a family whose newest is taken, or a restore point)"
         )
-    subject, like, name = _text(arguments, "of"), _text(arguments, "like"), _text(arguments, "called")
+    subject, like, name = optional(arguments, "of"), optional(arguments, "like"), optional(arguments, "called")
     if bool(point) != bool(subject):
         raise BadInput(f"arguments point and of are {point!r} and {subject!r}: a restore point is one of an instance")
     if not name:
         raise BadInput("argument called is empty: it names the instances, e.g. shop (shop001, shop002, ...)")
     amount = _number(arguments, "amount", 1)
-    balancer = _text(arguments, "balancer")
+    balancer = optional(arguments, "balancer")
     return LaunchRequest(
-        place=Place(_text(arguments, "region") or region, AccountName(_text(arguments, "account"))),
+        place=Place(optional(arguments, "region") or region, AccountName(optional(arguments, "account"))),
         name=name,
         asked=asked,
-        by=_text(arguments, "by") or "an operator",
+        by=optional(arguments, "by") or "an operator",
         amount=amount,
         least=_number(arguments, "least", 1),
         image=ImageId(image) if image else None,
@@ -115,19 +115,19 @@ def request_of(arguments: Arguments, *, region: str, asked: datetime) -> LaunchR
         point=point,
         subject=InstanceId(subject) if subject else None,
         like=InstanceId(like) if like else None,
-        instance_types=_texts(arguments, "types"),
-        where=tuple(_place(one) for one in _texts(arguments, "where")),
-        security_groups=_texts(arguments, "security_groups"),
-        key_pair=_text(arguments, "key_pair"),
-        role=_text(arguments, "role"),
+        instance_types=texts(arguments, "types"),
+        where=tuple(_place(one) for one in texts(arguments, "where")),
+        security_groups=texts(arguments, "security_groups"),
+        key_pair=optional(arguments, "key_pair"),
+        role=optional(arguments, "role"),
         user_data=_user_data(arguments),
         tags=_tags(arguments),
-        snapshots=tuple(SnapshotId(one) for one in _texts(arguments, "snapshots")),
+        snapshots=tuple(SnapshotId(one) for one in texts(arguments, "snapshots")),
         port=_within(arguments, "port", 0, PORTS),
         balancer=LoadBalancerId(balancer) if balancer else None,
         weight=_within(arguments, "weight", 100, WEIGHTS),
-        group=_text(arguments, "group"),
-        confirm=_text(arguments, "confirm"),
+        group=optional(arguments, "group"),
+        confirm=optional(arguments, "confirm"),
     )
 
 
@@ -159,22 +159,6 @@ def _user_data(arguments: Arguments) -> str:
     if size > USER_DATA_AT_MOST:
         raise BadInput(f"argument user_data holds {size} bytes, the cloud takes {USER_DATA_AT_MOST}")
     return given
-
-
-def _text(arguments: Arguments, name: str) -> str:
-    value = arguments.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise BadInput(f"argument {name} is {value!r}; it must be a text")
-    return value.strip()
-
-
-def _texts(arguments: Arguments, name: str) -> tuple[str, ...]:
-    given = arguments.get(name) or []
-    if not isinstance(given, list) or not all(isinstance(one, str) and one.strip() for one in given):
-        raise BadInput(f"argument {name} is {given!r}; it must be a list of texts")
-    return tuple(dict.fromkeys(one.strip() for one in given))
 
 
 def _number(arguments: Arguments, name: str, otherwise: int) -> int:

@@ -24,13 +24,13 @@ from shared.state.journal import Journal
 from shared.state.plan_answers import PlanAnswer, PlanAnswers
 from shared.state.policies import Policies
 from shared.state.subjects import Subjects
+from shared.usecases.arguments import Arguments, asked_by, needed, optional
 from shared.usecases.confirming import check_token
 from shared.usecases.plan_record import RESUMED, Resumed, confirmed, waiting_wave, waves_of
 from shared.usecases.recovery_requests import PlanRequest
 from shared.usecases.suspicion import hand_over
 
 FUNCTION: Final = "recover"
-Arguments = Mapping[str, object]
 Result = dict[str, object]
 A_RUN: Final = "a run of a plan, as `understudy plan list` shows it"
 _STALE: Final = ("because", "runbook", "evidence")
@@ -61,27 +61,30 @@ class AskPlan:
         """`moment`: when it was asked for, which is part of a run's id."""
         return {
             "plan_show": lambda given, _: self.show(
-                _text(given, "plan", "a plan of the policy"),
-                by=_by(given),
+                needed(given, "plan", "a plan of the policy"),
+                by=asked_by(given),
                 at=_point_in_time(given),
                 asked=moment(given),
             ),
             "plan_run": lambda given, run: self.run(
-                _text(given, "plan", "a plan of the policy"),
-                confirm=_optional(given, "confirm"),
-                by=_by(given),
+                needed(given, "plan", "a plan of the policy"),
+                confirm=optional(given, "confirm"),
+                by=asked_by(given),
                 at=_point_in_time(given),
                 asked=moment(given),
                 run=run,
             ),
             "plan_approve": lambda given, run: self.approve(
-                _text(given, "run", A_RUN), _optional(given, "wave"), by=_by(given), run=run
+                needed(given, "run", A_RUN), optional(given, "wave"), by=asked_by(given), run=run
             ),
             "plan_abort": lambda given, run: self.abort(
-                _text(given, "run", A_RUN), because=_optional(given, "because"), by=_by(given), run=run
+                needed(given, "run", A_RUN), because=optional(given, "because"), by=asked_by(given), run=run
             ),
             "plan_resume": lambda given, run: self.resume(
-                _text(given, "run", A_RUN), without_failed=given.get("without_failed") is True, by=_by(given), run=run
+                needed(given, "run", A_RUN),
+                without_failed=given.get("without_failed") is True,
+                by=asked_by(given),
+                run=run,
             ),
         }
 
@@ -218,22 +221,8 @@ class AskPlan:
         self._decisions.record(operation.subject, made)
 
 
-def _text(given: Arguments, name: str, what: str) -> str:
-    value = given.get(name)
-    if not isinstance(value, str) or not value.strip():
-        raise BadInput(f"argument {name} is {value!r}; it must be {what}")
-    return value.strip()
-
-
-def _optional(given: Arguments, name: str) -> str:
-    value = given.get(name) or ""
-    if not isinstance(value, str):
-        raise BadInput(f"argument {name} is {value!r}; it must be text, or be left out")
-    return value.strip()
-
-
 def _point_in_time(given: Arguments) -> datetime | None:
-    value = _optional(given, "as_of")
+    value = optional(given, "as_of")
     if not value:
         return None
     try:
@@ -241,8 +230,3 @@ def _point_in_time(given: Arguments) -> datetime | None:
     except (ValueError, OverflowError) as error:
         raise BadInput(f"argument as_of is {value!r}; write it as 2026-03-02T10:00:00Z") from error
     return at
-
-
-def _by(given: Arguments) -> str:
-    by = given.get("by")
-    return by if isinstance(by, str) and by else "an operator"

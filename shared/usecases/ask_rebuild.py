@@ -20,11 +20,11 @@ from shared.state import codec
 from shared.state.decisions import Decisions
 from shared.state.journal import Journal
 from shared.state.policies import Policies
+from shared.usecases.arguments import Arguments, needed, optional
 from shared.usecases.confirming import check_token
 from shared.usecases.recovery_requests import RebuildRequest
 from shared.usecases.suspicion import hand_over
 
-Arguments = Mapping[str, object]
 Result = dict[str, object]
 
 
@@ -61,11 +61,11 @@ class AskRebuild:
         """The preview; with `confirm` the operation. Raises BadInput for a rule that the policy does not have."""
         version, policy = self._policies.active()
         request = RebuildRequest(
-            instance=InstanceId(_text(arguments, "instance")),
-            rule=rule_for(policy, version, _optional(arguments, "rule")),
+            instance=InstanceId(needed(arguments, "instance", "an instance id, e.g. i-bp1...")),
+            rule=rule_for(policy, version, optional(arguments, "rule")),
             asked=asked,
-            by=_optional(arguments, "by") or "an operator",
-            confirm=_optional(arguments, "confirm"),
+            by=optional(arguments, "by") or "an operator",
+            confirm=optional(arguments, "confirm"),
         )
         if not request.confirm:
             question = {"preview": {"kind": OperationKind.REBUILD.value, "request": codec.dump(request)}}
@@ -107,17 +107,3 @@ def rule_for(policy: Policy, version: PolicyVersion, named: str) -> str:
     if not rules:
         raise BadInput(f"policy {version} has no rebuilds, so nothing says how an instance is replaced. Add a rule")
     return ""
-
-
-def _text(arguments: Arguments, name: str) -> str:
-    value = _optional(arguments, name)
-    if not value:
-        raise BadInput(f"argument {name} is {arguments.get(name)!r}; it must be an instance id, e.g. i-bp1...")
-    return value
-
-
-def _optional(arguments: Arguments, name: str) -> str:
-    value = arguments.get(name)
-    if value is not None and not isinstance(value, str):
-        raise BadInput(f"argument {name} is {value!r}; it must be text")
-    return (value or "").strip()

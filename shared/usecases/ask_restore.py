@@ -26,13 +26,13 @@ from shared.state.decisions import Decisions
 from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
+from shared.usecases.arguments import Arguments, asked_by, optional, texts
 from shared.usecases.confirming import check_token
 from shared.usecases.recovery_requests import RestoreRequest
 from shared.usecases.restore_safety import point_id, snapshots
 from shared.usecases.suspicion import hand_over
 
 LISTED: Final = 500
-Arguments = Mapping[str, object]
 Result = dict[str, object]
 
 
@@ -75,13 +75,13 @@ class AskRestore:
     def _rollback(self, arguments: Arguments, asked: datetime, run: str) -> Result:
         _, policy = self._policies.active()
         instance = _instance(arguments)
-        subject = InstanceId(_optional(arguments, "of")) or instance
-        disks = tuple(DiskId(one) for one in _texts(arguments, "disks"))
+        subject = InstanceId(optional(arguments, "of")) or instance
+        disks = tuple(DiskId(one) for one in texts(arguments, "disks", "a list of ids, e.g. [d-bp1...]"))
         as_of = arguments.get("as_of")
         found = chosen(
             self._points.of(subject),
             subject,
-            id=_optional(arguments, "point"),
+            id=optional(arguments, "point"),
             as_of=self._clock.now() if as_of is None else _moment(as_of),
             disks=disks,
         )
@@ -90,48 +90,48 @@ class AskRestore:
             policy,
             disks=disks,
             asked=asked,
-            by=_by(arguments),
-            confirm=_optional(arguments, "confirm"),
+            by=asked_by(arguments),
+            confirm=optional(arguments, "confirm"),
             accept_size=arguments.get("accept_size") is True,
             instance=instance,
         )
         return self._ask(request, run) | {"point": found.id, "taken": codec.second(found.taken)}
 
     def _undo(self, arguments: Arguments, asked: datetime, run: str) -> Result:
-        named = _optional(arguments, "operation")
+        named = optional(arguments, "operation")
         operation = self._journal.find(OperationId(named)) if named else None
         if operation is None or operation.kind is not OperationKind.RESTORE:
             raise BadInput(
                 f"argument operation is {named!r}, no restore that we know. `understudy explain INSTANCE` names them"
             )
-        request = undo_of(operation, asked=asked, by=_by(arguments), confirm=_optional(arguments, "confirm"))
+        request = undo_of(operation, asked=asked, by=asked_by(arguments), confirm=optional(arguments, "confirm"))
         return self._ask(request, run)
 
     def _reinitialise(self, arguments: Arguments, asked: datetime, run: str) -> Result:
-        disks = _texts(arguments, "disks")
+        disks = texts(arguments, "disks", "a list of ids, e.g. [d-bp1...]")
         if not disks:
             raise BadInput("argument disks is empty: name the disk to make as it was when it was new")
         changes = tuple(DiskChange(disk=DiskId(one), way=Way.REINITIALISE) for one in disks)
         return self._ask(self._of_disks(arguments, changes, asked), run)
 
     def _replace(self, arguments: Arguments, asked: datetime, run: str) -> Result:
-        image = _optional(arguments, "image")
+        image = optional(arguments, "image")
         if not image:
             raise BadInput(f"argument image is {image!r}; it must be a custom image of the instance's region")
-        disk = _optional(arguments, "disk") or SYSTEM_DISK
+        disk = optional(arguments, "disk") or SYSTEM_DISK
         change = DiskChange(disk=DiskId(disk), way=Way.REPLACE, image=ImageId(image))
         return self._ask(self._of_disks(arguments, (change,), asked), run)
 
     def _of_disks(self, arguments: Arguments, changes: tuple[DiskChange, ...], asked: datetime) -> RestoreRequest:
         _, policy = self._policies.active()
-        account = AccountName(_optional(arguments, "account"))
+        account = AccountName(optional(arguments, "account"))
         return RestoreRequest(
             place=Place(policy.region, account),
             instance=_instance(arguments),
             disks=changes,
             asked=asked,
-            by=_by(arguments),
-            confirm=_optional(arguments, "confirm"),
+            by=asked_by(arguments),
+            confirm=optional(arguments, "confirm"),
         )
 
     def _ask(self, request: RestoreRequest, run: str) -> Result:
@@ -280,26 +280,10 @@ def _told(one: RestorePoint, now: datetime) -> Result:
 
 
 def _instance(arguments: Arguments) -> InstanceId:
-    named = _optional(arguments, "instance")
+    named = optional(arguments, "instance")
     if not named:
         raise BadInput(f"argument instance is {arguments.get('instance')!r}; it must be an instance id, e.g. i-bp1...")
     return InstanceId(named)
-
-
-def _optional(arguments: Arguments, name: str) -> str:
-    value = arguments.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise BadInput(f"argument {name} is {value!r}; it must be a text")
-    return value.strip()
-
-
-def _texts(arguments: Arguments, name: str) -> tuple[str, ...]:
-    given = arguments.get(name) or []
-    if not isinstance(given, list) or not all(isinstance(one, str) and one.strip() for one in given):
-        raise BadInput(f"argument {name} is {given!r}; it must be a list of ids, e.g. [d-bp1...]")
-    return tuple(dict.fromkeys(one.strip() for one in given))
 
 
 def _moment(given: object) -> datetime:
@@ -307,8 +291,3 @@ def _moment(given: object) -> datetime:
         return codec.instant(str(given))
     except (ValueError, OverflowError) as error:
         raise BadInput(f"argument as_of is {given!r}; write it as 2026-03-02T10:00:00Z") from error
-
-
-def _by(arguments: Arguments) -> str:
-    by = arguments.get("by")
-    return by if isinstance(by, str) and by else "an operator"

@@ -1,5 +1,6 @@
 """The operator's own commands: when they run, and what follows when they fail or hang."""
 
+import shlex
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -31,7 +32,7 @@ def command(tmp_path: Path, name: str, *, ends_with: int = 0) -> str:
         "    time.sleep(0.01)\n"
         f"sys.exit({ends_with})\n"
     )
-    return f"{sys.executable} {script}"
+    return shlex.join([sys.executable, str(script)])
 
 
 def ran(tmp_path: Path) -> list[str]:
@@ -216,11 +217,11 @@ def test_a_lag_is_as_old_as_the_start_of_its_measurement_and_unknown_once_one_fa
 
 
 def test_a_lag_command_that_fails_or_is_missing_means_not_known() -> None:
-    for said in (f"{sys.executable} -c 'print(0); raise SystemExit(1)'", "/no/such/command"):
+    for said in (shlex.join([sys.executable, "-c", "print(0); raise SystemExit(1)"]), "/no/such/command"):
         watch = LagWatch(by_command(said), clock=Hands())
         watch.look()
         assert watch.newest is None
-    good = LagWatch(by_command(f"{sys.executable} -c 'print(4)'"), clock=Hands())
+    good = LagWatch(by_command(shlex.join([sys.executable, "-c", "print(4)"])), clock=Hands())
     good.look()
     assert good.newest is not None
     assert good.newest.behind == timedelta(seconds=4)

@@ -11,6 +11,7 @@ from emulator.testing import Local, mock_aliyun
 from shared.wiring import foundation
 from shared.wiring import prune as wired_prune
 from shared.wiring import status as wired_status
+from tests.wirings import forget
 from understudy.cli.main import main
 
 CACHED = (
@@ -54,8 +55,9 @@ def a_bare_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in (*PROXIES, *OURS):
         monkeypatch.delenv(name, raising=False)
     yield
-    for one in CACHED:
+    for one in CACHED:  # also where a test has put something else in its place
         one.cache_clear()
+    forget()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 work through `recover`, over the wire."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -24,14 +23,6 @@ from tests.cli.conftest import Run
 from understudy.cli.previewing import length
 
 EXAMPLE = Path(__file__).parents[2] / "understudy.yaml"
-WIRED = (
-    wired_command.command,
-    wired_recover.recover,
-    wired_recover.previews,
-    wired_recover.clouds,
-    wired_recover.balancer,
-    wired_recover.scaling,
-)
 
 
 class Queue:
@@ -73,17 +64,20 @@ class Deployed:
     queue: Queue
 
 
-@pytest.fixture
-def deployed(connected: Local, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
+def deploy(connected: Local, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployed:
+    """The example's policy applied, and functions `command` and `recover` at hand."""
     file = tmp_path / "understudy.yaml"
     file.write_text(EXAMPLE.read_text())
     assert run("apply", "--file", str(file), "--accept-doubts").code == 0
     queue = Queue(connected)
     for module in (foundation, wired_command, wired_recover):
         monkeypatch.setattr(module, "functions", lambda: queue)
-    yield Deployed(connected, queue)
-    for one in WIRED:
-        one.cache_clear()
+    return Deployed(connected, queue)
+
+
+@pytest.fixture
+def deployed(connected: Local, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployed:
+    return deploy(connected, run, tmp_path, monkeypatch)
 
 
 def shops(deployed: Deployed) -> list[Instance]:

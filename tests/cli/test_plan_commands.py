@@ -1,7 +1,6 @@
 """`understudy plan`: shown first, run as it was shown, approved, stopped, continued; over the wire, as deployed."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from shared.wiring import command as wired_command
 from shared.wiring import foundation
 from shared.wiring import recover as wired_recover
 from tests.cli.conftest import Run
-from tests.cli.test_launch import EXAMPLE, WIRED, Queue
+from tests.cli.test_launch import EXAMPLE, Queue
 
 PLANS = """
 plans:
@@ -41,16 +40,14 @@ class Steps(Queue):
 
 
 @pytest.fixture
-def queue(connected: Local, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Steps]:
+def queue(connected: Local, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Steps:
     file = tmp_path / "understudy.yaml"
     file.write_text(EXAMPLE.read_text() + PLANS)
     assert run("apply", "--file", str(file), "--accept-doubts").code == 0
     queue = Steps(connected)
     for module in (foundation, wired_command, wired_recover):
         monkeypatch.setattr(module, "functions", lambda: queue)
-    yield queue
-    for one in WIRED:
-        one.cache_clear()
+    return queue
 
 
 def test_plans_are_listed_in_words(queue: Steps, run: Run) -> None:

@@ -1,7 +1,6 @@
 """`points`, `rollback` and `undo-rollback` over the wire: asked of function `command`, done by function `recover`."""
 
 import json
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -12,17 +11,16 @@ from shared.domain.ids import DiskId, InstanceId, PolicyVersion, SnapshotId
 from shared.domain.retention import RestorePoint
 from shared.state.points import Points
 from shared.wiring import foundation
-from tests.cli import test_launch
 from tests.cli.conftest import Run
-from tests.cli.test_launch import Deployed
+from tests.cli.test_launch import Deployed, deploy
 
 WEB = "i-app-h1"
 BEFORE, AFTER = b"before", b"after!"
 
 
 @pytest.fixture
-def deployed(connected: Local, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
-    yield from test_launch.deployed.__wrapped__(connected, run, tmp_path, monkeypatch)  # type: ignore[attr-defined]
+def deployed(connected: Local, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployed:
+    return deploy(connected, run, tmp_path, monkeypatch)
 
 
 def a_disk(deployed: Deployed) -> str:

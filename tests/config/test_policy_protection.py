@@ -512,7 +512,7 @@ def test_odd_accounts_and_limits_are_refused(written: str, says: str) -> None:
     assert refusals(policy(top=written)) == [says]
 
 
-@pytest.mark.parametrize("action", ["CreateSnapshots", "DescribeRegions"])
+@pytest.mark.parametrize("action", ["CreateSnapshots", "RebootInstances"])
 def test_a_limit_of_what_is_never_called_is_refused(action: str) -> None:
     (line,) = refusals(policy(top=f"limits: {{actions: {{{action}: 9}}}}"))
 

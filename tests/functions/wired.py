@@ -1,6 +1,5 @@
 """The deployed handlers of this process, pointed at a local cloud: environment set, nothing kept from another test."""
 
-import importlib
 import os
 from collections.abc import Mapping
 from types import SimpleNamespace
@@ -9,10 +8,10 @@ import pytest
 
 from emulator.testing import Local
 from shared.wiring import foundation
+from tests import wirings
 
 CONTEXT = SimpleNamespace(request_id="1-66000000-0000000000aa")
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
-BUILDERS = ("schedule", "backup", "prune", "command", "status")
 
 
 def environment_of(local: Local) -> dict[str, str]:
@@ -50,5 +49,4 @@ def forget() -> None:
         foundation.entered,
     ):
         build.cache_clear()
-    for name in BUILDERS:
-        getattr(importlib.import_module(f"shared.wiring.{name}"), name).cache_clear()
+    wirings.forget()
