@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from shared.domain.ids import InstanceId
 from shared.domain.inventory import ImageState
-from shared.domain.objectives import RESTORE_PHASES
-from shared.domain.operation import Operation, OperationState
+from shared.domain.objectives import LAUNCH_PHASES, RESTORE_PHASES
+from shared.domain.operation import Operation, OperationKind, OperationState
 from understudy.demo.act2 import BALANCER
 from understudy.demo.local_cloud import BALANCER_PORT
 from understudy.demo.stage import NotInTime, Stage
@@ -134,9 +134,10 @@ def _content(summary: dict[str, Any]) -> tuple[object, object]:
 
 
 def _phases(operation: Operation) -> dict[str, float]:
-    """As the operation itself measured and kept them, seconds."""
+    """As the operation itself measured and kept them, seconds; in the order in which they follow each other."""
     found: dict[str, float] = json.loads(operation.result["phases"])
-    return found
+    order = RESTORE_PHASES if operation.kind is OperationKind.RESTORE else LAUNCH_PHASES
+    return {name: found[name] for name in order if name in found}
 
 
 def _effects(stage: Stage, since: datetime) -> list[str]:
