@@ -163,7 +163,8 @@ def _print(operation: Operation, plan: RecoveryPlan, waves: dict[str, WaveState]
         out.print(f"end it: [bold]understudy plan abort {escape(operation.id)}[/bold]", soft_wrap=True)
     if "phases" in operation.result:
         phases = json.loads(operation.result["phases"])
-        told = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in phases.items())
+        in_order = [name for name in phases_of(plan, waves)[0] if name in phases]
+        told = ", ".join(f"{name} {phases[name]:.0f} s" for name in in_order)
         out.print(f"RTO {operation.result['rto_seconds']} s: {escape(told)}", soft_wrap=True)
 
 
