@@ -49,8 +49,8 @@ class Watch:
         self.moves: list[Move] = []
         self._cloud = cloud
         self._put = cloud.clock.call_at
-        cloud.clock.call_at = self._noted  # type: ignore[method-assign]
-        cloud.faults = _Counting(cloud, self.calls)  # type: ignore[assignment]
+        cloud.clock.call_at = self._noted  # type: ignore[method-assign]  # stands in, to note each change
+        cloud.faults = _Counting(cloud, self.calls)  # type: ignore[assignment]  # stands in, to count each call
         cloud.ecs.on_instance(self._moved)
 
     # what was asked

@@ -28,7 +28,7 @@ class CheckedBalancer(WorldBalancer):
         super().__init__(world)
         self._joined: dict[str, datetime] = {}
         self._real = world.cloud.slb.attach
-        world.cloud.slb.attach = self._note  # type: ignore[method-assign]
+        world.cloud.slb.attach = self._note  # type: ignore[method-assign]  # stands in, to note it
 
     def _note(self, id: str, servers: Sequence[Member], *, patient: bool = False) -> Balancer:
         self._joined.update({one.server: self._world.clock.now() for one in servers})

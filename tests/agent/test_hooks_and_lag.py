@@ -53,7 +53,7 @@ def hooks(tmp_path: Path, *, promote: int | None = 0, demote: int | None = None,
     )
 
 
-def with_hooks(table: Table, made: Hooks, *, ready: Callable[[], bool] = lambda: True):  # type: ignore[no-untyped-def]
+def with_hooks(table: Table, made: Hooks, *, ready: Callable[[], bool] = lambda: True):  # type: ignore[no-untyped-def]  # a context of mixed things
     holder, board = table.agent("a", ready=ready)
     holder._prepared, holder._retired = made.prepared, made.retired
     made.on_failed_promotion = holder.give_up
@@ -151,7 +151,7 @@ def test_a_site_that_is_superseded_runs_its_demote_hook_too(tmp_path: Path) -> N
     table, made = Table(), hooks(tmp_path, promote=None, demote=0)
     holder, _ = with_hooks(table, made)
     holder.step()
-    table.given_to("hz-i")  # type: ignore[arg-type]
+    table.given_to("hz-i")  # type: ignore[arg-type]  # a site's plain name
     holder.step()
     holder.step()
 

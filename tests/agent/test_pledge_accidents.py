@@ -17,7 +17,7 @@ from tests.simulation.failover_world import TruthStore
 
 def write(table: PledgeTable, **changed: object) -> None:
     """As a backup, an operator or another version writes the row: without asking anybody."""
-    row = replace(table.row(), token=table._token(), **changed)  # type: ignore[arg-type]
+    row = replace(table.row(), token=table._token(), **changed)  # type: ignore[arg-type]  # fields by name
     TruthStore(table.rows).put(TABLE, Row(key=(PAIR,), columns=_columns(row)), condition=Anything())
 
 

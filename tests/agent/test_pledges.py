@@ -139,7 +139,7 @@ class Loses(Leases):
 
     lose = False
 
-    def _write(self, lease, condition: Condition):  # type: ignore[no-untyped-def]
+    def _write(self, lease, condition: Condition):  # type: ignore[no-untyped-def]  # as the method it stands in for
         if self.lose:
             from shared.state.leases import TABLE, _columns
 
@@ -175,7 +175,7 @@ def test_a_slow_renewal_does_not_shorten_what_the_peers_have_extended() -> None:
     class Slow(Leases):
         slow = False
 
-        def renew(self, seen, *, length, voices=None):  # type: ignore[no-untyped-def]
+        def renew(self, seen, *, length, voices=None):  # type: ignore[no-untyped-def]  # as the method it stands in for
             done = super().renew(seen, length=length, voices=voices)
             if self.slow:
                 table.clock.at += 3

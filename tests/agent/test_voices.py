@@ -24,10 +24,10 @@ class Agents:
         return self.at.get(place_of(address, port), AgentReport(sight=Sight.SILENT))
 
     def promote(self, address: str, port: int, *, epoch: Epoch, timeout: timedelta) -> AgentReport:
-        raise NotImplementedError
+        raise AssertionError("an agent orders nothing of its peers")
 
     def demote(self, address: str, port: int, *, timeout: timedelta) -> AgentReport:
-        raise NotImplementedError
+        raise AssertionError("an agent orders nothing of its peers")
 
 
 def seen(agents: Agents) -> tuple[PeerViews, Hands]:

@@ -45,6 +45,6 @@ def create(door: Door, of: SnapshotId, *, token: str = "t1", zone: str = "cn-han
 
 
 def clone(door: Door, of: SnapshotId, **how: str) -> DiskId:
-    made = create(door, of, **how)  # type: ignore[arg-type]
+    made = create(door, of, **how)  # type: ignore[arg-type]  # fields by name
     door.advance(60)
     return made

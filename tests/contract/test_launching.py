@@ -37,7 +37,7 @@ def order(**changes: object) -> InstanceRequest:
         "system_disk_category": "cloud_essd",
         "tags": MARK,
     }
-    return InstanceRequest(**{**values, **changes})  # type: ignore[arg-type]
+    return InstanceRequest(**{**values, **changes})  # type: ignore[arg-type]  # fields by name
 
 
 def stock(door: Door, count: int | None) -> None:
@@ -292,7 +292,7 @@ def test_a_role_that_may_not_be_handed_on_is_forbidden(door: Door) -> None:
     """In process nobody is asked: there are no keys. Over the wire it is the cloud's own answer."""
     denied = {"kind": "error", "how": (("code", "InvalidUser.PassRoleForbidden"), ("status", 403))}
     with (
-        with_faults(door.cloud, door.run, Mishap(**denied).fault("ecs", "RunInstances")),  # type: ignore[arg-type]
+        with_faults(door.cloud, door.run, Mishap(**denied).fault("ecs", "RunInstances")),  # type: ignore[arg-type]  # fields by name
         pytest.raises(Forbidden),
     ):
         door.instances.run(order(role="web-role"), token="t")

@@ -438,7 +438,7 @@ def deployed(workdir: Path, monkeypatch: pytest.MonkeyPatch, *, policy: str = PO
         fc = local.cloud.fc
         assert fc is not None
         for watch in ("understudy-watch-hz-h", "understudy-watch-hz-i"):  # they loop in real time
-            local.run(lambda name=watch: fc.enable(name, "every-minute", False))  # type: ignore[misc]
+            local.run(lambda name=watch: fc.enable(name, "every-minute", False))  # type: ignore[misc]  # a default binds the loop's name
         site.balancer.set_weight(LB, InstanceId("i-app-2"), weight=90)  # another one than its group gives
         use(monkeypatch, environment_of(local))
         site.cli("apply", "--file", str(file), "--accept-doubts")

@@ -214,10 +214,10 @@ class SimInventory:
         return self._inventory.instances(ids=ids, tags=tags)
 
     def disks(self, **_: object) -> Iterator[Disk]:
-        raise NotImplementedError
+        raise AssertionError("a watch does not ask for this")
 
     def system_events(self, instance: InstanceId) -> Iterator[SystemEvent]:
-        raise NotImplementedError
+        raise AssertionError("a watch does not ask for this")
 
 
 class TruthStore(ProcessStore):

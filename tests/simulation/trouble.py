@@ -297,7 +297,7 @@ def troubled(seed: int, *, menu: Menu = MENU, **more: object) -> tuple[FailoverW
     }
     pair = FailoverWorld(
         world,
-        **drawn,  # type: ignore[arg-type]
+        **drawn,  # type: ignore[arg-type]  # fields by name
     )
     timers = Timers(pair)
     pair.open(watches=())

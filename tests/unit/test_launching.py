@@ -41,7 +41,7 @@ def a_plan(*found: Offer, amount: int = 10, least: int = 1) -> LaunchPlan:
 
 
 def asked(number: int, offer: int, amount: int, got: int, **more: object) -> Asked:
-    return Asked(number=number, offer=offer, amount=amount, got=got, **more)  # type: ignore[arg-type]
+    return Asked(number=number, offer=offer, amount=amount, got=got, **more)  # type: ignore[arg-type]  # fields by name
 
 
 def test_a_stop_ends_it_whatever_other_offers_there_are() -> None:

@@ -120,7 +120,7 @@ def test_the_row_of_the_largest_plan_stays_far_below_what_a_column_holds() -> No
     )
     state = WaveState(tasks={"db": worst}, began=NOW, targets=tuple(InstanceId(one.key) for one in worst))
     operation = Operation(
-        id="plan/site/x",  # type: ignore[arg-type]
+        id="plan/site/x",  # type: ignore[arg-type]  # a plain text is enough here
         kind=OperationKind.PLAN,
         subject="plan site",
         state=OperationState.OPEN,

@@ -120,7 +120,7 @@ def chosen(
         snapshots=tuple(snapshots),
         vswitches=(HERE, THERE),
     )
-    return choose(replace(seen, **more), rule, operation=OPERATION, now=NOW)  # type: ignore[arg-type]
+    return choose(replace(seen, **more), rule, operation=OPERATION, now=NOW)  # type: ignore[arg-type]  # fields by name
 
 
 def sources(plan: Replacement | Missing) -> dict[str, str]:
@@ -217,7 +217,7 @@ def test_surviving_disks_need_no_point_in_their_own_zone_and_rule_another_zone_o
     ],
 )
 def test_disks_that_cannot_move_are_made_of_points_and_that_is_told(more: dict[str, object], says: str) -> None:
-    plan = chosen(BOTH, STAND, rule=RULE, **more)  # type: ignore[arg-type]
+    plan = chosen(BOTH, STAND, rule=RULE, **more)  # type: ignore[arg-type]  # fields by name
 
     assert sources(plan) == {"d-b": "s-b1", "d-c": "s-c1"}
     assert isinstance(plan, Replacement)

@@ -44,7 +44,7 @@ class Stage(World):
         asked: dict[str, Any] = dict(command="adopt", by="li", protection=protection, snapshots=list(snapshots), **more)
         answer = self.command(**asked)
         self.advance(minutes=10)
-        operation = self.journal.find(answer["operation"])  # type: ignore[arg-type]
+        operation = self.journal.find(answer["operation"])  # type: ignore[arg-type]  # a plain text is enough here
         assert operation is not None
         return dict(operation.result)
 
@@ -306,7 +306,7 @@ def test_it_never_displaces_a_point_of_all_disks() -> None:
 
 def two_of_hand() -> Stage:
     world = Stage()
-    world.named = [world.by_hand(), world.by_hand("d-b-sys")]  # type: ignore[attr-defined]
+    world.named = [world.by_hand(), world.by_hand("d-b-sys")]  # type: ignore[attr-defined]  # of this world alone
     return world
 
 

@@ -258,7 +258,7 @@ def recovery_of(world: ImageWorld, instance: str) -> Operation:
 def asked_while_in_recovery(**more: object) -> tuple[ImageWorld, Operation]:
     world = ImageWorld(image_policy(*(replace(one, schedules=(), publish_to=()) for one in (WEB, DB))))
     operation = recovery_of(world, "i-web-1")
-    world.recover_tick = lambda: None  # type: ignore[method-assign]
+    world.recover_tick = lambda: None  # type: ignore[method-assign]  # stands in for it
     world.command(command="image", instance="i-web-1", family="role-web", by="li", **more)
     world.run_for(minutes=20, prune=False)
     return world, operation

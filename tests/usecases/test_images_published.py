@@ -15,7 +15,7 @@ BY_HAND = replace(WEB, schedules=())
 
 
 def versions(count: int, **rule: object) -> tuple[ImageWorld, list[ImageId]]:
-    world = ImageWorld(image_policy(replace(BY_HAND, **rule)))  # type: ignore[arg-type]
+    world = ImageWorld(image_policy(replace(BY_HAND, **rule)))  # type: ignore[arg-type]  # fields by name
     for _ in range(count):
         world.image_now()
     return world, [one.id for one in world.images("role-web")]

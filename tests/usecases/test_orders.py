@@ -298,7 +298,7 @@ def test_a_lag_that_only_the_watch_sees_keeps_the_order_waiting(opened: Open, mo
     assert pair.active() == {H}
     assert "it is 120 s behind" in decision(pair, "switchover.waits").because[0]
 
-    pair.orders().close(pair.orders().pending(PAIR))  # type: ignore[arg-type]
+    pair.orders().close(pair.orders().pending(PAIR))  # type: ignore[arg-type]  # a plain text is enough here
     desk.beat(I)
     desk.order("failover", force=["lag"], because="hz-h burns")
     pair.world.run(20)

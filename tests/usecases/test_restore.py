@@ -38,7 +38,7 @@ def change(world: RestoreWorld, disk: str, way: Way, *, instance: str = WEB_1, *
     """As a command opens it, for a way that no command names."""
     request = RestoreRequest(
         place=PLACE,
-        instance=instance,  # type: ignore[arg-type]
+        instance=instance,  # type: ignore[arg-type]  # a plain text is enough here
         disks=(DiskChange(disk=DiskId(disk), way=way, **what),),
         asked=world.clock.now().replace(microsecond=0),
         by="li",
@@ -82,7 +82,7 @@ def test_a_member_of_a_scaling_group_is_restored_whole_and_never_released() -> N
         standby.append(world.cloud.ess.group_of[instance.id].members[instance.id].state)
         stop(instance, **how)
 
-    world.cloud.ecs.lifecycle.stop = seen  # type: ignore[method-assign]
+    world.cloud.ecs.lifecycle.stop = seen  # type: ignore[method-assign]  # stands in for it
     rolled_back(world, WEB_2)
 
     assert standby == ["Standby"]

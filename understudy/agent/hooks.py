@@ -43,9 +43,10 @@ class Hooks:
         """`memory`: a file that keeps for which epochs they have run; it need not outlive a boot. `names`: pair and
         site, for the commands' environment. Raises BadInput."""
         self._commands: dict[Name, list[str]] = {}
-        for name, command in (("promote", promote), ("demote", demote)):
+        given: tuple[tuple[Name, str | None], ...] = (("promote", promote), ("demote", demote))
+        for name, command in given:
             if command is not None:
-                self._commands[name] = _words(name, command)  # type: ignore[index]
+                self._commands[name] = _words(name, command)
         self._timeout, self._memory, self._names = timeout, memory, dict(names)
         self._done: dict[str, int] = _recalled(memory)
         self._failed: dict[str, int] = {}
