@@ -54,6 +54,7 @@ Run = Callable[..., Ended]
 def a_bare_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in (*PROXIES, *OURS):
         monkeypatch.delenv(name, raising=False)
+    forget()  # what a test of another folder has left
     yield
     for one in CACHED:  # also where a test has put something else in its place
         one.cache_clear()
