@@ -42,6 +42,7 @@ from shared.usecases.arguments import Arguments, asked_by, optional, texts
 from shared.usecases.held_back import SWITCH, blocked_until, stopped
 
 ORDER_SEEN_WITHIN: Final = 5  # rounds of a watch
+TICK: Final = timedelta(microseconds=1)  # the least by which two stored moments differ
 STEP: Final = timedelta(seconds=1)  # about as long as each of the others takes
 
 Result = dict[str, object]
@@ -91,6 +92,15 @@ class AskFailover:
             "switch": self._switch,
             "restore_lease": lambda arguments, run: self._restore(arguments, moment(arguments), run),
         }
+
+    def acknowledged_at(self, pair: str) -> datetime:
+        """The moment that an acknowledgement of `pair` given now carries: after whatever it answers. A watch whose wall
+        clock was ahead may have dated that later than now, and watches compare the two. Until that moment has passed,
+        what comes next counts as acknowledged as well: for as long as the clock was wrong."""
+        now = self._clock.now()
+        stands = self._failovers.of(PairName(pair), now=now)
+        written = max(stands.since, stands.automatic_at or stands.since)
+        return max(now, written + TICK) if stands.version else now
 
     # --- moves ---
 

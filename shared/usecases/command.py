@@ -10,7 +10,7 @@ from typing import Final
 
 from shared.domain.decision import Decision
 from shared.domain.errors import BadInput, DrError
-from shared.domain.ids import InstanceId, OperationId, SnapshotId
+from shared.domain.ids import InstanceId, OperationId, PairName, SnapshotId
 from shared.domain.retention import Pin
 from shared.observability import log
 from shared.ports.clock import Clock
@@ -68,6 +68,7 @@ class Command:
         self._decisions = decisions
         self._functions = functions
         self._clock = clock
+        self._failover = failover
         self._commands: Mapping[str, Callable[[Arguments, str], Result]] = {
             "back_up": self._back_up,
             "adopt": self._adopt,
@@ -198,17 +199,21 @@ class Command:
                 f"argument subject is {subject!r}, no pair of the policy, no instance that a recovery holds and no "
                 f"operation. These can be acknowledged: {some}; and any operation by its id"
             )
-        self._controls.acknowledge(subject, self._clock.now())
+        at = self._clock.now()
+        if self._failover is not None and subject in self._pairs():
+            at = self._failover.acknowledged_at(subject)
+        self._controls.acknowledge(subject, at)
         self._tell("block.acknowledged", subject, (f"acknowledged by {_by(arguments)}",), run)
         return {"acknowledged": subject}
 
     def _acknowledgeable(self) -> tuple[str, ...]:
         """The active policy's pairs, and what recoveries hold: each subject with its operation."""
-        pairs = (
-            [] if self._policies.active_version() is None else [one.name for one in self._policies.active()[1].pairs]
-        )
+        pairs = self._pairs()
         held = [name for subject, operation in self._subjects.held() for name in (subject, operation)]
         return tuple(dict.fromkeys([*pairs, *held]))
+
+    def _pairs(self) -> list[PairName]:
+        return [] if self._policies.active_version() is None else [one.name for one in self._policies.active()[1].pairs]
 
     def _pin(self, arguments: Arguments, run: str, *, pinned: bool) -> Result:
         """A pinned restore point is never pruned."""

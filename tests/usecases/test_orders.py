@@ -18,8 +18,9 @@ from shared.state.failovers import Failovers, SwitchOrder, SwitchOrders
 from shared.state.heartbeats import Heartbeat, Heartbeats
 from shared.state.leases import TABLE, Leases
 from shared.state.policies import Policies
+from shared.usecases import held_back
 from shared.usecases.ask_failover import AskFailover
-from tests.simulation.failover_world import ADDRESS, FailoverWorld, TruthStore
+from tests.simulation.failover_world import ADDRESS, FailoverWorld, TruthStore, pair_policy
 from tests.simulation.links import How, watch_at
 from tests.simulation.pair_world import PAIR, H, I
 from tests.simulation.sites import SimAgents
@@ -48,7 +49,7 @@ class Desk:
 
     def __init__(self, pair: FailoverWorld) -> None:
         self.pair, store = pair, TruthStore(pair.rows)
-        ask = AskFailover(
+        ask = self.desk = AskFailover(
             policies=Policies(store),
             controls=Controls(store),
             leases=Leases(store, tokens=pair.world.token),
@@ -618,3 +619,29 @@ def test_wherever_the_watch_dies_a_restoration_comes_to_its_end(opened: Open, ca
     pair.world.run(80)
 
     moved_to(pair, I, 9)
+
+
+# --- acknowledged ---
+
+
+@pytest.mark.parametrize("state", [State.NEEDS_OPERATOR, State.BLOCKED])
+def test_what_a_watch_whose_clock_is_ahead_has_dated_is_acknowledged_all_the_same(opened: Open, state: State) -> None:
+    pair, desk = after(opened)
+    store = TruthStore(pair.rows)
+    ahead = pair.now() + timedelta(minutes=40)
+    stands = replace(pair.failover(), state=state, since=ahead, automatic_at=ahead + timedelta(seconds=1))
+    Failovers(store).save(stands)
+
+    at = desk.desk.acknowledged_at(PAIR)
+
+    assert at > ahead + timedelta(seconds=1)
+    Controls(store).acknowledge(PAIR, at)
+    pair.world.run(10)
+    assert pair.failover().state is State.WATCHING
+    assert held_back.blocked_until(pair_policy(), pair.failover(), Controls(store).read(), pair.now()) is None
+
+
+def test_an_acknowledgement_of_a_pair_at_rest_is_dated_now(opened: Open) -> None:
+    pair, desk = after(opened)
+
+    assert desk.desk.acknowledged_at(PAIR) == pair.now()
