@@ -23,8 +23,10 @@ from shared.state.controls import Controls
 from shared.state.decisions import Decisions
 from shared.state.failovers import Failover, Failovers, SwitchOrders
 from shared.state.heartbeats import Heartbeats
+from shared.state.leases import Leases
 from shared.state.policies import Policies
 from shared.usecases.aside import Run
+from shared.usecases.ask_failover import AskFailover
 from shared.usecases.watch import Ports, Watch
 from shared.wiring.watch import STORE_TIMEOUT
 from tests.simulation.links import How, Links, watch_at
@@ -144,6 +146,21 @@ class FailoverWorld(PairWorld):
     def controls(self) -> Controls:
         return Controls(TruthStore(self.rows))
 
+    def acknowledge(self) -> None:
+        """As `understudy acknowledge` does."""
+        store = TruthStore(self.rows)
+        desk = AskFailover(
+            policies=Policies(store),
+            controls=self.controls(),
+            leases=Leases(store, tokens=self.world.token),
+            heartbeats=Heartbeats(store),
+            failovers=Failovers(store),
+            orders=self.orders(),
+            decisions=Decisions(store),
+            clock=_Truth(self),
+        )
+        self.controls().acknowledge(PAIR, desk.acknowledged_at(PAIR))
+
     def orders(self) -> SwitchOrders:
         return SwitchOrders(TruthStore(self.rows))
 
@@ -241,6 +258,22 @@ class FailoverWorld(PairWorld):
         self.calls[process.name] = self.calls.get(process.name, 0) + 1
         if self.crash.get(process.name) == self.calls[process.name]:
             raise Crash
+
+
+@dataclass(frozen=True, slots=True)
+class _Truth:
+    """The clock of somebody who is neither machine nor function."""
+
+    pair: FailoverWorld
+
+    def now(self) -> datetime:
+        return self.pair.now()
+
+    def monotonic(self) -> float:
+        return self.pair.world.now
+
+    def sleep(self, duration: timedelta) -> None:
+        raise AssertionError("whoever takes orders does not sleep")
 
 
 def place_of(process: Process) -> str:

@@ -198,9 +198,7 @@ class Trouble:
     def clock_set(self) -> None:
         site = self.chance.choice((H, I))
         agents = self.chance.random() < 0.5
-        # A block written by a clock that is ahead outlasts an acknowledgement by that much: a known limit.
-        least, most = (-70.0, 70.0) if self.pair.block else (-3600.0, 3600.0)
-        seconds = self.chance.choice((least, -5.0, 5.0, 70.0, most))
+        seconds = self.chance.choice((-3600.0, -5.0, 5.0, 70.0, 3600.0))
 
         def set_to(wrong: float) -> None:
             if agents:
@@ -256,7 +254,7 @@ class Trouble:
 
     def _acknowledge(self) -> None:
         """What an operator does then, until it helps."""
-        self.pair.controls().acknowledge(PAIR, self.pair.now())
+        self.pair.acknowledge()
         self.pair.at(self.world.now + 10, self._acknowledge)
 
 
