@@ -7,9 +7,10 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from shared.config import policy_images, policy_rules
+from shared.config import policy_images, policy_pairs, policy_rules
 from shared.config.policy_errors import kind_of
 from shared.config.policy_images import ImageSection
+from shared.config.policy_pairs import PairSection, SiteSection
 from shared.config.policy_plans import PlanSection, of_plan
 from shared.config.policy_protection import ProtectionSection
 from shared.config.policy_reading import Model, at, listed, named, read, sound, value_of
@@ -19,10 +20,8 @@ from shared.config.policy_sections import (
     AccountSection,
     DocumentSection,
     LimitsSection,
-    PairSection,
-    SiteSection,
 )
-from shared.config.policy_values import Name, Region, Zone, in_words
+from shared.config.policy_values import Name, Region, Zone
 from shared.config.problems import Path, Problem, nearest, quoted
 from shared.domain.policy import Policy
 
@@ -80,7 +79,7 @@ class _Document:
             region=self._top.region,
             protections=tuple(one.value(zone) for _, one in self._protections),
             rebuilds=tuple(one.value() for _, one in self._rebuilds),
-            pairs=tuple(one.value(self._sites) for _, one in self._pairs),
+            pairs=tuple(one.value(self._sites, zone) for _, one in self._pairs),
             prune=self._top.prune.value(),
             accounts=tuple(one.value() for _, one in self._accounts),
             limits=self._top.limits.value(),
@@ -185,10 +184,10 @@ class _Document:
 
     def _check_pairs(self) -> None:
         masters: dict[str, str] = {}
-        records: dict[tuple[str, str], str] = {}
+        records: dict[tuple[str, str, str], str] = {}
         for path, pair in self._pairs:
             self._check_members(path, pair)
-            self._check_timing(path, pair)
+            self.problems.extend(policy_pairs.of_pair(pair, path))
             for site, member in pair.members.items():
                 here = f"pair {pair.name}, site {site}"
                 if member.instance in masters:
@@ -199,11 +198,14 @@ class _Document:
                 if member.port == member.agent_port:
                     says = f"{member.agent_port} is also the master's own port. Give the agent another one"
                     self._says((*path, "members", site, "agent_port"), says)
-            record = (pair.domain_name.zone, pair.domain_name.host)
-            if record in records:
-                says = f"{record[1]}.{record[0]} already belongs to pair {records[record]}. One name follows one pair"
-                self._says((*path, "domain_name"), says)
-            records.setdefault(record, pair.name)
+            for where, name in pair.names():
+                record = (name.service, name.zone, name.host)
+                if record in records:
+                    says = (
+                        f"{name.host}.{name.zone} already belongs to pair {records[record]}. One name follows one pair"
+                    )
+                    self._says((*path, *where), says)
+                records.setdefault(record, pair.name)
 
     def _check_members(self, path: Path, pair: PairSection) -> None:
         sites = list(pair.members)
@@ -226,25 +228,3 @@ class _Document:
         if pair.preferred not in sites:
             says = f"{quoted(pair.preferred)} is not a member of this pair. Use one of: {', '.join(sites)}"
             self._says((*path, "preferred"), says)
-
-    def _check_timing(self, path: Path, pair: PairSection) -> None:
-        if pair.margin >= pair.lease:
-            says = (
-                f"{in_words(pair.margin)} is not less than lease {in_words(pair.lease)}, so a master would give up "
-                "before it begins. Use a fifth of the lease"
-            )
-            self._says((*path, "margin"), says)
-        elif 2 * pair.renew_every > pair.lease - pair.margin:
-            most = (pair.lease - pair.margin) / 2
-            says = (
-                f"{in_words(pair.renew_every)} is too long: two renewals must fit in lease - margin = "
-                f"{in_words(pair.lease - pair.margin)}, or one lost renewal ends the mastership. Use {in_words(most)} "
-                "or less"
-            )
-            self._says((*path, "renew_every"), says)
-        if pair.watch_every > pair.lease:
-            says = (
-                f"{in_words(pair.watch_every)} is longer than lease {in_words(pair.lease)}, so detection would be "
-                f"slower than the lease allows. Use {in_words(pair.lease)} or less"
-            )
-            self._says((*path, "watch_every"), says)

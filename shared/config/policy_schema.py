@@ -12,10 +12,11 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from shared.config import policy_file
 from shared.config.policy_images import ImageSection
+from shared.config.policy_pairs import PairSection, SiteSection
 from shared.config.policy_plans import PlanSection
 from shared.config.policy_protection import EVERY_DAY, ProtectionSection
 from shared.config.policy_rebuild import RebuildSection
-from shared.config.policy_sections import AccountSection, DocumentSection, PairSection, SiteSection
+from shared.config.policy_sections import AccountSection, DocumentSection
 from shared.config.policy_values import in_words
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -1,7 +1,5 @@
 """The sections of `understudy.yaml` beside `protections`, each checked by itself, and what becomes of each."""
 
-from collections.abc import Mapping
-from datetime import timedelta
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -9,93 +7,18 @@ from pydantic import BeforeValidator, WithJsonSchema
 from shared.config.policy_restore import RestoreSection
 from shared.config.policy_section import Section, key
 from shared.config.policy_values import (
-    Domain,
-    Heartbeat,
-    Host,
-    Id,
-    InstanceIdText,
     Name,
-    Port,
     Region,
     Role,
-    Ttl,
-    Wait,
     Zone,
     integers,
     whole,
 )
 from shared.config.problems import nearest, quoted
-from shared.domain.ids import AccountName, InstanceId, LoadBalancerId, PairName, SiteName
-from shared.domain.policy import Account, ApiLimits, Member, Pair, PruneLimits
+from shared.domain.ids import AccountName
+from shared.domain.policy import Account, ApiLimits, PruneLimits
 
 VERSION = 1
-
-
-class SiteSection(Section):
-    """One of the two places that a pair spans."""
-
-    zone: Id = key("cn-hangzhou-h", says="An availability zone of the region.")
-
-
-class MemberSection(Section):
-    """One region master of a pair."""
-
-    instance: InstanceIdText = key("i-bp67acfmxazb4ph", says="The master's instance.")
-    port: Port = key("7000", says="The master's own control port.")
-    agent_port: Port = key("7001", says="The agent's port beside it.")
-
-
-class DomainNameSection(Section):
-    """The name by which clients find the active master."""
-
-    zone: Domain = key("corp.example", says="The private zone.")
-    host: Host = key("master", says="The record's host.")
-    ttl: Ttl = key("5s", says="Its time to live: 5s, 30s, 1m, 1h, 12h or 1d.")
-
-
-class PairSection(Section):
-    """Two identical region masters, of which one is active."""
-
-    name: Name = key("control", says="Its name.")
-    preferred: Name = key("hz-h", says="The site that is active when all is well.")
-    members: dict[Name, MemberSection] = key(
-        "{hz-h: {instance: i-bp67acfmxazb4ph, port: 7000, agent_port: 7001}}", says="The two masters, by site."
-    )
-    domain_name: DomainNameSection = key(
-        "{zone: corp.example, host: master, ttl: 5s}", says="The name that follows the active master."
-    )
-    lease: Heartbeat = key("5s", says="A taker must have seen the lease unchanged for this long.")
-    margin: Heartbeat = key("1s", says="A holder gives up this much earlier.")
-    renew_every: Heartbeat = key("1s", says="How often the holder renews.")
-    watch_every: Heartbeat = key("1s", says="How often a watcher looks.")
-    balancer: Id | None = key("lb-apps", default=None, says="Whose health is a further witness of a site.")
-    block: Wait = key("1h", default=timedelta(hours=1), says="No second automatic failover within this time.")
-
-    def value(self, sites: Mapping[str, SiteSection]) -> Pair:
-        first, second = (
-            Member(
-                site=SiteName(site),
-                zone=sites[site].zone,
-                instance=InstanceId(one.instance),
-                port=one.port,
-                agent_port=one.agent_port,
-            )
-            for site, one in self.members.items()
-        )
-        return Pair(
-            name=PairName(self.name),
-            members=(first, second),
-            preferred=SiteName(self.preferred),
-            name_zone=self.domain_name.zone,
-            name_host=self.domain_name.host,
-            name_ttl_seconds=self.domain_name.ttl,
-            lease=self.lease,
-            margin=self.margin,
-            renew_every=self.renew_every,
-            watch_every=self.watch_every,
-            balancer=LoadBalancerId(self.balancer) if self.balancer else None,
-            block=self.block,
-        )
 
 
 _Deletions = Annotated[int, BeforeValidator(whole(1, 100_000, what="a number of deletions")), integers(1, 100_000)]

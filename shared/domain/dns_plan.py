@@ -63,6 +63,15 @@ def epoch_of(remark: str) -> Epoch | None:
     return Epoch(int(found[1])) if found else None
 
 
+def same_value(type: str, one: str, other: str) -> bool:
+    """Names are compared without regard to case and to the dot that ends them; addresses as they are."""
+    return _plain(type, one) == _plain(type, other)
+
+
+def _plain(type: str, value: str) -> str:
+    return value.rstrip(".").lower() if type == "CNAME" else value
+
+
 def plan_name(records: Sequence[NameRecord], *, name: str, type: str, value: str, epoch: Epoch) -> NamePlan:
     """Decide for `name` (for people: host.zone) given every record of that host, of any type.
 
@@ -88,7 +97,7 @@ def plan_name(records: Sequence[NameRecord], *, name: str, type: str, value: str
             because=f"{name} was bound under epoch {claimed}, newer than {epoch}: this decision is stale"
         )
     remark = remark_of(epoch)
-    if record.value == value:
+    if same_value(type, record.value, value):
         return Settled(
             record=record,
             remark=None if claimed == epoch else remark,

@@ -5,11 +5,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 
-from shared.domain.ids import AccountName, DiskId, InstanceId, LoadBalancerId, PairName, SiteName
+from shared.domain.calendar_rules import Blackout as Blackout
+from shared.domain.calendar_rules import Schedule as Schedule
+from shared.domain.ids import AccountName, DiskId, InstanceId, LoadBalancerId
 from shared.domain.inventory import DiskKind
+from shared.domain.pair import Member as Member
+from shared.domain.pair import Pair as Pair
 from shared.domain.place import HOME, Place
 
 FOREVER = None
@@ -63,33 +67,6 @@ class Retention:
     yearly: int = 0
     last: int = 0  # the newest N
     forever: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
-    """Due at every hour of `hours` on every ISO weekday of `weekdays` at `minute`, wall time of IANA `zone`; with
-    `every`, at each multiple of it after midnight plus `minute` that falls into those hours."""
-
-    name: str
-    hours: tuple[int, ...]  # 0-23, ascending
-    weekdays: tuple[int, ...]  # 1 (Monday) - 7, ascending
-    zone: str
-    minute: int = 0  # 0-59
-    every: timedelta | None = None  # 5 minutes to a day, a divisor of the day; None: once in each of `hours`
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blackout:
-    """A time in which no restore point is begun. Either it recurs (`weekdays`, `begins`, `ends`), or it is once
-    (`since`, `until`)."""
-
-    name: str
-    zone: str
-    weekdays: tuple[int, ...] = ()  # on which it begins
-    begins: int = 0  # minutes after midnight, wall time
-    ends: int = 0  # the same; not later than `begins`: on the next day
-    since: datetime | None = None
-    until: datetime | None = None  # not included
 
 
 class Then(StrEnum):
@@ -281,35 +258,6 @@ class RecoveryPlan:
 
     name: str
     waves: tuple[Wave, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
-    """One region master of a pair."""
-
-    site: SiteName
-    zone: str
-    instance: InstanceId
-    port: int  # the master's own control port
-    agent_port: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """Two identical region masters; `preferred` is active when all is well."""
-
-    name: PairName
-    members: tuple[Member, Member]
-    preferred: SiteName
-    name_zone: str  # private zone, e.g. corp.example
-    name_host: str  # record's host, e.g. master
-    name_ttl_seconds: int  # 5, 30, 60, ... (the cloud's enumeration)
-    lease: timedelta  # a taker must have seen the lease unchanged for this long
-    margin: timedelta  # a holder gives up this much earlier
-    renew_every: timedelta
-    watch_every: timedelta
-    balancer: LoadBalancerId | None = None  # whose health is a further witness of a site
-    block: timedelta = timedelta(hours=1)  # no second automatic failover within this time unless acknowledged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

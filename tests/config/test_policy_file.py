@@ -329,7 +329,7 @@ def test_all_problems_of_a_file_are_reported_together_in_the_order_of_its_lines(
             (HOURLY, "{name: hourly, hours: [24]}"),
             ("hours: [2]", "hours: [2, 99]"),
             ("ttl: 5s", "ttl: 7s"),
-            ("margin: 1s", "margins: 1s"),
+            ("preferred: hz-h", "preferredd: hz-h"),
         )
     )
 
@@ -337,8 +337,8 @@ def test_all_problems_of_a_file_are_reported_together_in_the_order_of_its_lines(
         (line.rsplit(" ", 1)[1] for line in lines), key=lambda found: int(found.rstrip(")"))
     )
     keys = [line.removeprefix(W).split(":")[0] for line in lines]
-    assert keys[:3] == ["protections[0].schedules[0].hours", "protections[1].schedules[0].hours", "pairs[0].margin"]
-    assert {"pairs[0].domain_name.ttl", "pairs[0].margins"} <= set(keys)
+    assert keys[:3] == ["protections[0].schedules[0].hours", "protections[1].schedules[0].hours", "pairs[0].preferred"]
+    assert {"pairs[0].domain_name.ttl", "pairs[0].preferredd"} <= set(keys)
 
 
 def test_rules_between_sections_are_checked_even_when_another_section_is_broken() -> None:
