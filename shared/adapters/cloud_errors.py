@@ -10,7 +10,7 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Final
 
-from shared.adapters.network_codes import OF_SERVICE
+from shared.adapters.network_codes import FAILED_INSIDE, OF_SERVICE
 from shared.domain.errors import (
     AddressTaken,
     BadInput,
@@ -179,7 +179,10 @@ def translate(
         return Busy(text, retry_after=retry_after)
     if status is not None and (known := REFUSED_INSIDE.get((what, code, status))) is not None:
         return known(text, retry_after=retry_after)
-    for pattern, make, _ in (*OF_SERVICE.get(what.partition(" ")[0], ()), *CODES):
+    service = what.partition(" ")[0]
+    if (service, code) in FAILED_INSIDE:
+        return OutcomeUnknown(text) if changes else Retryable(text, retry_after=retry_after)
+    for pattern, make, _ in (*OF_SERVICE.get(service, ()), *CODES):
         if fnmatchcase(code, pattern):
             return make(text, retry_after=retry_after) if make in (Retryable, Busy, Throttled) else make(text)
     if status is not None and (status >= 500 or status < 300):

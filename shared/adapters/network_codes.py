@@ -1,4 +1,5 @@
-"""Error codes of Auto Scaling and of EIPs. Asked before the table of all services: some mean something else there.
+"""Error codes of Auto Scaling, EIPs and public DNS. Asked before the table of all services: some mean something else
+there.
 
 `IncorrectInstanceStatus` of an EIP is an instance on its way (wait); of a scaling group, one that is not what the call
 needs (waiting alone changes nothing).
@@ -7,7 +8,7 @@ needs (waiting alone changes nothing).
 from collections.abc import Callable
 from typing import Final
 
-from shared.domain.errors import Busy, DrError, NoStock, Permanent, QuotaReached, Retryable
+from shared.domain.errors import Busy, DrError, NoStock, NotFound, Permanent, QuotaReached, Retryable
 
 Line = tuple[str, Callable[[str], DrError], str]
 
@@ -27,6 +28,12 @@ _has_public = _with(
 _has_eip = _with(Permanent, "Unassociate the EIP that the instance has, or keep it and leave the other one.")
 _unpaid = _with(QuotaReached, "The account is in arrears: pay, then start again.")
 _far = _with(Permanent, "An EIP serves instances of its own region only.")
+
+_locked = _with(Permanent, "Unlock the record in the console of Alibaba Cloud DNS.")
+_banned = _with(Permanent, "The domain does not answer: ask Alibaba Cloud's support, or take another domain.")
+_short = _with(
+    QuotaReached, "The edition of the domain allows no TTL that short: buy another, or raise the policy's ttl."
+)
 
 ESS: Final[tuple[Line, ...]] = (
     ("ScalingActivityInProgress", Busy, "ESS, 400: a group takes one activity at a time"),
@@ -61,5 +68,25 @@ VPC: Final[tuple[Line, ...]] = (
 """Source: VPC API, AssociateEipAddress and UnassociateEipAddress, read 2025; retries as in Terraform's provider, 2026.
 `InvalidInstanId.NotFound` (the cloud's spelling) is in the common table's `*.NotFound`."""
 
-OF_SERVICE: Final[dict[str, tuple[Line, ...]]] = {"ess": ESS, "vpc": VPC}
+ALIDNS: Final[tuple[Line, ...]] = (
+    ("InvalidDomainName.NoExist", NotFound, "Alidns, 400"),
+    ("IncorrectDomainUser", NotFound, "Alidns, 400: a domain of another account"),
+    ("InvalidRR.NoExist", NotFound, "Alidns, 400"),
+    ("InvalidRecordId*", NotFound, "Alidns; assumption: a record that is gone"),
+    ("DomainRecordNotBelongToUser", NotFound, "Alidns, 400; assumption: also of a record that is gone"),
+    ("DomainRecordLocked", _locked, "Alidns, 400"),
+    ("DomainForbidden", _banned, "Alidns, 400; not a missing permission"),
+    ("RecordForbidden.BlackHole", _banned, "Alidns, 400: under attack"),
+    ("QuotaExceeded.TTL", _short, "Alidns; assumption: a TTL below the edition's least"),
+    ("LastOperationNotFinished", Retryable, "Alidns, 400: the official Terraform provider retries it"),
+    ("RecordForbidden.DNSChange", Retryable, "Alidns, 400: the same"),
+)
+"""Source: Alidns error table, read 2017; retries as in Terraform's provider, 2026. `DomainRecordDuplicate` (also of an
+update that changes nothing) and `DomainRecordConflict` are Permanent."""
+
+OF_SERVICE: Final[dict[str, tuple[Line, ...]]] = {"ess": ESS, "vpc": VPC, "alidns": ALIDNS}
 """By the first word of what was asked (`ess AttachInstances ...`)."""
+
+FAILED_INSIDE: Final = frozenset([("alidns", "InternalError"), ("alidns", "UnKnownError")])
+"""A service that answers every error with 400 says by these codes (one in the cloud's spelling) that it failed itself:
+as little is known as after a 5xx. Terraform's provider retries the first; assumption: the second is of its kind."""

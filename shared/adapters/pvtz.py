@@ -16,8 +16,9 @@ from alibabacloud_pvtz20180101.client import Client
 from shared.adapters.credentials import Credentials
 from shared.adapters.numbered_pages import all_pages
 from shared.adapters.sdk import Clients, Endpoint, body_of, call
+from shared.domain.dns_plan import same_value
 from shared.domain.errors import NotFound, Permanent
-from shared.ports.names import NameRecord
+from shared.ports.names import ANSWERING, NameRecord
 
 RAM_ACTIONS: Final = (
     "pvtz:DescribeZones",
@@ -29,6 +30,7 @@ RAM_ACTIONS: Final = (
 """The RAM actions that this adapter needs."""
 
 PAGE: Final = 100  # the most that a page may hold
+LEAST_TTL: Final = 5  # seconds: the lowest of the values that PrivateZone takes
 
 
 class PvtzNames:
@@ -39,14 +41,25 @@ class PvtzNames:
         self._zone_ids: dict[str, str] = {}
         self._seen: dict[str, Any] = {}  # record id -> the cloud's row, for the fields that NameRecord leaves out
 
-    def records(self, *, zone: str, host: str, type: str) -> tuple[NameRecord, ...]:
+    def records(self, *, zone: str, host: str, type: str | None = None) -> tuple[NameRecord, ...]:
+        wanted = ANSWERING if type is None else (type,)
         # The keyword finds host names without regard to case, of every type and line: compare again here.
-        found = [row for row in self._rows(zone, host) if str(row.rr).lower() == host.lower() and str(row.type) == type]
+        found = [row for row in self._rows(zone, host) if str(row.rr).lower() == host.lower() and row.type in wanted]
         for row in found:
             self._seen[str(row.record_id)] = row
         return tuple(_record(row, zone) for row in found)
 
     def rebind(self, record: NameRecord, *, value: str) -> None:
+        self._update(record, value=value, ttl_seconds=record.ttl_seconds)
+
+    def retime(self, record: NameRecord, *, ttl_seconds: int) -> None:
+        self._update(record, value=record.value, ttl_seconds=ttl_seconds)
+
+    def least_ttl(self, *, zone: str) -> int:
+        self._zone_id(zone)
+        return LEAST_TTL
+
+    def _update(self, record: NameRecord, *, value: str, ttl_seconds: int) -> None:
         what = f"UpdateZoneRecord({record.host}.{record.zone} -> {value})"
         row = self._seen.get(record.record_id) or self._read(record.record_id)
         request = models.UpdateZoneRecordRequest(
@@ -54,7 +67,7 @@ class PvtzNames:
             rr=record.host,
             type=record.type,
             value=value,
-            ttl=record.ttl_seconds,
+            ttl=ttl_seconds,
             priority=row.priority or None,  # 0 where the type has none
             weight=row.weight,
             line=row.line,
@@ -62,8 +75,11 @@ class PvtzNames:
         try:
             call(what, lambda: self._clients.current().update_zone_record(request), changes=True)
         except Permanent as refusal:
+            if type(refusal) is not Permanent:
+                raise
             # An update that changes nothing may be refused as a duplicate: what counts is what stands.
-            if type(refusal) is not Permanent or self._read(record.record_id).value != value:
+            stands = self._read(record.record_id)
+            if not same_value(record.type, stands.value, value) or stands.ttl != ttl_seconds:
                 raise
         finally:
             self._seen.pop(record.record_id, None)

@@ -1,4 +1,4 @@
-"""Codes of Auto Scaling and EIPs: what to do next, and that a service's own meaning stays its own."""
+"""Codes of Auto Scaling, EIPs and public DNS: what to do next, and that a service's own meaning stays its own."""
 
 import pytest
 
@@ -48,6 +48,20 @@ from shared.domain.errors import (
         ("vpc AssociateEipAddress", "InvalidParameter.Mismatch", 400, Permanent),
         ("vpc AssociateEipAddress", "Forbidden.FinancialLocked", 400, QuotaReached),
         ("vpc AssociateEipAddress", "Forbidden.RAM", 403, Forbidden),
+        ("alidns DescribeDomainRecords(a.example)", "InvalidDomainName.NoExist", 400, NotFound),
+        ("alidns DescribeDomainRecords", "IncorrectDomainUser", 400, NotFound),
+        ("alidns UpdateDomainRecord", "DomainRecordNotBelongToUser", 400, NotFound),
+        ("alidns UpdateDomainRecord", "DomainRecordDuplicate", 400, Permanent),
+        ("alidns UpdateDomainRecord", "DomainRecordConflict", 400, Permanent),
+        ("alidns UpdateDomainRecord", "DomainRecordLocked", 400, Permanent),
+        ("alidns UpdateDomainRecord", "DomainForbidden", 400, Permanent),
+        ("alidns UpdateDomainRecord", "QuotaExceeded.TTL", 400, QuotaReached),
+        ("alidns UpdateDomainRecord", "LastOperationNotFinished", 400, Retryable),
+        ("alidns UpdateDomainRecord", "RecordForbidden.DNSChange", 400, Retryable),
+        ("alidns UpdateDomainRecord", "InternalError", 400, OutcomeUnknown),
+        ("alidns UpdateDomainRecord", "UnKnownError", 400, OutcomeUnknown),
+        ("alidns UpdateDomainRecord", "Throttling.User", 400, Throttled),
+        ("alidns UpdateDomainRecord", "Forbidden.RAM", 403, Forbidden),
         ("ecs StartInstance", "IncorrectInstanceStatus", 403, Permanent),
         ("ecs StartInstance", "TaskConflict", 400, Permanent),
     ],

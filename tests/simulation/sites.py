@@ -168,7 +168,7 @@ class SimNames:
         self._way = CloudWay(pair, process, place, NAMES)
         self._names = pair.names_of_the_cloud()
 
-    def records(self, *, zone: str, host: str, type: str) -> tuple[NameRecord, ...]:
+    def records(self, *, zone: str, host: str, type: str | None = None) -> tuple[NameRecord, ...]:
         self._way.way(writes=False)
         found = self._names.records(zone=zone, host=host, type=type)
         self._pair.world.wait(self._process, self._pair.world.chance.uniform(0, 0.02))
@@ -200,6 +200,16 @@ class SimNames:
         self._names.remark(record, text=text)
         if not answered:
             self._way.silence(1.0, writes=True)
+
+    def retime(self, record: NameRecord, *, ttl_seconds: int) -> None:
+        answered = self._way.way(writes=True)
+        self._names.retime(record, ttl_seconds=ttl_seconds)
+        if not answered:
+            self._way.silence(1.0, writes=True)
+
+    def least_ttl(self, *, zone: str) -> int:
+        self._way.way(writes=False)
+        return self._names.least_ttl(zone=zone)
 
 
 class SimInventory:

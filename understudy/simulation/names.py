@@ -2,8 +2,9 @@
 
 from emulator.cloud import Cloud
 from emulator.pvtz.model import ENABLE
+from emulator.pvtz.records import TTLS
 from shared.domain.errors import NotFound, Permanent
-from shared.ports.names import NameRecord
+from shared.ports.names import ANSWERING, NameRecord
 from understudy.simulation.call import called, read
 
 
@@ -12,7 +13,7 @@ class InProcessNames:
         self._cloud = cloud
         self._pvtz = cloud.pvtz
 
-    def records(self, *, zone: str, host: str, type: str) -> tuple[NameRecord, ...]:
+    def records(self, *, zone: str, host: str, type: str | None = None) -> tuple[NameRecord, ...]:
         named = read(self._cloud, "pvtz", "DescribeZones", zone, lambda: self._named(zone))
         if not named:
             raise NotFound(f"no private zone is called {zone}")
@@ -26,7 +27,7 @@ class InProcessNames:
     def _named(self, zone: str) -> tuple[str, ...]:
         return tuple(z.id for z in self._pvtz.zones.values() if z.name == zone.lower())
 
-    def _records(self, zone_id: str, zone: str, host: str, type: str) -> tuple[NameRecord, ...]:
+    def _records(self, zone_id: str, zone: str, host: str, type: str | None) -> tuple[NameRecord, ...]:
         return tuple(
             NameRecord(
                 record_id=str(record.id),
@@ -39,10 +40,21 @@ class InProcessNames:
                 remark=record.remark,
             )
             for record in self._pvtz.find_records(zone_id, keyword=host)
-            if record.type == type
+            if record.type in (ANSWERING if type is None else (type,))
         )
 
     def rebind(self, record: NameRecord, *, value: str) -> None:
+        self._update(record, value=value, ttl_seconds=record.ttl_seconds)
+
+    def retime(self, record: NameRecord, *, ttl_seconds: int) -> None:
+        self._update(record, value=record.value, ttl_seconds=ttl_seconds)
+
+    def least_ttl(self, *, zone: str) -> int:
+        if not read(self._cloud, "pvtz", "DescribeZones", zone, lambda: self._named(zone)):
+            raise NotFound(f"no private zone is called {zone}")
+        return min(TTLS)
+
+    def _update(self, record: NameRecord, *, value: str, ttl_seconds: int) -> None:
         with called(self._cloud, "pvtz", "UpdateZoneRecord", changes=True, about=f"{record.host}.{record.zone}"):
             standing = self._pvtz.record(int(record.record_id))
             self._pvtz.update_record(
@@ -50,7 +62,7 @@ class InProcessNames:
                 rr=record.host,
                 type=record.type,
                 value=value,
-                ttl=record.ttl_seconds,
+                ttl=ttl_seconds,
                 priority=standing.priority,
                 weight=standing.weight,
                 line=standing.line,
