@@ -18,6 +18,7 @@ from shared.state.failovers import Failover, SwitchOrder
 from shared.state.heartbeats import Heartbeats
 from shared.state.leases import Leases
 from shared.usecases.fail_over import FailOver
+from shared.usecases.naming import Naming
 from shared.usecases.ordered import Ordered, told
 from shared.usecases.witness import Witness
 
@@ -31,11 +32,12 @@ class RestoreLease:
         leases: Leases,
         heartbeats: Heartbeats,
         over: FailOver,
+        naming: Naming,
         ordered: Ordered,
         clock: Clock,
     ) -> None:
         self._pair, self._witness, self._leases, self._heartbeats = pair, witness, leases, heartbeats
-        self._over, self._ordered, self._clock = over, ordered, clock
+        self._over, self._naming, self._ordered, self._clock = over, naming, ordered, clock
         self._since: tuple[Row | None, float] | None = None  # what was found, and when it was first seen, by our clock
         self._said = ""
 
@@ -98,7 +100,7 @@ class RestoreLease:
         seen += [
             (beat.epoch, f"the heartbeat of {site}") for site, beat in self._heartbeats.of(self._pair.name).items()
         ]
-        seen += [(epoch_of(one.remark) or Epoch(0), "the record's remark") for one in self._over.records()]
+        seen += [(epoch_of(one.remark) or Epoch(0), "the record's remark") for one in self._naming.records()]
         return max(seen)
 
     def _unseen(self) -> list[tuple[str, bool]]:

@@ -19,7 +19,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.detection import Judgement, Observation, Verdict
-from shared.domain.dns_plan import A_RECORD, Rebind, Settled, plan_name
 from shared.domain.errors import Conflict, CredentialsRejected, DrError, OutcomeUnknown, Permanent, Retryable
 from shared.domain.failover_fsm import IN_HAND, Do, On, State, step
 from shared.domain.ids import PolicyVersion, SiteName
@@ -37,9 +36,12 @@ from shared.state.failovers import Failover, Failovers, SwitchOrders
 from shared.state.heartbeats import Heartbeats
 from shared.state.leases import Leases
 from shared.state.policies import Policies
-from shared.usecases.aside import Aside, Run
+from shared.usecases.aside import Run
 from shared.usecases.fail_over import FailOver
+from shared.usecases.fencing import Fencing
 from shared.usecases.held_back import blocked_until, stopped
+from shared.usecases.name_keeping import NameKeeping
+from shared.usecases.naming import Naming
 from shared.usecases.ordered import Carry, Ordered, told
 from shared.usecases.restore_lease import RestoreLease
 from shared.usecases.roll import Roll
@@ -49,8 +51,6 @@ SPAN: Final = timedelta(seconds=62)  # from the trigger's time: two seconds into
 FINISH: Final = timedelta(seconds=60)  # a failover in hand may outlast its tick by this: the function's time-out does
 STALE: Final = timedelta(seconds=60)
 CALM_EVERY: Final = 5  # rounds between looks at controls, standby and balancer
-LISTING_GOOD_FOR: Final = 10.0  # seconds: an older listing of the name says nothing
-NAME_PATIENCE: Final = timedelta(seconds=30)  # for a name that cannot be read, before an operator is called
 PAUSE_GOOD_FOR: Final = 1.0  # seconds: before a take-over, an older reading of the pauses is read again
 LEASE_RUNBOOK: Final = "runbook: lease-row-missing"
 SHORTEST_WAIT: Final = timedelta(milliseconds=20)
@@ -125,17 +125,24 @@ class PairWatch:
             clock=ports.clock,
             aside=ports.aside,
         )
+        naming = Naming(pair=pair, witness=self.witness, names=ports.names, agents=ports.agents)
         self._over = FailOver(
             pair=pair,
             policy=policy,
             witness=self.witness,
-            leases=ports.leases,
+            fencing=Fencing(
+                pair=pair,
+                witness=self.witness,
+                leases=ports.leases,
+                agents=ports.agents,
+                clock=ports.clock,
+                pause=self._pause_now,
+            ),
+            naming=naming,
             failovers=ports.failovers,
             decisions=ports.decisions,
             agents=ports.agents,
-            names=ports.names,
             clock=ports.clock,
-            pause=self._pause_now,
         )
         self._ordered = Ordered(orders=ports.orders, over=self._over, clock=ports.clock)
         self._restore = RestoreLease(
@@ -144,17 +151,18 @@ class PairWatch:
             leases=ports.leases,
             heartbeats=ports.heartbeats,
             over=self._over,
+            naming=naming,
             ordered=self._ordered,
             clock=ports.clock,
         )
-        self._records = Aside(self._over.records, what=f"name {self._over.name}", run=ports.aside, clock=ports.clock)
+        self._kept = NameKeeping(
+            pair, naming=naming, witness=self.witness, over=self._over, clock=ports.clock, run=ports.aside
+        )
         self._roll = Roll(
             pair, site=site, heartbeats=ports.heartbeats, over=self._over, clock=ports.clock, run=ports.aside
         )
         self._failover: Failover | None = None
         self._standing, self._standing_at = Standing(), float("-inf")
-        self._name_trouble = ""
-        self._name_settled = False
         self._well_at: tuple[float, datetime] | None = None
         self._noted: tuple[str, ...] = ()
         self.rounds = 0
@@ -222,7 +230,8 @@ class PairWatch:
         if judgement.verdict is Verdict.HEALTHY:
             if calm:
                 self.witness.look_aside()
-            self._assert_name(seen)
+            if self.state not in IN_HAND:
+                self._kept.assert_name(seen, paused=self._paused())
         self._acting(lambda: self._act(seen, judgement, until=until))
 
     def _read_standing(self) -> None:
@@ -299,7 +308,7 @@ class PairWatch:
 
     def _drive(self, failover: Failover, *, until: float) -> None:
         self._failover = self._over.drive(failover, until=until + FINISH.total_seconds())
-        self._records.forget()
+        self._kept.forget()
         self._noted = (self._failover.state, On.HEALTHY)  # its end is recorded; a healthy round adds nothing
 
     def _begin(self, failover: Failover, seen: Seen, reasons: tuple[str, ...], event: Event) -> Failover:
@@ -361,9 +370,9 @@ class PairWatch:
             return Event(On.RESOLVED, (f"acknowledged at {acknowledged.isoformat()}",))
         if on is On.LOST:
             return self._lost(failover, seen)
-        if on is On.HEALTHY and self._name_trouble:
-            return Event(On.REBIND_REFUSED, (self._name_trouble,))
-        if on is On.HEALTHY and failover.state is State.NEEDS_OPERATOR and not self._name_settled:
+        if on is On.HEALTHY and self._kept.trouble:
+            return Event(On.REBIND_REFUSED, (self._kept.trouble,))
+        if on is On.HEALTHY and failover.state is State.NEEDS_OPERATOR and not self._kept.settled:
             return Event(On.UNKNOWN, ("the name is not yet known to point to the holder",))
         if failover.state is State.BLOCKED and self._blocked_until(failover) is None:
             return Event(On.UNBLOCKED)
@@ -406,56 +415,6 @@ class PairWatch:
 
     def _blocked_until(self, failover: Failover) -> datetime | None:
         return blocked_until(self.pair, failover, self._standing, self._clock.now())
-
-    # --- the name ---
-
-    def _assert_name(self, seen: Seen) -> None:
-        """The name belongs to the newest epoch's holder, whoever wrote it last. Looked at aside, mended here. While a
-        failover is in hand, its own steps look after the name.
-
-        A pause stops failovers, not this: a name on the standby, which is not active, serves nobody, and is the mark of
-        a late write. Any other address may be what the operator who paused wants, and stays until the pause ends.
-        """
-        lease = seen.lease
-        if lease is None or self.state in IN_HAND or not seen.at_work(lease.owner):
-            return
-        address = self.witness.address(lease.owner)
-        self._records.start()
-        newest = self._records.newest()
-        if self._records.failing_for() > NAME_PATIENCE:
-            self._name_trouble = f"{self._over.name} cannot be read: {self._records.trouble}"
-        if address is None or newest is None or self._clock.monotonic() - newest[0] > LISTING_GOOD_FOR:
-            self._name_settled = False
-            return
-        plan = plan_name(newest[1], name=self._over.name, type=A_RECORD, value=address, epoch=lease.epoch)
-        self._name_settled = isinstance(plan, Settled)
-        if isinstance(plan, Settled) and plan.remark is None:
-            self._name_trouble = ""
-            return
-        standby = self.witness.address(self.witness.other(lease.owner))
-        if self._paused() and not (isinstance(plan, Rebind) and plan.record.value == standby):
-            return
-        self._records.forget()
-        try:
-            fresh = self.witness.read_lease()
-            if fresh is None or fresh.lease.epoch != lease.epoch:
-                return
-            on, why, _ = self._over.bind(address, lease.epoch)
-        except CredentialsRejected:
-            raise
-        except DrError as error:
-            log.event("name.not_asserted", subject=self.pair.name, because=[str(error)])
-            return
-        self._name_trouble = "; ".join(why) if on is On.REBIND_REFUSED else ""
-        self._name_settled = on is On.REBOUND
-        if isinstance(plan, Rebind):
-            self._over.record(
-                "name.reasserted",
-                (plan.because, *why),
-                epoch=lease.epoch,
-                acted=on is not On.REBIND_REFUSED,
-                inputs={"found": plan.record.value, "wanted": address, "outcome": on},
-            )
 
     def _note(self, state: State, on: On, why: tuple[str, ...], observations: tuple[Observation, ...]) -> None:
         """A decision not to act, once per change."""

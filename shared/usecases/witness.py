@@ -10,7 +10,7 @@ from typing import Final
 
 from shared.domain.detection import Finding, Judgement, Observation, Sight, Source, judge
 from shared.domain.errors import CredentialsRejected, DrError, OutcomeUnknown, Permanent, Retryable
-from shared.domain.ids import SiteName
+from shared.domain.ids import Epoch, SiteName
 from shared.domain.lease import Lease, LeaseState, Sighting, Terms
 from shared.domain.policy import Member, Pair
 from shared.observability import log
@@ -159,6 +159,17 @@ class Witness:
             self._sighting = before.then(lease, returned=returned, gap=gap)
             self._renewed = self._renewed or self._sighting.lease is not before.lease
         return self._sighting
+
+    def newer(self, epoch: Epoch) -> str | None:
+        """Why we are not the newest any more, or nobody is to serve under our epoch, by a fresh read of the lease row;
+        None when neither is so."""
+        sighting = self.read_lease()
+        if sighting is None:
+            return "the lease row is gone"
+        lease = sighting.lease
+        if lease.epoch == epoch and lease.state is LeaseState.FREE:
+            return f"{lease.owner} has given epoch {epoch} back"
+        return None if lease.epoch == epoch else f"{lease.owner} holds epoch {lease.epoch}, newer than {epoch}"
 
     def _gap(self, returned: float) -> timedelta:
         """For how long the store could not be read from here, if long enough that its holder may be cut off as well:

@@ -12,7 +12,9 @@ from shared.domain import pledge as pledge_rules
 from shared.domain.lease import Grant, Sighting
 from shared.domain.pledge import Promises
 from shared.usecases.fail_over import FailOver
-from shared.usecases.watch import PairWatch
+from shared.usecases.fencing import Fencing
+from shared.usecases.name_keeping import NameKeeping
+from shared.usecases.naming import Naming
 from shared.usecases.witness import Witness
 from tests.simulation.broken import Broken
 from tests.simulation.links import How, watch_at
@@ -94,13 +96,13 @@ PLANTED = [
     ),
     Planted(
         "the lease is not read again before the name is bound",
-        without(FailOver, "_rebind", "newer = self._newer(epoch)", "newer = None"),
+        without(Naming, "rebind", "newer = self._witness.newer(epoch)", "newer = None"),
     ),
     Planted(
         "the answer to an order to give up is believed",
         without(
-            FailOver,
-            "_fence",
+            Fencing,
+            "fence",
             "or sighting\n        if not self._takeable(sighting):",
             "or sighting\n        if False:",
         ),
@@ -110,14 +112,14 @@ PLANTED = [
         "a resumed failover asks neither its own eyes nor the version",
         (
             Broken(
-                FailOver,
-                "_fence",
+                Fencing,
+                "fence",
                 ("elif not self._takeable(sighting):", "elif False:"),
                 ("and lease.version != failover.seen_version", "and False"),
             ),
         ),
     ),
-    Planted("the name is not asserted in calm", without(PairWatch, "_assert_name", "lease is None or", "True or")),
+    Planted("the name is not asserted in calm", without(NameKeeping, "assert_name", "lease is None or", "True or")),
     Planted(
         "an extension counts from the answer",
         holder=CountsAnExtensionFromItsAnswer,

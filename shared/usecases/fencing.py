@@ -1,0 +1,115 @@
+"""The old side must be certainly off, and the lease the new side's, before anything else of a failover moves: certain
+expiry or a lease given back, then one compare-and-set.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+from shared.domain.detection import Sight
+from shared.domain.errors import Conflict
+from shared.domain.failover_fsm import On
+from shared.domain.ids import Epoch, SiteName
+from shared.domain.lease import Lease, LeaseState, Sighting
+from shared.domain.policy import Pair
+from shared.ports.clock import Clock
+from shared.ports.probes import AgentReport, Agents
+from shared.state.failovers import Failover
+from shared.state.leases import Leases
+from shared.usecases.outcome import PROMOTE_TIMEOUT, Outcome
+from shared.usecases.witness import Witness
+
+
+class Fencing:
+    def __init__(
+        self,
+        *,
+        pair: Pair,
+        witness: Witness,
+        leases: Leases,
+        agents: Agents,
+        clock: Clock,
+        pause: Callable[[], str | None],
+    ) -> None:
+        """`pause`: why failovers of this pair are paused, from a reading no older than a second; None: they are not."""
+        self._pair, self._witness, self._leases = pair, witness, leases
+        self._agents, self._clock, self._pause = agents, clock, pause
+        self._demoted: Epoch | None = None  # the epoch whose holder we told to give up
+
+    def forget(self) -> None:
+        """Another failover begins."""
+        self._demoted = None
+
+    def fence(self, failover: Failover, target: SiteName) -> Outcome:
+        """The take-over itself: certain expiry or a lease given back, then one compare-and-set."""
+        sighting = self._witness.read_lease()
+        if sighting is None:
+            return On.FENCE_LOST, ("the lease row is gone",), {}
+        lease = sighting.lease
+        if lease.epoch > (failover.epoch or Epoch(0)):
+            if lease.owner == target:
+                why = f"{target} was given epoch {lease.epoch} by another watch"
+                return On.FENCED, (why,), self._taken(failover, lease.epoch)
+            return On.SUPERSEDED, (f"{lease.owner} holds epoch {lease.epoch}",), {}
+        if not failover.planned and not self._takeable(sighting) and lease.version != failover.seen_version:
+            return On.FENCE_LOST, (f"{lease.owner} has renewed its lease",), {}
+        if not self._gave_up(failover, lease):
+            pause = self._pause()
+            if pause is not None:
+                return On.PAUSE, (pause,), {}
+        report = self._report(target)
+        if report.sight is Sight.SILENT:
+            # Perhaps it is we who are cut off: that must not take the decision from a watch that sees it.
+            return On.FENCE_WAITS, (f"the agent of {target} is not seen from here: {report.detail}".rstrip(": "),), {}
+        if not _ready(report):
+            return On.STANDBY_UNFIT, (f"the agent of {target} does not answer, or is not ready",), {}
+        if failover.planned and lease.state is LeaseState.HELD and not self._takeable(sighting):
+            self._demoted = lease.epoch
+            said = self._demote(lease.owner)
+            # Its answer is not enough: the row must say that it is free. Only then has the deadline been revoked.
+            sighting = self._witness.read_lease() or sighting
+            if not self._takeable(sighting):
+                return On.FENCE_WAITS, (f"the agent of {lease.owner} has not given the lease back ({said})",), {}
+        elif not self._takeable(sighting):
+            # A watch that resumes what another began must see it unchanged for a whole lease with its own eyes.
+            left = sighting.expires_at(self._witness.terms) - self._clock.monotonic()
+            return On.FENCE_WAITS, (f"the lease of {lease.owner} runs for at most {left:.1f} s more",), {}
+        try:
+            taken = self._leases.take(sighting.lease, target, length=self._pair.lease)
+        except Conflict:
+            return On.FENCE_LOST, ("the compare-and-set on the lease met a newer version",), {}
+        how = "was given back" if sighting.lease.state is LeaseState.FREE else "ran out"
+        return (
+            On.FENCED,
+            (f"the lease of epoch {lease.epoch} {how}; {target} has epoch {taken.epoch}",),
+            self._taken(failover, taken.epoch),
+        )
+
+    def _taken(self, failover: Failover, epoch: Epoch) -> Mapping[str, object]:
+        """The take-over is what flaps, however the rest of the failover ends: the block counts from here."""
+        by_itself = not failover.planned and not failover.order
+        return {"epoch": epoch, "automatic_at": self._clock.now()} if by_itself else {"epoch": epoch}
+
+    def _gave_up(self, failover: Failover, lease: Lease) -> bool:
+        """A holder that gave up for a switchover has stopped: to pause now would leave nobody at work."""
+        return failover.planned and (lease.state is LeaseState.FREE or self._demoted == lease.epoch)
+
+    def _takeable(self, sighting: Sighting) -> bool:
+        return sighting.takeable(self._clock.monotonic(), self._witness.terms)
+
+    def _demote(self, site: SiteName) -> str:
+        address, port = self._witness.address(site), self._witness.member(site).agent_port
+        if address is None:
+            return "address unknown"
+        report = self._agents.demote(address, port, timeout=PROMOTE_TIMEOUT)
+        return f"{report.sight}, active: {report.active}"
+
+    def _report(self, site: SiteName) -> AgentReport:
+        address, port = self._witness.address(site), self._witness.member(site).agent_port
+        if address is None:
+            self._witness.learn_addresses()
+            return AgentReport(sight=Sight.SILENT, detail=f"its address is not known {self._witness.trouble}".rstrip())
+        return self._agents.look(address, port, timeout=timedelta(seconds=1))
+
+
+def _ready(report: AgentReport) -> bool:
+    return report.sight is Sight.ANSWERED and report.ready is not False
