@@ -1,15 +1,27 @@
-"""Proves from the masters' own accept logs that never two were active. `python -m understudy.checker LOG...`
+"""Proves that never two sites were active. `understudy prove LOG... [--decisions FILE] [--trail FILE]`, or
+`python -m understudy.checker`.
 
-It shares no code with agent, watch or lease: it reads lines and compares numbers. What it proves:
+It shares no code with agent, watch or lease: it reads lines and compares numbers. From the masters' own accept logs:
 
 1. every accepted command names a site, an instance and an epoch, and no epoch was ever used by two sites, nor by two
    instances of one site;
 2. on the logs' common clock the epochs' intervals (first to last accepted command) follow each other in epoch order
    without touching: no command was accepted under an epoch after one had been accepted under a later epoch.
 
+With the recorded decisions and the cloud's trail of the names (`checker_exports` says how they are written):
+
+3. each epoch under which something was accepted had been granted, by a recorded decision, to that site and no other;
+4. each change of a name in the trail has a decision with that value, and none is of an epoch lower than one before it;
+5. nothing was accepted under an epoch after a name had been moved under a later one;
+6. a change of a name that follows from no decision is told as a foreign change. It is no proof that two were active.
+
 `at` must come from one clock. Masters on one machine share it (boottime). For logs of different machines pass
-`--shift instance=seconds` for each, as measured by somebody else; nothing here guesses.
+`--shift instance=seconds` for each, as measured by somebody else, or `--clock wall`: then what is closer than `--skew`
+is not decided. Orders between sources (logs, decisions, trail) are claimed only beyond `--skew`. Nothing here guesses.
 `recorded` lines without an outcome (their process ended there) are no acceptance: nobody was told; they are counted.
+
+Ends with 0: proved. 1: broken. 2: a file cannot be read. 3: not proved: something is missing, or too close to tell.
+4: proved, and somebody else changed a name.
 """
 
 import argparse
@@ -18,12 +30,21 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
+from understudy import checker_cross as cross
+from understudy.checker_exports import Change, Decided, Export, Unreadable, decisions_in, moment, trail_in
+
+__all__ = ["Line", "Proof", "Unreadable", "check", "main", "prove", "read"]
+
+PROVED: Final = 0
+BROKEN: Final = 1
+UNREADABLE: Final = 2
+UNPROVED: Final = 3
+FOREIGN: Final = 4
+SKEW: Final = 2.0
+"""Seconds by which the wall clocks of masters, functions and cloud are taken to differ at most."""
 OUTCOMES = ("accepted", "refused", "withdrawn", "recorded")
-
-
-class Unreadable(Exception):
-    """A log that cannot be read proves nothing; the message names file, line and what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +56,8 @@ class Line:
     instance: str
     epoch: int
     at: float
+    wall: float | None = None  # seconds since 1970, where the log carries it
+    boot: str = ""  # of the machine, where the log carries it: `at` of two boots are no common clock
 
 
 @dataclass
@@ -60,10 +83,28 @@ class Proof:
     reigns: list[Reign] = field(default_factory=list)  # in epoch order
     counts: dict[str, int] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
+    unproved: list[str] = field(default_factory=list)  # why nothing can be said
+    foreign: list[str] = field(default_factory=list)  # changes of a name that are nobody's decision
+    notes: list[str] = field(default_factory=list)
 
     @property
     def holds(self) -> bool:
+        """Nothing that was looked at is broken."""
         return not self.violations
+
+    @property
+    def code(self) -> int:
+        if self.violations:
+            return BROKEN
+        if self.unproved:
+            return UNPROVED
+        return FOREIGN if self.foreign else PROVED
+
+    def add(self, more: cross.Findings) -> None:
+        self.violations += more.violations
+        self.unproved += more.unproved
+        self.foreign += more.foreign
+        self.notes += more.notes
 
     @property
     def accepted(self) -> int:
@@ -76,16 +117,25 @@ class Proof:
 
     def __str__(self) -> str:
         counts = ", ".join(f"{self.counts.get(name, 0)} {name}" for name in OUTCOMES)
-        head = (
-            f"proved: never two active, from {self.accepted} accepted commands of {len(self.reigns)} epochs ({counts})"
-            if self.holds
-            else f"BROKEN: two were active ({counts})"
+        what = f"{self.accepted} accepted commands of {len(self.reigns)} epochs ({counts})"
+        head = {
+            BROKEN: f"BROKEN: what keeps two from being active was broken ({counts})",
+            UNPROVED: f"NOT PROVED: nothing is broken in {what}, and something is missing",
+        }.get(self.code, f"proved: never two active, from {what}")
+        marked = (("!", self.violations), ("?", self.unproved), ("foreign:", self.foreign), ("-", self.notes))
+        return "\n".join(
+            [
+                head,
+                *(f"  {reign}" for reign in self.reigns),
+                *(f"  {mark} {text}" for mark, texts in marked for text in texts),
+            ]
         )
-        return "\n".join([head, *(f"  {reign}" for reign in self.reigns), *(f"  ! {text}" for text in self.violations)])
 
 
-def read(path: Path, shifts: Mapping[str, float] | None = None) -> list[Line]:
-    """Raises Unreadable. A last line without a newline was cut off by the end of its process and is left out."""
+def read(path: Path, shifts: Mapping[str, float] | None = None, *, clock: str = "at") -> list[Line]:
+    """`clock`: `at`, or `wall` to take that instead. Raises Unreadable.
+
+    A last line without a newline was cut off by the end of its process and is left out."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -97,6 +147,9 @@ def read(path: Path, shifts: Mapping[str, float] | None = None) -> list[Line]:
             body = json.loads(raw)
             instance = str(body.get("instance") or "")
             shift = (shifts or {}).get(instance, 0.0)
+            wall = moment(body["wall"]) if "wall" in body else None
+            if clock == "wall" and wall is None:
+                raise Unreadable(f"{where}: it carries no wall clock; take --clock at")
             line = Line(
                 where,
                 body["outcome"],
@@ -104,8 +157,12 @@ def read(path: Path, shifts: Mapping[str, float] | None = None) -> list[Line]:
                 str(body["site"]),
                 instance,
                 int(body["epoch"]),
-                float(body["at"]) + shift,
+                (wall if clock == "wall" and wall is not None else float(body["at"])) + shift,
+                wall,
+                str(body.get("boot") or ""),
             )
+        except Unreadable:
+            raise
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Unreadable(f"{where}: not a line of an accept log ({error!r})") from error
         if line.outcome not in OUTCOMES:
@@ -114,7 +171,8 @@ def read(path: Path, shifts: Mapping[str, float] | None = None) -> list[Line]:
     return lines
 
 
-def prove(lines: Iterable[Line]) -> Proof:
+def prove(lines: Iterable[Line], *, skew: float = 0.0) -> Proof:
+    """From accept logs alone. `skew`: what `at` of two lines may be wrong by."""
     proof = Proof()
     reigns: dict[int, Reign] = {}
     told: set[str] = set()
@@ -146,38 +204,83 @@ def prove(lines: Iterable[Line]) -> Proof:
     proof.reigns = [reigns[epoch] for epoch in sorted(reigns)]
     latest: Reign | None = None  # of all earlier epochs, the one that ends last
     for reign in proof.reigns:
-        if latest is not None and latest.last.at >= reign.first.at:
-            proof.violations.append(
+        if latest is not None and latest.last.at >= reign.first.at - skew:
+            broken = not skew or latest.last.at > reign.first.at + skew
+            (proof.violations if broken else proof.unproved).append(
                 f"{latest.site} accepted {latest.last.id} under epoch {latest.epoch} at {latest.last.at:.6f} s "
                 f"({latest.last.where}), though {reign.site} had accepted {reign.first.id} under epoch {reign.epoch} "
                 f"at {reign.first.at:.6f} s ({reign.first.where})"
+                + ("" if broken else f": closer than the {skew:g} s by which the clocks may differ")
             )
         if latest is None or reign.last.at > latest.last.at:
             latest = reign
     return proof
 
 
-def check(paths: Sequence[Path], *, shifts: Mapping[str, float] | None = None) -> Proof:
-    """Read all logs and prove. No accepted command at all is not a proof: that is a violation too."""
-    proof = prove(line for path in paths for line in read(path, shifts))
+def check(
+    paths: Sequence[Path],
+    *,
+    shifts: Mapping[str, float] | None = None,
+    clock: str = "at",
+    skew: float = SKEW,
+    decisions: Path | None = None,
+    trail: Path | None = None,
+) -> Proof:
+    """Read all and prove. No accepted command at all is not a proof: that is a violation too. Raises Unreadable."""
+    lines = [line for path in paths for line in read(path, shifts, clock=clock)]
+    proof = prove(lines, skew=skew if clock == "wall" else 0.0)
+    accepted = [line for line in lines if line.outcome == "accepted" and line.epoch > 0 and line.site]
     if proof.accepted == 0:
         proof.violations.append("no command was accepted at all: there is nothing to prove from")
+    boots = {line.boot for line in accepted if line.boot and line.instance not in (shifts or {})}
+    if clock == "at" and len(boots) > 1:
+        proof.unproved.append(
+            f"the logs were written under {len(boots)} boots of machines, whose clocks have nothing in common: take "
+            "--clock wall, or --shift INSTANCE=SECONDS for each"
+        )
+    known = None if decisions is None else decisions_in(decisions)
+    if known is not None:
+        proof.add(cross.granted(accepted, known, skew=skew))
+    if trail is not None:
+        _moved(proof, accepted, known, trail_in(trail), skew=skew)
     return proof
 
 
+def _moved(
+    proof: Proof, accepted: Sequence[Line], known: Export[Decided] | None, trail: Export[Change], *, skew: float
+) -> None:
+    if known is None:
+        raise Unreadable("a trail is compared with decisions: give --decisions too")
+    if known.of != trail.of:
+        raise Unreadable(f"the decisions are of {known.of}, and the trail of {trail.of}")
+    proof.add(cross.named(known, trail, skew=skew))
+    proof.add(cross.silenced(accepted, known, trail, skew=skew))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="understudy.checker", description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("logs", nargs="+", type=Path, metavar="LOG")
+    parser = argparse.ArgumentParser(prog="understudy prove", description="Prove that never two sites were active.")
+    parser.add_argument("logs", nargs="+", type=Path, metavar="LOG", help="accept logs of all masters, lost ones too")
+    parser.add_argument("--decisions", type=Path, metavar="FILE", help="of `understudy explain PAIR --json`")
+    parser.add_argument("--trail", type=Path, metavar="FILE", help="of `understudy name trail PAIR`")
     parser.add_argument("--shift", action="append", default=[], metavar="INSTANCE=SECONDS")
+    parser.add_argument("--clock", choices=("at", "wall"), default="at", help="by which the logs are compared")
+    parser.add_argument("--skew", type=float, default=SKEW, metavar="SECONDS", help="by which wall clocks may differ")
     given = parser.parse_args(arguments)
     try:
         shifts = {name: float(seconds) for name, _, seconds in (text.partition("=") for text in given.shift)}
-        proof = check(given.logs, shifts=shifts)
+        proof = check(
+            given.logs,
+            shifts=shifts,
+            clock=given.clock,
+            skew=given.skew,
+            decisions=given.decisions,
+            trail=given.trail,
+        )
     except (Unreadable, ValueError) as error:
         sys.stderr.write(f"cannot check: {error}\n")
-        return 2
+        return UNREADABLE
     sys.stdout.write(f"{proof}\n")
-    return 0 if proof.holds else 1
+    return proof.code
 
 
 if __name__ == "__main__":
