@@ -57,8 +57,9 @@ ended itself; without one the site would be blind for the rest of the minute, pe
 next warm instance may be as old; more would only repeat what fails for another reason."""
 TRIED_AGAIN: Final = {"watch": 1}
 """Entry module: fewest retries."""
-RESERVED: Final = {"watch": 3, "command": 1}
-"""Entry module: fewest instances kept for it. Three of watch overlap: each may run 62 + 60 s, every 60 s."""
+RESERVED: Final = {"watch": 6, "command": 1}
+"""Entry module: fewest instances kept for it. Three ticks of watch overlap, since each may run 62 + 60 s, every 60 s;
+and as many calls by `alarm`, which makes one a minute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

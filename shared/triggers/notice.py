@@ -26,6 +26,7 @@ _BY_TYPE: Final[tuple[tuple[str, str, EventKind], ...]] = (
     ("Disk", "", EventKind.DISK_OPERATION),
     ("Snapshot", "", EventKind.SNAPSHOT),
 )
+LONGEST_ID: Final = 128  # characters
 _STATUSES: Final[Mapping[str, EventStatus]] = {status.value: status for status in EventStatus if status.value}
 
 
@@ -73,6 +74,7 @@ def notice(
         instance=InstanceId(instance) if instance else None,
         disk=DiskId(disk) if disk else None,
         snapshot=SnapshotId(snapshot) if snapshot else None,
+        resource=resource.rpartition("/")[2][:LONGEST_ID],
         at=at,
         started=started,
         finished=finished,

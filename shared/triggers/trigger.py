@@ -86,6 +86,7 @@ class SystemEventNotice:
     instance: InstanceId | None = None
     disk: DiskId | None = None
     snapshot: SnapshotId | None = None
+    resource: str = ""  # id of what the envelope names, of whatever product; "" when it names nothing
     at: datetime | None = None  # when it happened or was published, by the cloud's clock, UTC
     started: datetime | None = None
     finished: datetime | None = None

@@ -4,7 +4,7 @@ Nothing is decided here about the world: a lost or doubled notice changes only h
 """
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -37,9 +37,11 @@ from shared.triggers.trigger import (
 )
 from shared.usecases.look import instance_of
 from shared.usecases.suspicion import Suspicion, Suspicions, hand_over, slot_of
+from shared.usecases.wake_watches import WakeWatches, WatchNotCalled, concerned, sites_of
 
 STALE: Final = timedelta(hours=6)
 """Older notices are told as such; they still mean "look now"."""
+SEVERAL: Final = ", "
 
 
 class WrongSecret(BadInput):
@@ -95,6 +97,7 @@ class Alarm:
         deliveries: Deliveries,
         decisions: Decisions,
         functions: Functions,
+        watches: WakeWatches,
         clock: Clock,
         secret: Callable[[], str | None],
     ) -> None:
@@ -104,12 +107,14 @@ class Alarm:
         self._deliveries = deliveries
         self._decisions = decisions
         self._functions = functions
+        self._watches = watches
         self._clock = clock
         self._secret = secret
 
     def run(self, trigger: Trigger, *, run: str) -> Answer:
         """Raises BadInput for a trigger that is no notice, WrongSecret for a webhook call without the secret (and then
-        nothing was read or done), Retryable when the store or the inventory did not answer (send it again)."""
+        nothing was read or done), Retryable when the store or the inventory did not answer, or a watch could not be
+        called (send it again)."""
         if isinstance(trigger, HttpRequest):
             self._check(trigger)
             trigger = parse_request(trigger)
@@ -118,7 +123,7 @@ class Alarm:
         if isinstance(trigger, CloudEvents):
             for line in trigger.rejected:
                 log.event("notice.unreadable", run=run, because=line)
-            return self._together([self._notice(notice, run) for notice in trigger.notices])
+            return self._together(self._each(trigger.notices, run))
         raise BadInput(
             f"alarm: a {type(trigger).__name__} is no alarm. Send a system event or a threshold callback; "
             "events/README.md lists their shapes."
@@ -137,6 +142,19 @@ class Alarm:
                 "Call it as ?token=, with the value of UNDERSTUDY_WEBHOOK_SECRET in s.yaml."
             )
 
+    def _each(self, notices: Iterable[SystemEventNotice], run: str) -> list[Decision | None]:
+        """A watch that cannot be called keeps no rebuild of the same batch waiting."""
+        made: list[Decision | None] = []
+        unheard: WatchNotCalled | None = None
+        for notice in notices:
+            try:
+                made.append(self._notice(notice, run))
+            except WatchNotCalled as error:
+                unheard = error
+        if unheard is not None:
+            raise unheard
+        return made
+
     def _notice(self, notice: SystemEventNotice, run: str) -> Decision | None:
         if self._deliveries.seen(notice.logical_key):
             return None
@@ -146,8 +164,13 @@ class Alarm:
         heard = _Heard(key=notice.logical_key, subject=subject, told=f"{kind}: {told}", at=notice.started or notice.at)
         if reaction is _Reaction.BACKUP:
             hand_over(self._functions, "backup", {"look": "now"})
-            return self._tell(heard, run, "unfinished backups go on", operation="backup")
-        if notice.status in _OVER or reaction is _Reaction.NOTE:
+            return self._tell(heard, run, "unfinished backups go on", called=("backup",))
+        idle = notice.status in _OVER or reaction is _Reaction.NOTE
+        if not idle or (notice.kind is EventKind.INSTANCE_MAINTENANCE and notice.status is EventStatus.EXECUTING):
+            told_watches = self._of_a_pair(heard, (notice.instance or "", notice.resource), run)
+            if told_watches is not None:
+                return told_watches
+        if idle:
             return self._tell(heard, run, "nothing to do")
         if notice.instance is None:
             return self._tell(heard, run, "it names no instance")
@@ -159,11 +182,30 @@ class Alarm:
             return None
         told = f"threshold alarm {alarm.name or alarm.rule}: {alarm.metric} is {alarm.value} ({alarm.state})"
         heard = _Heard(key=alarm.logical_key, subject=alarm.instance or alarm.rule, told=told, at=alarm.at)
+        if alarm.state is not AlarmState.OK:  # a metric that stopped coming is as good a reason to look as a bad one
+            names = (alarm.instance or "", alarm.rule, alarm.name, *alarm.dimensions.values())
+            told_watches = self._of_a_pair(heard, names, run)
+            if told_watches is not None:
+                return told_watches
         if alarm.state is not AlarmState.ALERT:
             return self._tell(heard, run, "not an alert")
         if alarm.instance is None:
             return self._tell(heard, run, "it names no instance")
         return self._follow(heard, alarm.instance, run, event="", rank=0, reaction=_Reaction.LOOK)
+
+    def _of_a_pair(self, heard: _Heard, names: Iterable[str], run: str) -> Decision | None:
+        """What became of a notice that is about a pair of region masters; None when it is not. Nothing of it is ever
+        rebuilt. Raises WatchNotCalled, and has not called the notice seen, when it should be delivered again."""
+        version, policy = self._policies.active()
+        pairs = concerned(policy, names)
+        if not pairs:
+            return None
+        because = " | ".join(failovers_business(pair.name) for pair in pairs)
+        woken = self._watches.wake(sites_of(pairs), because=heard.told)
+        if woken.again:
+            raise WatchNotCalled(f"{because}: {woken}. It is looked at again when the notice is delivered again.")
+        also = tuple(pair.name for pair in pairs)
+        return self._tell(heard, run, because, str(woken), called=woken.called, policy=version, also=also)
 
     def _follow(
         self, heard: _Heard, instance: InstanceId, run: str, *, event: str, rank: int, reaction: _Reaction
@@ -184,7 +226,8 @@ class Alarm:
             rank=rank,
         )
         opened = self._suspicions.follow(suspicion, rule, version)
-        return self._tell(heard, run, opened.because, operation=opened.operation, policy=version)
+        called = () if opened.operation is None else (opened.operation,)
+        return self._tell(heard, run, opened.because, called=called, policy=version)
 
     def _known_failure(self, instance: InstanceId) -> str:
         """The id of its present failure as the API has it, so that an alarm and the event are one trouble; else ""."""
@@ -196,38 +239,40 @@ class Alarm:
         self,
         heard: _Heard,
         run: str,
-        because: str,
-        *,
+        *because: str,
         event: str = "",
-        operation: str | None = None,
+        called: tuple[str, ...] = (),
         policy: PolicyVersion | None = None,
+        also: tuple[str, ...] = (),
     ) -> Decision:
         """Log it, keep it, and only then call the notice seen: a crash before that has it looked at again, which is
-        harmless, and a crash after that loses nothing."""
+        harmless, and a crash after that loses nothing. `also`: further subjects under which it is kept."""
         now = self._clock.now()
-        reasons = [because] if because == heard.told else [because, heard.told]
+        reasons = [*because, *([] if heard.told in because else [heard.told])]
         if heard.at is not None and now - heard.at > STALE:
             reasons.append(f"the notice is {int((now - heard.at).total_seconds())} s old")
         made = Decision(
-            event=event or ("alarm.followed" if operation else "alarm.noted"),
+            event=event or ("alarm.followed" if called else "alarm.noted"),
             at=now,
             subject=heard.subject,
             because=tuple(reasons),
-            inputs={"key": heard.key} | ({"operation": operation} if operation else {}),
+            inputs={"key": heard.key} | ({"operation": SEVERAL.join(called)} if called else {}),
             policy=policy,
-            acted=operation is not None,
+            acted=bool(called),
             run=run,
         )
         log.decision(made)
-        self._decisions.record(heard.subject, made)
+        for subject in dict.fromkeys((heard.subject, *also)):
+            self._decisions.record(subject, made)
         self._deliveries.first_time(heard.key)
         return made
 
     @staticmethod
     def _together(made: list[Decision | None]) -> Answer:
         told = [one for one in made if one is not None]
+        acted = (called for one in told if one.acted for called in one.inputs["operation"].split(SEVERAL))
         return Answer(
-            acted=tuple(dict.fromkeys(one.inputs["operation"] for one in told if one.acted)),
+            acted=tuple(dict.fromkeys(acted)),
             noted=tuple(f"{one.subject}: {one.because[0]}" for one in told if not one.acted),
         )
 

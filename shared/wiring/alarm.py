@@ -1,9 +1,10 @@
-"""Function `alarm`: reads the inventory, opens rebuild operations; touches no resource of the cloud."""
+"""Function `alarm`: reads the inventory, opens rebuild operations, calls watches; touches no resource of the cloud."""
 
 from functools import cache
 
 from shared.adapters import environment
 from shared.config.settings import webhook_secret
+from shared.state.called import Called
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
 from shared.state.deliveries import Deliveries
@@ -12,6 +13,7 @@ from shared.state.policies import Policies
 from shared.state.subjects import Subjects
 from shared.usecases.alarm import Alarm
 from shared.usecases.suspicion import Suspicions
+from shared.usecases.wake_watches import WakeWatches
 from shared.wiring.foundation import clock, configuration, credentials, functions, store
 
 
@@ -34,6 +36,7 @@ def alarm() -> Alarm:
         deliveries=Deliveries(store(), clock()),
         decisions=Decisions(store()),
         functions=functions(),
+        watches=WakeWatches(functions=functions(), called=Called(store(), clock())),
         clock=clock(),
         # Only the webhook needs it: without it, every call of the webhook is refused, and events still work.
         secret=lambda: webhook_secret(environment.variable),

@@ -280,7 +280,7 @@ def test_only_named_functions_may_be_called() -> None:
         "backup": {"backup", "recover", "deadletter"},
         "prune": {"deadletter"},
         "recover": {"recover", "deadletter"},
-        "alarm": {"backup", "recover", "deadletter"},
+        "alarm": {"backup", "recover", "watch-hz-h", "watch-hz-i", "deadletter"},
         "watch": {"deadletter"},
         "command": {"backup", "prune", "recover", "deadletter"},
     }

@@ -13,6 +13,7 @@ import yaml
 from deploy import s_yaml_check
 from deploy.s_yaml_check import dotenv, problems
 from emulator.fc.project import EventRule, Timer, load
+from shared.state.called import AGAIN
 from shared.usecases.watch import FINISH, SPAN
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -147,11 +148,11 @@ MISTAKES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     ),
     "watch without a reserve": (
         lambda d: props(d, "watch-hz-i").pop("concurrencyConfig"),
-        "watch-hz-i: concurrencyConfig.reservedConcurrency: 0; want at least 3",
+        "watch-hz-i: concurrencyConfig.reservedConcurrency: 0; want at least 6",
     ),
     "watch that waits for its last tick": (
-        lambda d: put(props(d, "watch-hz-h")["concurrencyConfig"], "reservedConcurrency", 2),
-        "watch-hz-h: concurrencyConfig.reservedConcurrency: 2; want at least 3",
+        lambda d: put(props(d, "watch-hz-h")["concurrencyConfig"], "reservedConcurrency", 5),
+        "watch-hz-h: concurrencyConfig.reservedConcurrency: 5; want at least 6",
     ),
     "command without a reserve": (
         lambda d: props(d, "command").pop("concurrencyConfig"),
@@ -196,10 +197,18 @@ def test_a_role_that_may_not_call_the_destination_is_found_for_every_function_wi
     assert lacking == {"schedule", "backup", "prune", "recover", "alarm", "watch-hz-h", "watch-hz-i", "command"}
 
 
-def test_as_many_instances_are_kept_for_a_watch_as_its_ticks_can_overlap() -> None:
-    overlapping = ceil((SPAN + FINISH) / timedelta(minutes=1))
+def test_as_many_instances_are_kept_for_a_watch_as_its_ticks_and_the_calls_of_alarms_can_overlap() -> None:
+    longest = SPAN + FINISH
+    overlapping = ceil(longest / timedelta(minutes=1)) + ceil(longest / AGAIN)
     reserved = {f.reserved for f in load(S_YAML, {}).functions if f.handler == "watch.handler"}
     assert reserved == {overlapping} == {s_yaml_check.RESERVED["watch"]}
+
+
+def test_alarm_may_call_the_watch_of_every_site() -> None:
+    watches = {f.name for f in load(S_YAML, {}).functions if f.handler == "watch.handler"}
+    text = (ROOT / "deploy" / "ram" / "alarm.json").read_text()
+    assert watches
+    assert [name for name in watches if f"functions/{name}" not in text] == []
 
 
 @pytest.mark.parametrize("name", ["operator", "requests", "shared", "tablestore"])

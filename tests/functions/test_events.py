@@ -25,6 +25,7 @@ FILES = sorted(path.name for path in EVENTS.glob("*.json"))
 CONTEXT = SimpleNamespace(request_id="1-66000000-0000000000aa")
 
 REBUILD_H1 = "rebuild/i-app-h1/e-h1-failure-1"
+WATCHES = ["watch-hz-h", "watch-hz-i"]
 SLOT = "look-20260302T0100Z"
 
 FOLLOWED = {
@@ -59,13 +60,15 @@ FOLLOWED = {
     "threshold-oddities.json": [f"rebuild/i-app-h1/{SLOT}"],
     "mns-system-failure-reboot.json": [REBUILD_H1],
     "mns-base64.json": [REBUILD_H1],
+    "eventbridge-master-failure.json": WATCHES,
+    "threshold-balancer.json": WATCHES,
+    "threshold-rule-of-a-pair.json": WATCHES,
 }
 NOTED = {
     # file -> why alarm did nothing about it
     "eventbridge-system-maintenance-reboot.json": "nothing to do",
     "eventbridge-state-change-stopped.json": "the API knows of no failure",
     "eventbridge-unknown-instance.json": "the inventory does not list this instance",
-    "eventbridge-master-failure.json": "failover's business",
     "cms-raw-stale-suffix.json": "nothing to do",
     "threshold-recovered.json": "not an alert",
 }

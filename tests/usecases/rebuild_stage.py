@@ -14,6 +14,7 @@ from shared.domain.operation import Operation, OperationKind
 from shared.domain.place import Place
 from shared.domain.policy import Address, DataFrom, Member, Pair, Policy, PruneLimits, RebuildRule, Selection
 from shared.domain.retention import RestorePoint
+from shared.state.called import Called
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
 from shared.state.deliveries import Deliveries
@@ -36,6 +37,7 @@ from shared.usecases.recover import Recover
 from shared.usecases.recovering import CLAIM_FOR, Recovering
 from shared.usecases.remember_groups import RememberGroups
 from shared.usecases.suspicion import Suspicions
+from shared.usecases.wake_watches import WakeWatches
 from tests.usecases.fleet import (
     LB,
     ZONE_H,
@@ -111,6 +113,8 @@ def policy(*, balancer: LoadBalancerId | None = LB, max_at_once: int = 2) -> Pol
                 margin=timedelta(seconds=1),
                 renew_every=timedelta(seconds=1),
                 watch_every=timedelta(seconds=1),
+                balancer=LoadBalancerId("lb-control"),
+                alarms=("control-answers",),
             ),
         ),
         prune=PruneLimits(max_items=10, max_percent=50),
@@ -141,6 +145,7 @@ class Stage:
         self.wire = wire or Tripwire()
         self.queue = InProcessFunctions(self._dispatch, clock=self.cloud.clock)
         self.backups = 0
+        self.watched: list[str] = []  # watches that were called, in this order
         self._wire_up(plain)
         self.journal = Journal(plain, self.clock)
         self.decisions = Decisions(plain)
@@ -171,6 +176,7 @@ class Stage:
             deliveries=Deliveries(store, self.clock),
             decisions=decisions,
             functions=functions,
+            watches=WakeWatches(functions=functions, called=Called(store, self.clock)),
             clock=self.clock,
             secret=lambda: SECRET,
         )
@@ -293,6 +299,9 @@ class Stage:
     def _dispatch(self, function: str, payload: bytes) -> bytes:
         if function == "backup":
             self.backups += 1
+            return b""
+        if function.startswith("watch-"):
+            self.watched.append(function)
             return b""
         assert function == "recover"
         request: dict[str, Any] = json.loads(payload)

@@ -18,6 +18,7 @@ from shared.domain.policy import Policy, PruneLimits, RebuildRule, Selection
 from shared.domain.retention import RestorePoint
 from shared.ports.balancer import Health
 from shared.ports.probes import Sight
+from shared.state.called import Called
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
 from shared.state.deliveries import Deliveries
@@ -46,6 +47,7 @@ from shared.usecases.recover import Recover
 from shared.usecases.recovering import CLAIM_FOR, Recovering
 from shared.usecases.remember_groups import RememberGroups
 from shared.usecases.suspicion import Suspicions
+from shared.usecases.wake_watches import WakeWatches
 from tests.usecases.backup_world import APPLICATIONS, PLACE, World, a_policy
 from understudy.simulation.addresses import InProcessAddresses
 from understudy.simulation.balancer import InProcessBalancer
@@ -198,6 +200,7 @@ class RecoveryWorld(World):
             deliveries=Deliveries(self.store, self.clock),
             decisions=Decisions(self.store),
             functions=self.functions,
+            watches=WakeWatches(functions=self.functions, called=Called(self.store, self.clock)),
             clock=self.clock,
             secret=lambda: SECRET,
         )
@@ -243,6 +246,8 @@ class RecoveryWorld(World):
         if function == "recover":
             self.invoke(lambda: self.call_recover(payload))
             return b""
+        if function.startswith("watch-"):
+            return b""  # of failovers there are worlds of their own
         return super()._dispatch(function, payload)
 
     def _suspicions(self) -> Suspicions:

@@ -9,6 +9,7 @@ import pytest
 from shared.domain.errors import CredentialsRejected, Forbidden, Permanent
 from shared.domain.operation import OperationKind
 from shared.ports.store import Anything
+from shared.state.called import Called
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
 from shared.state.deliveries import Deliveries
@@ -18,6 +19,7 @@ from shared.state.subjects import Subjects
 from shared.triggers.parse import parse
 from shared.usecases.alarm import Alarm
 from shared.usecases.suspicion import Suspicions
+from shared.usecases.wake_watches import WakeWatches
 from tests.usecases.backup_world import APPLICATIONS, A, World, a_policy
 from tests.usecases.test_status import view_of
 
@@ -142,6 +144,7 @@ def an_alarm(world: World) -> Alarm:
         deliveries=Deliveries(world.store, world.clock),
         decisions=Decisions(world.store),
         functions=world.functions,
+        watches=WakeWatches(functions=world.functions, called=Called(world.store, world.clock)),
         clock=world.clock,
         secret=lambda: None,
     )
