@@ -22,6 +22,7 @@ from shared.domain.policy import Pair
 from shared.observability import log
 from shared.ports.clock import Clock
 from shared.ports.probes import Agents
+from shared.state import codec
 from shared.state.decisions import Decisions
 from shared.state.failovers import Failover, Failovers
 from shared.usecases.fencing import Fencing
@@ -120,9 +121,28 @@ class FailOver:
             (row.because, *why),
             epoch=saved.epoch,
             acted=row.do not in (Do.NOTHING, Do.CALL_OPERATOR) or phase is not None,
-            inputs={"from": failover.state, "on": on, "to": row.next, "do": row.do, **(inputs or {})},
+            inputs={
+                "from": failover.state,
+                "on": on,
+                "to": row.next,
+                "do": row.do,
+                **self._evidence(failover, on, saved),
+                **(inputs or {}),
+            },
         )
         return saved
+
+    def _evidence(self, before: Failover, on: On, saved: Failover) -> Mapping[str, str]:
+        """What `understudy prove` compares with accept logs and the cloud's trail: who has which epoch by this move,
+        what the names are to give, and a moment before any of what it tells of was done."""
+        told = {"move": str(saved.version), "began": codec.moment(before.since)}
+        if on in PHASE_ENDED_BY and saved.to_site is not None:
+            told["granted_to"] = saved.to_site
+        elif saved.state is State.FENCING and saved.from_site is not None:
+            told["held_by"] = saved.from_site
+        if saved.to_site is not None and (saved.state is State.REBINDING or on is On.REBOUND):
+            told["names"] = json.dumps(self._naming.wanted(saved.to_site))
+        return told
 
     def record(
         self,

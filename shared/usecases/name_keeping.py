@@ -1,14 +1,17 @@
 """In calm the name belongs to the newest epoch's holder, whoever wrote it last: looked at aside, mended here."""
 
+import json
 from datetime import timedelta
 from typing import Final
 
 from shared.domain.dns_plan import A_RECORD, Rebind, Settled, plan_name
 from shared.domain.errors import CredentialsRejected, DrError
 from shared.domain.failover_fsm import On
+from shared.domain.lease import Lease
 from shared.domain.policy import Pair
 from shared.observability import log
 from shared.ports.clock import Clock
+from shared.state import codec
 from shared.usecases.aside import Aside, Run
 from shared.usecases.fail_over import FailOver
 from shared.usecases.naming import Naming
@@ -55,6 +58,7 @@ class NameKeeping:
         if paused and not (isinstance(plan, Rebind) and plan.record.value == standby):
             return
         self._records.forget()
+        began = codec.moment(self._clock.now())
         try:
             fresh = self._witness.read_lease()
             if fresh is None or fresh.lease.epoch != lease.epoch:
@@ -64,14 +68,26 @@ class NameKeeping:
             raise
         except DrError as error:
             log.event("name.not_asserted", subject=self._pair.name, because=[str(error)])
+            if isinstance(plan, Rebind):  # it may have been done all the same
+                self._told("name.not_asserted", (plan.because, str(error)), plan, lease, began, "unknown")
             return
         self.trouble = "; ".join(why) if on is On.REBIND_REFUSED else ""
         self.settled = on is On.REBOUND
         if isinstance(plan, Rebind):
-            self._over.record(
-                "name.reasserted",
-                (plan.because, *why),
-                epoch=lease.epoch,
-                acted=on is not On.REBIND_REFUSED,
-                inputs={"found": plan.record.value, "wanted": address, "outcome": on},
-            )
+            self._told("name.reasserted", (plan.because, *why), plan, lease, began, on)
+
+    def _told(self, event: str, because: tuple[str, ...], plan: Rebind, lease: Lease, began: str, outcome: str) -> None:
+        self._over.record(
+            event,
+            because,
+            epoch=lease.epoch,
+            acted=outcome is not On.REBIND_REFUSED,
+            inputs={
+                "found": plan.record.value,
+                "wanted": plan.value,
+                "outcome": outcome,
+                "held_by": lease.owner,
+                "names": json.dumps({self._naming.name: plan.value}),
+                "began": began,
+            },
+        )

@@ -34,6 +34,11 @@ class Naming:
     def name(self) -> str:
         return f"{self._pair.name_host}.{self._pair.name_zone}"
 
+    def wanted(self, target: SiteName) -> dict[str, str]:
+        """Each name and what it gives while `target` is active, as far as that is known here: for the record."""
+        address = self._witness.address(target)
+        return {} if address is None else {self.name: address}
+
     def rebind(self, target: SiteName, epoch: Epoch) -> Outcome:
         newer = self._witness.newer(epoch)
         if newer is not None:
