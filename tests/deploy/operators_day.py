@@ -162,6 +162,7 @@ def play(workdir: Path) -> list[dict[str, Any]]:
         _events(day)
         _roles(day)
         _every_failure_destination(day)
+        _a_master_fails(day)
         return day.exercised()
 
 
@@ -255,6 +256,11 @@ def _events(day: Day) -> None:
     for event in ("eventbridge-disk-stalled.json", "eventbridge-snapshot-completed.json"):
         day.call("alarm", event)
     day.wait(minutes=1)
+
+
+def _a_master_fails(day: Day) -> None:
+    """Last of all: the watches that this calls loop in real time, and end with the cloud."""
+    assert day.call("alarm", "eventbridge-master-failure.json")["acted"] == ["watch-hz-h", "watch-hz-i"]
 
 
 def _status(day: Day) -> None:
