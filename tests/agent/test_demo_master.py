@@ -57,7 +57,7 @@ def masters(site: Site) -> dict[str, Master]:
     for key, host in BIND.items():
         log = site.folder / f"{key}.jsonl"
         site.start(
-            ["-m", "understudy.demo.master"],
+            ["-m", "understudy.demo.machine"],
             GUEST_INSTANCE=f"i-master-{key}",
             GUEST_BIND=host,
             GUEST_ADDRESS=host,
@@ -120,19 +120,30 @@ def test_agent_and_master_stopped_and_continued_after_the_take_over_accept_nothi
     assert proof.holds, str(proof)
 
 
-def test_killing_the_master_takes_its_agent_along(masters: dict[str, Master], site: Site) -> None:
+def test_killing_the_master_alone_leaves_its_agent_which_gives_the_lease_back(
+    masters: dict[str, Master], site: Site
+) -> None:
     status = masters["h"].status()
     os.kill(int(status["pid"]), signal.SIGKILL)
 
-    def gone() -> bool:
-        try:
-            os.kill(int(status["agent_pid"]), 0)
-        except ProcessLookupError:
-            return True
-        # An orphan that nobody has reaped yet is dead as well.
-        return Path(f"/proc/{status['agent_pid']}/stat").read_text().split(") ")[1][0] == "Z"
+    wait_for("the lease to be given back", lambda: released(site), 8)
+    os.kill(int(status["agent_pid"]), 0)
 
-    wait_for("the agent to be gone", gone, 3)
+
+def test_master_and_agent_end_with_their_machine(masters: dict[str, Master], site: Site) -> None:
+    status = masters["h"].status()
+    machine = int(Path(f"/proc/{status['pid']}/stat").read_text().split(") ")[1].split()[1])
+    os.kill(machine, signal.SIGKILL)
+
+    wait_for("both to be gone", lambda: gone(status["pid"]) and gone(status["agent_pid"]), 3)
+
+
+def gone(pid: object) -> bool:
+    try:
+        # An orphan that nobody has reaped yet is dead as well.
+        return Path(f"/proc/{pid}/stat").read_text().split(") ")[1][0] == "Z"
+    except FileNotFoundError:
+        return True
 
 
 def test_a_hanging_master_gives_way_long_before_its_lease_runs_out(masters: dict[str, Master], site: Site) -> None:

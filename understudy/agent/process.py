@@ -1,13 +1,11 @@
 """The agent as a process: put together from its arguments, started, ended by a signal."""
 
-import ctypes
 import logging
 import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Final
 
 from shared.adapters import chance, environment
 from shared.adapters.agents import HttpAgents
@@ -18,6 +16,7 @@ from shared.domain.ids import HolderId
 from shared.domain.pledge import Promises, place_of
 from shared.ports.clock import Clock
 from shared.ports.store import Store
+from shared.state.decisions import Decisions
 from shared.state.heartbeats import Heartbeats
 from shared.state.leases import Leases
 from shared.state.policies import Policies
@@ -28,17 +27,17 @@ from understudy.agent.hooks import Hooks
 from understudy.agent.lag import LagWatch, by_command, by_url
 from understudy.agent.master_check import MasterCheck
 from understudy.agent.notify import Notify
+from understudy.agent.parent import end_with_parent
 from understudy.agent.peer_views import PeerViews
 from understudy.agent.pledging import Means
 from understudy.agent.promise_file import PromiseFile
+from understudy.agent.record import Record
 from understudy.agent.role_file import RoleFile
 from understudy.agent.running import Agent as Agent
 from understudy.agent.timing import LONGEST_CALL
 from understudy.agent.timing import call_timeout as call_timeout
 
 log = logging.getLogger("understudy.agent")
-
-PR_SET_PDEATHSIG: Final = 1
 
 
 def build(config: AgentConfig, identity: Identity, store: Store, *, beats: Store, clock: Clock) -> Agent:
@@ -58,6 +57,9 @@ def build(config: AgentConfig, identity: Identity, store: Store, *, beats: Store
             memory=config.role_file.with_name(config.role_file.name + ".hooks"),
             names={"UNDERSTUDY_PAIR": identity.pair, "UNDERSTUDY_SITE": identity.site},
         )
+    record = Record(
+        Decisions(beats), pair=identity.pair, site=identity.site, holder=me, run=f"agent-{run_id}", clock=clock
+    )
     if config.pledges is Pledges.OFF:
         why = "told to" if config.secret else "UNDERSTUDY_AGENT_SECRET is not set"
         log.warning("agent.pledges_off: %s; nothing extends the lease while the store is away", why)
@@ -75,6 +77,7 @@ def build(config: AgentConfig, identity: Identity, store: Store, *, beats: Store
         pledging=means_of(config, identity, me, clock=clock),
         prepared=hooks.prepared if hooks else lambda _: True,
         retired=hooks.retired if hooks else lambda _: True,
+        told=record.tell,
     )
     return Agent(
         identity=identity,
@@ -92,6 +95,7 @@ def build(config: AgentConfig, identity: Identity, store: Store, *, beats: Store
         views=PeerViews(HttpAgents(clock=clock, source=config.source), clock=clock),
         sidecar_at=config.sidecar,
         peers=config.peers,
+        record=record,
         notify=Notify(environment.variable("NOTIFY_SOCKET")),
     )
 
@@ -175,8 +179,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ended.wait()
     agent.stop()
     return 1 if agent.failed else 0
-
-
-def end_with_parent() -> None:
-    """Linux: have the kernel kill this process when the thread that started it ends."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

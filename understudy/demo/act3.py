@@ -42,13 +42,19 @@ TIME_FOR_HARM = timedelta(seconds=1.5)  # around the moment in which what was st
 
 class Loss(StrEnum):
     ZONE_SILENT = "zone-silent"
+    HOST_KILLED = "host-killed"  # the machine stops dead, and its address is silent
+    MASTER_KILLED = "master-killed"  # its agent lives, sees it and gives the lease back
     AGENT_KILLED = "agent-killed"
     AGENT_STOPPED = "agent-stopped"
     BOTH_STOPPED = "both-stopped"  # agent and master stopped, and continued after the take-over
 
 
+DEAD: Final = frozenset({Loss.HOST_KILLED, Loss.MASTER_KILLED})
+"""Losses that leave no old master: nobody is there who could refuse, or accept."""
 WORDS = {
     Loss.ZONE_SILENT: "zone H falls silent: nothing gets in or out, nothing is refused",
+    Loss.HOST_KILLED: "the active master's host dies: its address is silent",
+    Loss.MASTER_KILLED: "the active master's process is killed; its agent lives",
     Loss.AGENT_KILLED: "the active master's agent is killed",
     Loss.AGENT_STOPPED: "the active master's agent is stopped (SIGSTOP)",
     Loss.BOTH_STOPPED: "agent and master of the active site are stopped (SIGSTOP)",
@@ -69,6 +75,7 @@ class Result:
     silence_between: float | None = None  # seconds between the last command of the old reign and the first of the new
     names: list[tuple[str, str]] = field(default_factory=list)  # value and remark of each record
     inside_last_accepted: float | None = None  # seconds after the loss
+    inside_accepted: int = 0  # sent after the loss was complete, and accepted
     inside_refused: int = 0  # answered with a refusal
     inside_unanswered: int = 0
     continued_refused: int | None = None  # of these, after what was stopped ran again
@@ -121,20 +128,26 @@ class Cause:
     """The loss itself. `undo` lets what was stopped run again: the most dangerous moment of all."""
 
     def __init__(self, stage: Stage, loss: Loss) -> None:
-        self.loss = loss
+        """Nothing is lost before `strike`."""
+        self.loss, self._stage = loss, stage
         self._stopped: tuple[int, ...] = ()
-        if loss is Loss.ZONE_SILENT:
-            stage.cloud.darken(ACTIVE_ZONE)
-            return
         status = stage.master_status(OLD)
-        master, agent = int(status["pid"]), int(status["agent_pid"])
-        match loss:
+        self._master, self._agent = int(status["pid"]), int(status["agent_pid"])
+
+    def strike(self) -> None:
+        match self.loss:
+            case Loss.ZONE_SILENT:
+                self._stage.cloud.darken(ACTIVE_ZONE)
+            case Loss.HOST_KILLED:
+                self._stage.cloud.ask("POST", f"instances/{OLD}/fail", {"recovers": False})
+            case Loss.MASTER_KILLED:
+                os.kill(self._master, signal.SIGKILL)
             case Loss.AGENT_KILLED:
-                os.kill(agent, signal.SIGKILL)
+                os.kill(self._agent, signal.SIGKILL)
             case Loss.AGENT_STOPPED:
-                self._stop(agent)
+                self._stop(self._agent)
             case Loss.BOTH_STOPPED:
-                self._stop(agent, master)
+                self._stop(self._agent, self._master)
 
     @property
     def undoable(self) -> bool:
@@ -171,7 +184,9 @@ def play(stage: Stage, loss: Loss = Loss.ZONE_SILENT, *, caching: bool = True) -
         stage.clock.sleep(WATCHED)
         stage.wait_for("every client to be served without a miss", lambda: _all_steady(stage, crowd), seconds=30)
         cause = Cause(stage, loss)
-        at, wall, boot = stage.clock.monotonic(), stage.cloud.now(), boottime()
+        wall, boot, at = stage.cloud.now(), boottime(), stage.clock.monotonic()
+        cause.strike()
+        struck = stage.clock.monotonic()
         told = Telling(stage, crowd, at=at, wall=wall)
         told.line(0.0, f"[bold red]{WORDS[loss]}[/]")
         for gap in told.gaps():
@@ -197,7 +212,7 @@ def play(stage: Stage, loss: Loss = Loss.ZONE_SILENT, *, caching: bool = True) -
             result.continued_accepted = sum(o.served for o in crowd.inside.outcomes if o.at > continued)
         told.look(last=True)
     result.gaps, result.decisions = told.gaps(), told.decisions
-    _count_inside(result, crowd.inside, loss=at)
+    _count_inside(result, crowd.inside, loss=at, struck=struck)
     _read_evidence(stage, result, loss=boot, wall=wall)
     return result
 
@@ -215,10 +230,11 @@ def _is_refusal(detail: str) -> bool:
     return detail == str(int(HTTPStatus.SERVICE_UNAVAILABLE))
 
 
-def _count_inside(result: Result, inside: Client, *, loss: float) -> None:
+def _count_inside(result: Result, inside: Client, *, loss: float, struck: float) -> None:
     after = [o for o in inside.outcomes if o.sent >= loss]
     result.inside_last_accepted = max((o.at - loss for o in inside.outcomes if o.served), default=None)
     result.inside_refused = _refusals(inside, since=loss)
+    result.inside_accepted = sum(o.served for o in inside.outcomes if o.sent >= struck)
     result.inside_unanswered = sum(not o.served and not _is_refusal(o.detail) for o in after)
 
 
@@ -240,14 +256,19 @@ def _read_evidence(stage: Stage, result: Result, *, loss: float, wall: datetime)
 
 def phases_of(failover: Failover, *, loss: datetime, first_good: float | None) -> dict[str, float]:
     """From the loss to the first good answer: the driver's own durations, but `detect` counts from the loss (the driver
-    can only count from its last good sight) and `serve` up to what the client felt. Empty without a failover."""
-    if "detect" not in failover.ended or failover.ended["detect"] < loss:
+    can only count from its last good sight) and `serve` up to what the client felt. A client may be served while the
+    record is still being read back: what comes after its answer is in no phase. Their sum is `first_good`. Empty
+    without a failover, or without an answer."""
+    if "detect" not in failover.ended or failover.ended["detect"] < loss or first_good is None:
         return {}
-    known = {phase: failover.seconds[phase] for phase in FAILOVER_PHASES if phase in failover.seconds}
-    known["detect"] = (failover.ended["detect"] - loss).total_seconds()
-    if first_good is not None and "serve" in known:
-        known["serve"] = max(0.0, first_good - sum(known[phase] for phase in FAILOVER_PHASES[:-1] if phase in known))
-    return known
+    left, known = first_good, {}
+    for phase in FAILOVER_PHASES[:-1]:
+        spent = failover.seconds.get(phase, 0.0)
+        if phase == "detect":
+            spent = (failover.ended["detect"] - loss).total_seconds()
+        known[phase] = min(spent, left)
+        left -= known[phase]
+    return {**known, FAILOVER_PHASES[-1]: left}
 
 
 class Telling:
@@ -366,7 +387,11 @@ def judge(stage: Stage, result: Result) -> None:
         f"last accepted {_seconds(result.inside_last_accepted)} s after the loss, "
         f"then {result.inside_refused} refused, {result.inside_unanswered} unanswered"
     )
-    check("the old master refused by itself what came from inside its zone", result.inside_refused > 0, inside)
+    if result.loss in DEAD:
+        alone = result.inside_accepted == 0 and result.inside_unanswered > 0
+        check("nobody answered in the dead master's place", alone, inside)
+    else:
+        check("the old master refused by itself what came from inside its zone", result.inside_refused > 0, inside)
     if result.continued_refused is not None:
         check(
             "what was stopped and continued found by itself that its time was over",

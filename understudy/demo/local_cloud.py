@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from shared.adapters import chance
 from shared.adapters.environment import whole
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,6 +96,7 @@ class LocalCloud:
         self._seed = seed
         self._process: subprocess.Popen[bytes] | None = None
         self._log = workdir / "emulator.log"
+        self._pledge_secret = chance.token()  # between the agents, and of the orders that watches give them
         self.at: Addresses
 
     def __enter__(self) -> Self:
@@ -104,7 +106,7 @@ class LocalCloud:
         agent_key, agent_secret = AGENT_KEY
         settings = {
             "net": str(self.net), "root": str(ROOT), "logs": str(logs),
-            "agent_key": agent_key, "agent_secret": agent_secret,
+            "agent_key": agent_key, "agent_secret": agent_secret, "pledge_secret": self._pledge_secret,
         }  # fmt: skip
         command = [
             sys.executable, "-m", "emulator", "serve", "--host", "127.0.0.1", "--port", "0",
@@ -116,6 +118,7 @@ class LocalCloud:
             "--fc", str(ROOT / "s.yaml"), "--fc-code", f"{ROOT / 'functions'}{os.pathsep}{ROOT}",
             "--fc-workdir", str(self.workdir / "fc"), "--fc-key-hours", "400",
             *(part for pair in COARSE_TICKS.items() for part in ("--fc-var", "=".join(pair))),
+            "--fc-var", f"UNDERSTUDY_AGENT_SECRET={self._pledge_secret}",
             *(part for pair in FUNCTION_ENVIRONMENT.items() for part in ("--fc-env", "=".join(pair))),
         ]  # fmt: skip
         try:

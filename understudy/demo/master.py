@@ -4,15 +4,14 @@
     GET  /status   site, active, epoch, pid, agent_pid
     GET  /health   200 while the process serves
 
-It starts its agent as a process of its own, so that the agent can be killed or stopped alone: the master then stops by
-itself when the deadline in its role file passes. The agent is not started again here (on a real machine systemd does).
+Whether its site is active it reads in the role file that its agent writes. `understudy.demo.machine` starts both.
 
 Every command leaves lines in the accept log, one JSON object each: `refused`, or `recorded` (the work is done and its
 record written, nobody has been told yet) followed by `accepted` or `withdrawn`, which the second look decides. `at` is
 boottime: at that instant, or between it and the reading of the role file just after, the site was active.
 
-Environment: that of a guest (GUEST_INSTANCE, GUEST_BIND, GUEST_ADDRESS, GUEST_GATEWAY), MASTER_LOG (a file) or
-MASTER_LOGS (a directory: <instance>.jsonl in it), and what the agent needs (see `understudy.agent.config`).
+Environment: that of a guest (GUEST_INSTANCE, GUEST_BIND), MASTER_LOG (a file) or MASTER_LOGS (a directory:
+<instance>.jsonl in it), MASTER_ROLE_FILE, and MASTER_AGENT_PID, which it only passes on.
 Standard library and our own agent client only, so that it is up in a fraction of a second.
 """
 
@@ -20,9 +19,7 @@ import json
 import logging
 import os
 import signal
-import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -33,10 +30,12 @@ from typing import Final
 from shared.adapters import environment
 from shared.domain.errors import BadInput
 from understudy.agent.client import Look, RoleReader, boottime
+from understudy.agent.parent import end_with_parent
 from understudy.agent.serving import Handler, Server
 
 PORT: Final = 7000
-AGENT_PORT: Final = 7001
+ROLE_FILE: Final = "MASTER_ROLE_FILE"
+AGENT_PID: Final = "MASTER_AGENT_PID"
 
 
 class AcceptLog:
@@ -133,12 +132,6 @@ class _Handler(Handler):
         self.wfile.write(data)
 
 
-def start_agent(role_file: Path, bind: str) -> subprocess.Popen[bytes]:
-    arguments = ["--role-file", str(role_file), "--bind", bind, "--port", str(AGENT_PORT)]
-    arguments += ["--master", f"{bind}:{PORT}", "--with-parent"]
-    return subprocess.Popen([sys.executable, "-m", "understudy.agent", *arguments])
-
-
 def log_path(instance: str) -> Path:
     file, folder = environment.variable("MASTER_LOG"), environment.variable("MASTER_LOGS")
     if file:
@@ -149,34 +142,27 @@ def log_path(instance: str) -> Path:
 
 
 def main() -> int:
+    if "--with-parent" in sys.argv[1:]:
+        end_with_parent()
     logging.basicConfig(level=logging.WARNING)
     remedy = "it is set for every guest process by its hypervisor"
     instance = environment.require("GUEST_INSTANCE", remedy)
     bind = environment.require("GUEST_BIND", remedy)
     log = AcceptLog(log_path(instance), instance)
-    # Of this process alone: a role file found from an earlier run would only be one more thing to distrust.
-    with tempfile.TemporaryDirectory(prefix=f"{instance}-") as folder:
-        role_file = Path(folder) / "role.json"
-        role = RoleReader(role_file)
-        agent = start_agent(role_file, bind)
-        server = Master((bind, PORT), Commands(role, log), role, agent.pid)
+    role = RoleReader(Path(environment.require(ROLE_FILE, "it is set by understudy.demo.machine")))
+    agent = environment.variable(AGENT_PID)
+    server = Master((bind, PORT), Commands(role, log), role, int(agent) if agent else None)
 
-        def end(_number: int, _frame: FrameType | None) -> None:
-            # `shutdown` waits for the serving loop, which runs in this very thread.
-            threading.Thread(target=server.shutdown, daemon=True).start()
+    def end(_number: int, _frame: FrameType | None) -> None:
+        # `shutdown` waits for the serving loop, which runs in this very thread.
+        threading.Thread(target=server.shutdown, daemon=True).start()
 
-        signal.signal(signal.SIGTERM, end)
-        signal.signal(signal.SIGINT, end)
-        try:
-            server.serve_forever(poll_interval=0.1)
-        finally:
-            server.server_close()
-            agent.terminate()
-            try:
-                agent.wait(2)
-            except subprocess.TimeoutExpired:
-                agent.kill()
-                agent.wait()
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    try:
+        server.serve_forever(poll_interval=0.1)
+    finally:
+        server.server_close()
     return 0
 
 
