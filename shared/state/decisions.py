@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from shared.domain.decision import Decision
-from shared.ports.store import Row, Store, Write
+from shared.ports.store import Anything, Row, Store, Write
 from shared.state import codec
 
 TABLE: Final = "decisions"
@@ -22,6 +22,10 @@ class Decisions:
             scopes = (scope, also) if also else (scope,)
             self._store.put_many([_write(one, decision) for one in scopes for decision in decisions])
 
+    def append(self, scope: str, decision: Decision) -> None:
+        """One decision by somebody who may put rows here and not delete any."""
+        self._store.put(TABLE, _row(scope, decision), condition=Anything())
+
     def of(self, scope: str, *, newest: int | None = None) -> Iterator[Decision]:
         """Newest first."""
         for row in self._store.scan(TABLE, (scope,), backward=True, limit=newest):
@@ -34,7 +38,11 @@ def rows(scope: str, decisions: Sequence[Decision]) -> list[Write]:
 
 
 def _write(scope: str, decision: Decision) -> Write:
+    return Write(table=TABLE, row=_row(scope, decision))
+
+
+def _row(scope: str, decision: Decision) -> Row:
     body = codec.dump(decision)
     # The digest keeps two decisions of one instant apart and makes a repeated write hit the same row.
     key = (scope, f"{codec.moment(decision.at)}/{hashlib.sha256(body.encode()).hexdigest()[:12]}")
-    return Write(table=TABLE, row=Row(key=key, columns={"body": body, "event": decision.event}))
+    return Row(key=key, columns={"body": body, "event": decision.event})

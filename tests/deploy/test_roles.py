@@ -158,10 +158,11 @@ def test_a_role_opens_each_table_as_far_as_its_use_cases_go_and_no_further(entry
     assert not tables(entry) - needed, f"deploy/ram/{entry}.json allows what no use case calls"
 
 
-def test_the_agent_may_renew_its_lease_and_beat_and_read_who_it_is_and_nothing_else() -> None:
+def test_the_agent_may_renew_its_lease_beat_tell_what_it_took_and_read_who_it_is_and_nothing_else() -> None:
     assert tables(AGENT) == touched("understudy.agent.process")
     assert {action for action in actions(AGENT) if not action.startswith("ots:")} == set()
     assert ("heartbeats", "ots:GetRange") in tables(AGENT)  # whether anybody was ever active
+    assert {action for table, action in tables(AGENT) if table == "decisions"} == {"ots:PutRow"}  # it deletes none
 
 
 def test_every_table_of_a_role_exists_and_every_action_is_one_the_adapter_sends() -> None:

@@ -31,11 +31,13 @@ class Beating:
         now: Callable[[int], Heartbeat],
         learn: Callable[[Mapping[SiteName, Place], frozenset[Place]], None],
         given: Mapping[SiteName, Place],
+        also: Callable[[], None] = lambda: None,
     ) -> None:
         """`now(sequence)` gives the beat to write. `learn(places, pledging)` gets the other sites' agents, and those of
-        them that give pledges. `given`: places that an operator named, which count instead of what is read."""
+        them that give pledges. `given`: places that an operator named, which count instead of what is read. `also` is
+        done with each beat, and never raises."""
         self._heartbeats, self._pair, self._site = heartbeats, pair, site
-        self._now, self._learn, self._given = now, learn, dict(given)
+        self._now, self._learn, self._given, self._also = now, learn, dict(given), also
         self._ended = threading.Event()
 
     def run(self) -> None:
@@ -52,6 +54,7 @@ class Beating:
             self._read()
         except DrError as error:
             log.warning("agent.heartbeat_lost", extra={"because": str(error)})
+        self._also()
 
     def stop(self) -> None:
         self._ended.set()

@@ -27,6 +27,7 @@ from shared.state.leases import Leases
 from understudy.agent.deadline import NOBODY, Board
 from understudy.agent.living_on import LivingOn
 from understudy.agent.pledging import Means, Pledging
+from understudy.agent.record import Tell, untold
 
 log = logging.getLogger("understudy.agent")
 
@@ -59,6 +60,7 @@ class Holder(LivingOn):
         pledging: Means | None = None,
         prepared: Callable[[Epoch], bool] = lambda _: True,
         retired: Callable[[Epoch], bool] = lambda _: True,
+        told: Tell = untold,
     ) -> None:
         """`holder_id` is the same after a restart of this process only if the same `board` is. `preferred`: may create
         the very first lease. `ready`: whether the master is well enough to be active.
@@ -66,7 +68,8 @@ class Holder(LivingOn):
         deleted, and creating it anew would restart the epochs beside a holder that still counts on the old one. It may
         raise Retryable. `pledging` None: no peers, the lease alone counts. `prepared`: whether what has to be done
         before the master is active under this epoch is done; `retired`: likewise before the lease is given back. Both
-        are asked in every round, and begin the work when it has not begun."""
+        are asked in every round, and begin the work when it has not begun. `told` keeps for the record what this agent
+        made of the lease; it returns at once."""
         super().__init__(
             me=holder_id,
             terms=terms,
@@ -77,7 +80,7 @@ class Holder(LivingOn):
         self._pair, self._site, self._preferred = pair, site, preferred
         self._leases, self._ready, self._never_active = leases, ready, never_active
         self._row_seen = False
-        self._prepared, self._retired = prepared, retired
+        self._prepared, self._retired, self._told = prepared, retired, told
         self._asked = NOBODY
         self._orders = 0  # how often we were told to give up: a round that began before an order must not undo it
         self._orders_at_start = 0
@@ -218,14 +221,18 @@ class Holder(LivingOn):
             barred = self._pledging.nobody_was_ever_active() if self._pledging else ""
         if barred:
             raise NotYet(barred)
-        voices = self._voices()
+        voices, began = self._voices(), self._clock.now()
         length, me = self._terms.lease, self._me
-        self._hold(self._leases.create(self._pair, self._site, length=length, holder=me, voices=voices), started)
+        lease = self._leases.create(self._pair, self._site, length=length, holder=me, voices=voices)
+        self._told("lease.created", lease.epoch, f"no lease row existed, and {self._site} is preferred", began)
+        self._hold(lease, started)
 
     def _claim(self, lease: Lease) -> None:
         self._set_out(lease, lease.epoch)
-        voices, started = self._voices(), self._clock.monotonic()
-        self._hold(self._leases.claim(lease, self._me, length=self._terms.lease, voices=voices), started)
+        voices, began, started = self._voices(), self._clock.now(), self._clock.monotonic()
+        claimed = self._leases.claim(lease, self._me, length=self._terms.lease, voices=voices)
+        self._told("lease.claimed", claimed.epoch, f"taken for {self._site} by a watch, which asked for it", began)
+        self._hold(claimed, started)
 
     def _take(self, lease: Lease) -> None:
         epoch = Epoch(lease.epoch + 1)
@@ -233,9 +240,12 @@ class Holder(LivingOn):
             self._set_out(lease, epoch)
         except NotYet as error:
             raise NotYet(str(error), calm=True) from None
-        voices, started = self._voices(), self._clock.monotonic()
+        voices, began, started = self._voices(), self._clock.now(), self._clock.monotonic()
         length, me = self._terms.lease, self._me
-        self._hold(self._leases.take(lease, self._site, length=length, holder=me, voices=voices), started)
+        taken = self._leases.take(lease, self._site, length=length, holder=me, voices=voices)
+        why = f"what {lease.holder or 'nobody'} of this site had under epoch {lease.epoch} stood still for a lease"
+        self._told("lease.taken", taken.epoch, why, began)
+        self._hold(taken, started)
         log.warning("agent.took_over", extra={"holder": lease.holder, "epoch": int(epoch)})
 
     def _renew(self, lease: Lease) -> None:

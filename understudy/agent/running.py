@@ -26,6 +26,7 @@ from understudy.agent.lag import LagWatch
 from understudy.agent.master_check import MasterCheck
 from understudy.agent.notify import Notify
 from understudy.agent.peer_views import PeerViews
+from understudy.agent.record import Record
 from understudy.agent.serving import Server
 from understudy.agent.sidecar import Sidecar
 from understudy.agent.timing import LONGEST_CALL, ORDER_PATIENCE, TRY_AGAIN
@@ -53,6 +54,7 @@ class Agent:
     views: PeerViews | None = None
     sidecar_at: tuple[str, int] | None = None
     peers: Mapping[SiteName, Place] = field(default_factory=dict)  # instead of what their heartbeats say
+    record: Record | None = None
     notify: Notify = field(default_factory=lambda: Notify(None))
     over: threading.Event = field(default_factory=threading.Event)  # set when this agent cannot go on
 
@@ -86,6 +88,7 @@ class Agent:
             now=self._heartbeat,
             learn=self._learn,
             given=self.peers,
+            also=self.record.write if self.record else lambda: None,
         )
         watched = {"heartbeat": self._beating, "master": self.check, "lag": self.lag, "peers": self.views}
         self._runs = [one for one in watched.values() if one is not None]
