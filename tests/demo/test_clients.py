@@ -93,3 +93,21 @@ def test_a_client_that_never_resolved_has_no_cached_address() -> None:
 )
 def test_steady_means_served_without_a_miss_for_the_whole_time(outcomes: list[Outcome], expected: bool) -> None:
     assert steady(client(*outcomes), now=100.0, seconds=2.5) is expected
+
+
+def test_refusals_are_told_from_silence_and_timed_from_the_first_sent_to_the_last_answered() -> None:
+    found = gap(
+        served(100.1),
+        missed(100.3, sent=100.2, detail="503"),
+        missed(100.9, sent=100.4),
+        missed(101.1, sent=101.0, detail="503"),
+        served(101.3, by="hz-i"),
+    )
+
+    assert (found.lost, found.refused) == (3, 2)
+    assert found.refused_for == pytest.approx(0.9)
+    assert found.without == pytest.approx(1.2)
+
+
+def test_a_client_that_is_not_served_again_is_without_service_for_an_unknown_time() -> None:
+    assert gap(served(100.1), missed(100.3, detail="503")).without is None

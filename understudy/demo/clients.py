@@ -34,8 +34,11 @@ class Outcome:
 class Resolver:
     """The emulated name server, asked directly. `hold` None: as long as the record's TTL says."""
 
-    def __init__(self, server: tuple[str, int], name: str, hold: float | None, clock: Clock) -> None:
-        self._server, self._name, self._hold, self._clock = server, name, hold, clock
+    def __init__(
+        self, server: tuple[str, int], name: str, hold: float | None, clock: Clock, *, aged: float = 0.0
+    ) -> None:
+        """`aged`: seconds by which the first answer is taken for older than it is."""
+        self._server, self._name, self._hold, self._clock, self._aged = server, name, hold, clock, aged
         self._address = ""
         self._good_until = float("-inf")
         self.asked: list[float] = []  # when an answer came in, monotonic seconds
@@ -48,6 +51,7 @@ class Resolver:
         for records in answer.answer:
             for record in records:
                 hold, now = float(records.ttl) if self._hold is None else self._hold, self._clock.monotonic()
+                now, self._aged = now - self._aged, 0.0
                 self._address, self._good_until = record.to_text(), now + hold
                 self.asked.append(now)
                 return self._address
@@ -115,6 +119,19 @@ class Gap:
     first_served_again: float | None
     requests: int
     lost: int
+    refused: int = 0  # of these, answered with a refusal
+    refused_for: float = 0.0  # seconds from sending the first refused to the answer of the last
+
+    @property
+    def without(self) -> float | None:
+        """Seconds between the last good answer of before and the first of after."""
+        if self.first_served_again is None or self.last_served is None:
+            return None
+        return self.first_served_again - self.last_served
+
+
+def is_refusal(detail: str) -> bool:
+    return detail == str(int(HTTPStatus.SERVICE_UNAVAILABLE))
 
 
 def gap_of(client: Client, *, loss: float, standby: str) -> Gap:
@@ -123,6 +140,7 @@ def gap_of(client: Client, *, loss: float, standby: str) -> Gap:
     again = next((o for o in outcomes if o.served and o.sent >= loss and o.by == standby), None)
     before = [o for o in outcomes if o.served and (again is None or o.at < again.at) and o.by != standby]
     during = [o for o in outcomes if o.sent >= loss and (again is None or o.sent < again.sent)]
+    refused = [o for o in during if is_refusal(o.detail)]
     asked = [at for at in client.resolver.asked if at <= loss] if client.resolver else []
     return Gap(
         kind=client.kind,
@@ -131,4 +149,6 @@ def gap_of(client: Client, *, loss: float, standby: str) -> Gap:
         first_served_again=again.at - loss if again else None,
         requests=len(during),
         lost=sum(not o.served for o in during),
+        refused=len(refused),
+        refused_for=refused[-1].at - refused[0].sent if refused else 0.0,
     )

@@ -19,6 +19,7 @@ from shared.domain.errors import DrError
 from understudy.checker import Unreadable
 from understudy.demo import act1, act2, act3, chaos, permissions, report, ways_back
 from understudy.demo.local_cloud import CloudDied, NoNetwork
+from understudy.demo.losses import Loss
 from understudy.demo.narrator import Narrator
 from understudy.demo.promises import Promises
 from understudy.demo.stage import NotInTime, Stage
@@ -49,7 +50,7 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("--acts", type=_acts, default="123", help="which acts to play, e.g. 13 (default: 123)")
     add("--hours", type=_hours, default=168, help="length of act 1 in emulated hours (default: 168)")
-    add("--loss", type=act3.Loss, choices=list(act3.Loss), default=act3.Loss.ZONE_SILENT,
+    add("--loss", type=Loss, choices=list(Loss), default=Loss.ZONE_SILENT,
         help="how act 3 loses the master (default: zone-silent)")  # fmt: skip
     add("--chaos", type=int, metavar="SEED", help="kill the local cloud or functions at random; the seed is printed")
     add("--report", type=Path, default=Path("reports/demo"), help="folder of demo.json and demo.html")

@@ -37,6 +37,7 @@ ADDRESSES = {
 }  # fmt: skip
 MASTER_PORT = 7000
 ASK_AGAIN = 2  # times
+POLICY = ROOT / "understudy.yaml"
 WATCHES = ("watch-hz-h", "watch-hz-i")
 
 
@@ -56,6 +57,7 @@ class Stage:
     clock: Clock  # real time: the demo's own waiting and measuring
     policy: Policy
     hours: int = 168  # of act 1
+    policy_file: Path = POLICY
     report: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -73,10 +75,18 @@ class Stage:
     @classmethod
     @contextlib.contextmanager
     def opened(
-        cls, workdir: Path, *, narrator: Narrator, promises: Promises, clock: Clock, hours: int = 168, seed: int = 7
+        cls,
+        workdir: Path,
+        *,
+        narrator: Narrator,
+        promises: Promises,
+        clock: Clock,
+        hours: int = 168,
+        seed: int = 7,
+        policy_at: Path = POLICY,
     ) -> Iterator[Self]:
         """On a local cloud of its own, which ends with the block. Raises NoNetwork, CloudDied."""
-        policy = policy_file.load(ROOT / "understudy.yaml")
+        policy = policy_file.load(policy_at)
         with LocalCloud(workdir, net=free_network(), start=START, seed=seed) as cloud:
             yield cls(
                 cloud=cloud,
@@ -86,6 +96,7 @@ class Stage:
                 clock=clock,
                 policy=policy,
                 hours=hours,
+                policy_file=policy_at,
             )
 
     # Guests ---------------------------------------------------------------------------------------------------
@@ -165,17 +176,21 @@ class Stage:
         """
         for function in WATCHES:
             self.cloud.enable(function, "every-minute", False)
-        for app in APPS:
-            self.wait_for(f"{app} to boot", partial(self.serves, app), seconds=20)
-        command = [sys.executable, "-m", "understudy", "apply", "--file", str(ROOT / "understudy.yaml")]
-        done = subprocess.run(
-            command, cwd=ROOT, env=dict(self.cloud.operator_environment), capture_output=True, text=True, timeout=60,
-            check=False,
-        )  # fmt: skip
-        if done.returncode != 0:
-            raise NotInTime(f"`understudy apply` ended with {done.returncode}: {(done.stderr or done.stdout).strip()}")
+        command = [sys.executable, "-m", "understudy", "apply", "--file", str(self.policy_file)]
+        with subprocess.Popen(
+            command, cwd=ROOT, env=dict(self.cloud.operator_environment), stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True,
+        ) as applying:  # fmt: skip
+            try:
+                for app in APPS:  # they boot meanwhile
+                    self.wait_for(f"{app} to boot", partial(self.serves, app), seconds=20)
+                said, _ = applying.communicate(timeout=60)
+            finally:
+                applying.kill()
+        if applying.returncode != 0:
+            raise NotInTime(f"`understudy apply` ended with {applying.returncode}: {said.strip()}")
         self.narrator.say("[dim]$ understudy apply --file understudy.yaml[/]")
-        for line in done.stdout.strip().splitlines()[-3:]:
+        for line in said.strip().splitlines()[-3:]:
             self.narrator.say(line)
 
     def invoke(self, function: str, payload: object) -> Any:
