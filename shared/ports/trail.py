@@ -21,7 +21,7 @@ class Trail(Protocol):
     def changes(self, *, zone: str, host: str, since: datetime | None, until: datetime) -> Iterator[NameChange]:
         """Every change of that host's records between the two moments, newest first. `since` None: all that is kept.
 
-        Raises NotFound when the service keeps trails by zone and has no such zone, Retryable when the listing does not come to its end: a change that
-        is left out would look like one that never was.
+        Raises NotFound when the service keeps trails by zone and has no such zone, Retryable when the listing does not
+        come to its end: a change that is left out would look like one that never was.
         """
         ...
