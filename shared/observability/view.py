@@ -94,12 +94,17 @@ class WatchView:
     site: str
     heard: timedelta | None  # since its last tick began; None: never
     running: bool
+    away_from: datetime | None = None  # its last absence: from one tick to a next one that came too late
+    away_to: datetime | None = None
 
     def __str__(self) -> str:
         if self.heard is None:
             return f"{self.site}: never ran"
         seconds = round(self.heard.total_seconds())
-        return f"{self.site}: {'runs' if self.running else 'does not run'}, last tick {seconds} s ago"
+        said = f"{self.site}: {'runs' if self.running else 'does not run'}, last tick {seconds} s ago"
+        if self.away_from is None or self.away_to is None:
+            return said
+        return f"{said}; was away {self.away_from:%Y-%m-%d %H:%M:%S} to {self.away_to:%H:%M:%S} UTC"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

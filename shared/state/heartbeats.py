@@ -4,19 +4,23 @@ one at each tick, under `watch/<site>`: nothing else shows that a watch does not
 A reader judges freshness by the sequence changing on its own monotonic clock; `at` is for people.
 """
 
+import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from shared.domain.errors import Conflict, Permanent
 from shared.domain.ids import Epoch, PairName, SiteName
-from shared.ports.store import Anything, Row, Store
-from shared.state import codec
+from shared.ports.store import Absent, Anything, Condition, Matches, Row, Store
+from shared.state import codec, settle
 
 TABLE: Final = "heartbeats"
 WATCH: Final = "watch/"
 OVERDUE: Final = timedelta(minutes=2)
 """A watch that was not heard for this long is taken for not running: it ticks once a minute."""
+AWAY: Final = timedelta(seconds=90)
+"""Ticks of one watch that are further apart left time in which it did not look: each looks for about a minute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +41,23 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchBeat:
-    """A tick of a watch began."""
+    """A tick of a watch began. The watch of a pair without agents writes one in each round, with what it sees."""
 
     site: SiteName
     run: str  # its invocation
     at: datetime  # the writer's wall clock: minutes are judged by it, nothing finer
+    sequence: int = 0  # rises by one per round of one run; 0: it tells nothing of what it sees
+    sees: Mapping[SiteName, str] = field(default_factory=dict)  # what it finds of each master's service
+    away_from: datetime | None = None  # its last absence: the tick before, and the one after
+    away_to: datetime | None = None
+
+    def after(self, before: "WatchBeat | None") -> "WatchBeat":
+        """This one, with the last absence, as far as the one `before` tells."""
+        if before is None:
+            return self
+        if self.at - before.at > AWAY:
+            return replace(self, away_from=before.at, away_to=self.at)
+        return replace(self, away_from=before.away_from, away_to=before.away_to)
 
 
 class Heartbeats:
@@ -56,9 +72,22 @@ class Heartbeats:
         beats = (codec.load(Heartbeat, str(row.columns["body"])) for row in self._rows(pair, watches=False))
         return {beat.site: beat for beat in beats}
 
-    def tick(self, pair: PairName, beat: WatchBeat) -> None:
-        row = Row(key=(pair, f"{WATCH}{beat.site}"), columns={"body": codec.dump(beat)})
-        self._store.put(TABLE, row, condition=Anything())
+    def tick(self, pair: PairName, beat: WatchBeat) -> WatchBeat | None:
+        """Write that a tick began; the absence that it ends is kept with it. None: another tick of the same site wrote
+        at the same time, and what it found is its to tell."""
+        key = (pair, f"{WATCH}{beat.site}")
+        stands = self._store.get(TABLE, key)
+        text = "" if stands is None else str(stands.columns["body"])
+        before = None
+        with contextlib.suppress(Permanent):  # a damaged row says nothing, and is replaced
+            before = codec.load(WatchBeat, text) if text else None
+        written = beat.after(before)
+        condition: Condition = Matches({"body": text}) if text else Absent()
+        try:
+            settle.put(self._store, TABLE, Row(key=key, columns={"body": codec.dump(written)}), condition=condition)
+        except Conflict:
+            return None
+        return written
 
     def watches(self, pair: PairName) -> dict[SiteName, WatchBeat]:
         beats = (codec.load(WatchBeat, str(row.columns["body"])) for row in self._rows(pair, watches=True))

@@ -1,6 +1,7 @@
 """The roll call of a pair's watches: each writes at its tick that it runs, and looks whether the others did.
 
-A watch that is not running is noticed by nothing else: everything it watches may be well.
+A watch that is not running is noticed by nothing else: everything it watches may be well. When none of them ran, nobody
+says so; therefore each says of itself, when it is back, for how long it was away.
 """
 
 from datetime import datetime
@@ -15,6 +16,7 @@ from shared.usecases.fail_over import FailOver
 
 MISSING: Final = "watch.missing"
 BACK: Final = "watch.returned"
+WAS_AWAY: Final = "watch.was_away"
 
 
 class Roll:
@@ -35,14 +37,17 @@ class Roll:
         self._beats.start()
 
     def read(self) -> None:
-        """Record who is missing and who is back, once per change."""
+        """Record who is missing and who is back, once per change; and of this watch that it was away, once."""
         answer = self._beats.newest()
         if answer is None or self._since is None:
             return
         self._beats.forget()
+        beats, written = answer[1]
+        if written is not None:
+            self._own_absence(written)
         now = self._clock.now()
         for site in (member.site for member in self._pair.members if member.site != self._site):
-            beat = answer[1].get(site)
+            beat = beats.get(site)
             missing = now - (self._since if beat is None else beat.at) > OVERDUE
             if missing is (site in self._missing):
                 continue
@@ -60,7 +65,23 @@ class Roll:
                 inputs={"site": site, "heard": last, "witness": self._site},
             )
 
-    def _exchange(self) -> dict[SiteName, WatchBeat]:
+    def _own_absence(self, beat: WatchBeat) -> None:
+        if beat.away_from is None or beat.away_to != beat.at:
+            return  # told by the tick that ended it
+        seconds = (beat.at - beat.away_from).total_seconds()
+        self._over.record(
+            WAS_AWAY,
+            (
+                f"the watch of {self._site} began a tick at {beat.away_from.isoformat()}, and the next one "
+                f"{seconds:.0f} s later: for most of that time nobody looked from here",
+            ),
+            epoch=None,
+            acted=False,
+            inputs={"from": beat.away_from.isoformat(), "to": beat.at.isoformat(), "witness": self._site},
+        )
+
+    def _exchange(self) -> tuple[dict[SiteName, WatchBeat], WatchBeat | None]:
+        """All watches' ticks, and our own as it was written; None for that when another tick of ours wrote it."""
         name = self._pair.name
-        self._heartbeats.tick(name, WatchBeat(site=self._site, run=self._run, at=self._clock.now()))
-        return self._heartbeats.watches(name)
+        written = self._heartbeats.tick(name, WatchBeat(site=self._site, run=self._run, at=self._clock.now()))
+        return self._heartbeats.watches(name), written

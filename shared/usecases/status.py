@@ -208,7 +208,15 @@ class Status:
         for member in pair.members:
             tick = ticks.get(member.site)
             heard = None if tick is None else max(timedelta(0), now - tick.at)
-            views.append(WatchView(site=member.site, heard=heard, running=heard is not None and heard <= OVERDUE))
+            views.append(
+                WatchView(
+                    site=member.site,
+                    heard=heard,
+                    running=heard is not None and heard <= OVERDUE,
+                    away_from=None if tick is None else tick.away_from,
+                    away_to=None if tick is None else tick.away_to,
+                )
+            )
         return tuple(views)
 
 
