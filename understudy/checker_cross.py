@@ -127,7 +127,7 @@ def named(decisions: Export[Decided], trail: Export[Change], *, skew: float) -> 
             known.setdefault(name.lower(), []).append(one)
     first = min((one.at for one in decisions.lines), default=decisions.until)
     for name in sorted(set(trail.names) | {change.name for change in trail.lines}):
-        changes = [one for one in trail.lines if one.name == name and one.action not in SILENT]
+        changes = [one for one in trail.lines if one.name == name and one.action not in SILENT and one.moves]
         earlier = [one for one in changes if one.at + skew < first]
         if earlier:
             found.notes.append(f"{len(earlier)} changes of {name} are older than all decisions: not judged")
@@ -219,7 +219,7 @@ def silenced(
     """Once a name was moved under an epoch, by the cloud's own clock, nothing is accepted under an older one."""
     found = Findings()
     moved: list[tuple[int, Change]] = []
-    for change in trail.lines:
+    for change in (one for one in trail.lines if one.moves):
         decided = [one for one in decisions.lines if change.name in {key.lower() for key in one.names}]
         epoch = epoch_of(change, change.name, decided, skew=skew) if change.action in OURS and change.value else None
         if epoch is not None:

@@ -51,6 +51,12 @@ class Change:
     value: str  # what the record answers with from then on; empty: the trail does not say
     text: str
     by: str = ""
+    before: str = ""  # what it answered with until then; empty: likewise
+
+    @property
+    def moves(self) -> bool:
+        """Not a time to live that was changed, nor an update to what stood already."""
+        return not self.value or self.value != self.before
 
 
 @dataclass(frozen=True)
@@ -142,6 +148,7 @@ def _change(where: str, row: Mapping[str, Any]) -> Change:
         value=str(row["value"] or ""),
         text=str(row["text"]),
         by=str(row.get("by", "")),
+        before=str(row.get("before") or ""),
     )
 
 

@@ -52,6 +52,8 @@ switch = typer.Typer(no_args_is_help=True, help="Keep a pair where it is: neithe
 app.add_typer(switch, name="switch", rich_help_panel="Change")
 lease = typer.Typer(no_args_is_help=True, help="The lease row of a pair.")
 app.add_typer(lease, name="lease", rich_help_panel="Change")
+name = typer.Typer(no_args_is_help=True, help="The names that follow the active master of a pair.")
+app.add_typer(name, name="name", rich_help_panel="Look")
 certificate = typer.Typer(no_args_is_help=True, help="What each prune did, and why.")
 app.add_typer(certificate, name="certificate", rich_help_panel="Look")
 
@@ -132,12 +134,51 @@ def coverage(json: Annotated[bool, typer.Option("--json", help="For machines.")]
 @app.command(rich_help_panel=LOOK)
 def explain(
     scope: Annotated[str, typer.Argument(help="A protection, instance, pair or operation; `policy` or `prune`.")] = "",
-    last: Annotated[int, typer.Option("--last", "-n", min=1, max=1000, help="How many decisions.")] = 20,
+    last: Annotated[
+        int | None, typer.Option("--last", "-n", min=1, max=1000, help="How many decisions; 20, with --json all.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="As JSON lines, for `understudy prove`.")] = False,
 ) -> None:
     """Say what was decided, and why; also decisions not to act."""
-    from understudy.cli import explaining
+    from understudy.cli import explaining, exporting
 
-    explaining.explain(scope, last=last)
+    if json:
+        exporting.decisions(scope, last=last)
+        return
+    explaining.explain(scope, last=last or 20)
+
+
+@name.command("show")
+def name_show(
+    pair: Annotated[str, typer.Argument(help="The pair, as `understudy status` names it.")],
+    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Show what stands under a pair's names, and what is wrong. Ends with 0: right, 1: a watch mends it, 3: nobody."""
+    from understudy.cli import names
+
+    names.show(pair, as_json=json)
+
+
+@name.command("trail")
+def name_trail(
+    pair: Annotated[str, typer.Argument(help="The pair.")],
+    since: Annotated[str, typer.Option("--since", help="E.g. 2026-03-02T10:00:00Z; all that the cloud has.")] = "",
+) -> None:
+    """Print who changed the names of a pair, by the cloud's own trail, as JSON lines for `understudy prove`."""
+    from understudy.cli import names
+
+    names.trail(pair, since=since)
+
+
+@app.command(
+    rich_help_panel=LOOK,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)
+def prove(context: typer.Context) -> None:
+    """Prove from accept logs, decisions and the cloud's trail that never two sites were active; --help tells how."""
+    from understudy.checker import main as run
+
+    raise typer.Exit(run(context.args))
 
 
 @app.command(rich_help_panel=CHANGE)
