@@ -28,7 +28,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -223,11 +223,16 @@ def check(
     shifts: Mapping[str, float] | None = None,
     clock: str = "at",
     skew: float = SKEW,
+    wall_shift: float = 0.0,
     decisions: Path | None = None,
     trail: Path | None = None,
 ) -> Proof:
-    """Read all and prove. No accepted command at all is not a proof: that is a violation too. Raises Unreadable."""
+    """Read all and prove. No accepted command at all is not a proof: that is a violation too. Raises Unreadable.
+
+    `wall_shift`: seconds by which the wall clocks of all masters' machines are behind those of functions and cloud, as
+    beside a local cloud that has a calendar of its own."""
     lines = [line for path in paths for line in read(path, shifts, clock=clock)]
+    lines = [line if line.wall is None else replace(line, wall=line.wall + wall_shift) for line in lines]
     proof = prove(lines, skew=skew if clock == "wall" else 0.0)
     accepted = [line for line in lines if line.outcome == "accepted" and line.epoch > 0 and line.site]
     if proof.accepted == 0:
@@ -238,12 +243,20 @@ def check(
             f"the logs were written under {len(boots)} boots of machines, whose clocks have nothing in common: take "
             "--clock wall, or --shift INSTANCE=SECONDS for each"
         )
-    known = None if decisions is None else decisions_in(decisions)
+    known = None if decisions is None else _on_one_clock(decisions_in(decisions), wall_shift)
     if known is not None:
         proof.add(cross.granted(accepted, known, skew=skew))
     if trail is not None:
         _moved(proof, accepted, known, trail_in(trail), skew=skew)
     return proof
+
+
+def _on_one_clock(export: Export[Decided], shift: float) -> Export[Decided]:
+    def shifted(one: Decided) -> Decided:
+        began = None if one.began is None else one.began + shift
+        return replace(one, at=one.at + shift, began=began) if one.by_agent else one
+
+    return replace(export, lines=tuple(sorted(map(shifted, export.lines), key=lambda one: one.at)))
 
 
 def _moved(
@@ -265,6 +278,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--shift", action="append", default=[], metavar="INSTANCE=SECONDS")
     parser.add_argument("--clock", choices=("at", "wall"), default="at", help="by which the logs are compared")
     parser.add_argument("--skew", type=float, default=SKEW, metavar="SECONDS", help="by which wall clocks may differ")
+    parser.add_argument(
+        "--wall-shift", type=float, default=0.0, metavar="SECONDS", help="that all masters' wall clocks are behind"
+    )
     given = parser.parse_args(arguments)
     try:
         shifts = {name: float(seconds) for name, _, seconds in (text.partition("=") for text in given.shift)}
@@ -273,6 +289,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             shifts=shifts,
             clock=given.clock,
             skew=given.skew,
+            wall_shift=given.wall_shift,
             decisions=given.decisions,
             trail=given.trail,
         )

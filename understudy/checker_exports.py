@@ -38,6 +38,7 @@ class Decided:
     names: Mapping[str, str] = field(default_factory=dict)  # name -> the value that this decision gives it
     began: float | None = None  # before anything was done that this decision tells of
     move: int | None = None  # number of the state row that it wrote
+    by_agent: bool = False  # by the clock of a master's machine
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,7 @@ def _decided(where: str, row: Mapping[str, Any]) -> Decided:
         names={str(name): str(value) for name, value in json.loads(inputs.get("names", "{}")).items()},
         began=moment(inputs["began"]) if "began" in inputs else None,
         move=int(inputs["move"]) if "move" in inputs else None,
+        by_agent="holder" in inputs,
     )
 
 

@@ -278,6 +278,16 @@ def test_accepts_without_a_wall_clock_are_proved_and_not_compared(day: Day) -> N
     assert "carry no wall clock" in proof.notes[0]
 
 
+def test_masters_beside_a_calendar_of_its_own_are_shifted_as_told_and_their_agents_with_them(day: Day) -> None:
+    for one in day.accepts:
+        one["wall"] = moment(float(one["at"]) - 1000 - 5e6)
+    day.decisions[0] = decided(-20 - 5e6, "lease.created", epoch=1, began=-20.1 - 5e6, granted_to="hz-h", holder="h.1")
+
+    log, decisions, trail = day.write()
+    assert check([log], decisions=decisions, trail=trail).code == BROKEN
+    assert check([log], decisions=decisions, trail=trail, wall_shift=5e6).code == PROVED
+
+
 # --- unreadable ---
 
 

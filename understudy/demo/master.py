@@ -8,7 +8,8 @@ Whether its site is active it reads in the role file that its agent writes. `und
 
 Every command leaves lines in the accept log, one JSON object each: `refused`, or `recorded` (the work is done and its
 record written, nobody has been told yet) followed by `accepted` or `withdrawn`, which the second look decides. `at` is
-boottime: at that instant, or between it and the reading of the role file just after, the site was active.
+boottime: at that instant, or between it and the reading of the role file just after, the site was active. `wall` is the
+same instant on the wall clock, and `boot` tells machines apart whose boottimes have nothing in common.
 
 Environment: that of a guest (GUEST_INSTANCE, GUEST_BIND), MASTER_LOG (a file) or MASTER_LOGS (a directory:
 <instance>.jsonl in it), MASTER_ROLE_FILE, and MASTER_AGENT_PID, which it only passes on.
@@ -22,14 +23,16 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
+from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
 from shared.adapters import environment
+from shared.adapters.clock import SystemClock
 from shared.domain.errors import BadInput
-from understudy.agent.client import Look, RoleReader, boottime
+from understudy.agent.client import Look, RoleReader, boot_id, boottime
 from understudy.agent.parent import end_with_parent
 from understudy.agent.serving import Handler, Server
 
@@ -44,7 +47,7 @@ class AcceptLog:
     def __init__(self, path: Path, instance: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        self._instance = instance
+        self._instance, self._boot, self._clock = instance, boot_id(), SystemClock()
 
     def write(self, outcome: str, command: str, look: Look) -> None:
         line = {
@@ -53,6 +56,8 @@ class AcceptLog:
             "site": look.site,
             "epoch": look.epoch,
             "at": look.at,
+            "wall": (self._clock.now() - timedelta(seconds=boottime() - look.at)).isoformat(),
+            "boot": self._boot,
             "until": look.until,
             "instance": self._instance,
             "because": look.because,
