@@ -56,3 +56,41 @@ class Services(Protocol):
         ANSWERED means that the connection was accepted: the balancer's own check judges what is said on it.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """One try at a master's own port."""
+
+    sight: Sight
+    well: bool = False  # it took the connection and, where a path was asked, answered it with success
+    detail: str = ""
+
+
+class Line(Protocol):
+    """One connection to a master, opened earlier. It is never opened again: what it tells is whether traffic of a
+    connection that stood before still passes."""
+
+    @property
+    def broken(self) -> bool:
+        """Whether it has ended: reset, or closed by the other side. Silence does not break it."""
+        ...
+
+    def asks(self, *, timeout: timedelta) -> Sight:
+        """GET its path once more. ANSWERED: whatever the status; REFUSED: it is broken; SILENT: nothing in time, which
+        an answer that comes later is not taken for."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Probes(Protocol):
+    """The masters themselves, on their own ports. No method raises for one that does not answer: that is a sight."""
+
+    def tries(self, address: str, port: int, *, path: str, timeout: timedelta) -> Tried:
+        """Connect and, with a `path`, GET it, all within `timeout`. An empty `path`: the connection is enough."""
+        ...
+
+    def line(self, address: str, port: int, *, path: str, timeout: timedelta) -> Line | None:
+        """A connection that has answered a GET of `path`, kept open. None: it could not be had."""
+        ...

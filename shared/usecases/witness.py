@@ -4,29 +4,33 @@ Keeps its sighting of the lease from round to round, and in a warm function from
 machine's monotonic clock, which also counts the time for which the function was frozen.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
 from shared.domain.detection import Finding, Judgement, Observation, Sight, Source, judge
-from shared.domain.errors import CredentialsRejected, DrError, OutcomeUnknown, Permanent, Retryable
-from shared.domain.ids import Epoch, SiteName
+from shared.domain.errors import Conflict, CredentialsRejected, DrError, OutcomeUnknown, Permanent, Retryable
+from shared.domain.ids import Epoch, HolderId, SiteName
 from shared.domain.lease import Lease, LeaseState, Sighting, Terms
 from shared.domain.policy import Member, Pair
 from shared.observability import log
-from shared.ports.balancer import Balancer, Health
+from shared.ports.balancer import Balancer
 from shared.ports.clock import Clock
 from shared.ports.compute import Inventory
-from shared.ports.probes import AgentReport, Agents
+from shared.ports.probes import AgentReport, Agents, Probes
 from shared.state.heartbeats import Heartbeats
 from shared.state.leases import Leases
+from shared.state.views import Views
 from shared.usecases.aside import Aside, Run
+from shared.usecases.evidence import Evidence
 
 LOOK_TIMEOUT: Final = timedelta(seconds=1)
 SHORTEST_LOOK: Final = timedelta(milliseconds=200)
 JUST_AFTER: Final = timedelta(milliseconds=10)  # so that a look that ends with the lease ends after it
 BRIEF: Final = timedelta(seconds=1)  # one lost call is no gap
 FRESH: Final = timedelta(seconds=10)
+UNATTENDED: Final = HolderId("no agent")
+"""Holder of the lease of a pair without agents. An agent that is set up later takes it for somebody else's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +69,13 @@ class Witness:
         balancer: Balancer | None,
         clock: Clock,
         aside: Run,
+        probes: Probes | None = None,
+        views: Views | None = None,
     ) -> None:
+        """`views`: where the watches of a pair without agents tell each other what they see."""
         self._pair, self._site = pair, site
         self._leases, self._heartbeats, self._agents = leases, heartbeats, agents
-        self._inventory, self._balancer, self._clock = inventory, balancer, clock
+        self._inventory, self._views, self._clock = inventory, views, clock
         self._terms = Terms.of(pair)
         self._sighting: Sighting | None = None
         self._read_at: float | None = None  # when the last good reading of the lease returned
@@ -76,7 +83,19 @@ class Witness:
         self._renewed = False  # a renewal was seen with our own eyes
         self._heard: dict[SiteName, str] = {}  # addresses by the agents' own word
         self._addresses = Aside(self._listed_addresses, what=f"addresses of {pair.name}", run=aside, clock=clock)
-        self._servers = Aside(self._normal_servers, what=f"balancer of {pair.name}", run=aside, clock=clock)
+        self._evidence = Evidence(
+            pair,
+            site=site,
+            heartbeats=heartbeats,
+            inventory=inventory,
+            balancer=balancer,
+            probes=probes,
+            views=views,
+            clock=clock,
+            aside=aside,
+        )
+        self._silent: dict[SiteName, float] = {}  # without agents: since when a service has not been seen from here
+        self.run = ""  # the invocation that looks
         self._leased = False  # a lease row of this pair was seen, so that its absence means a loss
 
     @property
@@ -130,6 +149,8 @@ class Witness:
         sites = {member.site for member in self._pair.members}
         self._heard.update({site: beat.address for site, beat in beats.items() if site in sites})
         self._leased = self._leased or any(beat.epoch for beat in beats.values())
+        if not self._leased and not self._pair.agents and self._views is not None:
+            self._leased = bool(self._views.of(self._pair.name))  # they are written under a lease only
 
     def misses_lease(self) -> bool:
         """Whether a lease row that is not there has been there before. A pair that never ran has none yet."""
@@ -190,19 +211,44 @@ class Witness:
         if sighting is None:
             return Seen(at=self._clock.monotonic(), sighting=None, observations=())
         active = sighting.lease.owner
-        reports = {active: self.look_at(active, sighting)}
+        reports = {active: self.look_at(active, sighting if self._pair.agents else None)}
         if closer or reports[active].active is not True:
             other = self.other(active)
             reports[other] = self.look_at(other, None)
-        observations = [self._of_agent(site, report, sighting.lease) for site, report in reports.items()]
         now = self._clock.monotonic()
-        observations += self._of_balancer(active, now)
-        observations.insert(0, self._of_lease(sighting, now))
+        observations = [self._of_lease(sighting, now)]
+        observations += [self._of_master(site, report, sighting.lease, now) for site, report in reports.items()]
+        observations += self._evidence.observed(active, reports, sighting.lease.epoch, now)
+        if not self._pair.agents:
+            sees = {one.subject: one.finding for one in observations[1 : 1 + len(reports)]}
+            self._evidence.share(self.run, sees)
+        if reports[active].active is not True:
+            self.look_aside(closer=True)
         return Seen(at=now, sighting=sighting, observations=tuple(observations), reports=reports)
+
+    def first_lease(self) -> bool:
+        """Without agents nobody else writes the first lease: for the preferred site, once its service is well. Whether
+        it was written."""
+        report = self.look_at(self._pair.preferred, None)
+        if self._pair.agents or report.ready is not True:
+            return False
+        try:
+            self._leases.create(self._pair.name, self._pair.preferred, length=self._pair.lease, holder=UNATTENDED)
+        except Conflict:
+            return False
+        return True
 
     def judge(self, seen: Seen) -> Judgement:
         active = seen.lease.owner if seen.lease else self._pair.preferred
-        return judge(seen.observations, active=active, standby=self.other(active), witness=self._site, fresh=FRESH)
+        return judge(
+            seen.observations,
+            active=active,
+            standby=self.other(active),
+            witness=self._site,
+            fresh=FRESH,
+            quorum=self._pair.quorum,
+            agents=self._pair.agents,
+        )
 
     def look_at(self, site: SiteName, sighting: Sighting | None) -> AgentReport:
         """With `sighting`: no longer than until it runs out, so that a silent agent does not delay the decision."""
@@ -218,7 +264,11 @@ class Witness:
     def _of_lease(self, sighting: Sighting, now: float) -> Observation:
         unchanged = sighting.unchanged_for(now)
         lease = sighting.lease
-        if sighting.takeable(now, self._terms):
+        if not self._pair.agents:
+            finding = Finding.SEEN  # nobody renews it: it tells who was put in charge, not whether he is at work
+        elif lease.state is LeaseState.FREE:
+            finding = Finding.FREE
+        elif sighting.takeable(now, self._terms):
             finding = Finding.EXPIRED
         elif not self._renewed:
             finding = Finding.SEEN
@@ -230,7 +280,9 @@ class Witness:
         detail = f"{state}epoch {lease.epoch}, version {lease.version} unchanged for {unchanged.total_seconds():.1f} s"
         return self._observation(Source.LEASE, lease.owner, finding, detail=detail)
 
-    def _of_agent(self, site: SiteName, report: AgentReport, lease: Lease) -> Observation:
+    def _of_master(self, site: SiteName, report: AgentReport, lease: Lease, now: float) -> Observation:
+        if not self._pair.agents:
+            return self._of_service(site, report, now)
         if report.sight is not Sight.ANSWERED:
             finding = Finding.ABSENT
         elif report.active and report.epoch == lease.epoch:
@@ -239,39 +291,19 @@ class Witness:
             finding = Finding.PASSIVE
         return self._observation(Source.AGENT, site, finding, sight=report.sight, detail=report.detail)
 
-    def look_aside(self) -> None:
+    def _of_service(self, site: SiteName, report: AgentReport, now: float) -> Observation:
+        """Not seen counts once it has been so for a whole lease: there is no lease to run out meanwhile."""
+        if report.ready:
+            self._silent.pop(site, None)
+            return self._observation(Source.SERVICE, site, Finding.ACTIVE, sight=report.sight)
+        since = self._silent.setdefault(site, now)
+        finding = Finding.ABSENT if now - since >= self._pair.lease.total_seconds() else Finding.MISSED
+        return self._observation(Source.SERVICE, site, finding, sight=report.sight, detail=report.detail)
+
+    def look_aside(self, *, closer: bool = False) -> None:
         """Start the slow looks, whose answers later rounds use while they are fresh."""
-        if self._balancer is not None and self._pair.balancer is not None:
-            self._servers.start()
-
-    def _normal_servers(self) -> dict[str, tuple[int, int]]:
-        """Zone -> (servers that the balancer finds normal, servers it checks)."""
-        assert self._balancer is not None
-        assert self._pair.balancer is not None
-        health = self._balancer.health(self._pair.balancer)
-        zones: dict[str, tuple[int, int]] = {}
-        for server in self._inventory.instances(ids=tuple(health)):
-            if health[server.id] is not Health.UNAVAILABLE:
-                normal, checked = zones.get(server.zone, (0, 0))
-                zones[server.zone] = (normal + (health[server.id] is Health.NORMAL), checked + 1)
-        return zones
-
-    def _of_balancer(self, active: SiteName, now: float) -> list[Observation]:
-        """The balancer's own checks of the servers in the active site's zone: a third pair of eyes."""
-        answer = self._servers.newest()
-        if answer is None:
-            return []
-        began, zones = answer
-        normal, checked = zones.get(self.member(active).zone, (0, 0))
-        if not checked:
-            return []
-        seen = self._observation(
-            Source.BALANCER,
-            active,
-            Finding.SEEN if normal else Finding.ABSENT,
-            detail=f"{normal} of {checked} servers normal",
-        )
-        return [replace(seen, age=timedelta(seconds=now - began))]
+        addresses = {member.site: self.address(member.site) for member in self._pair.members}
+        self._evidence.look_aside({site: one for site, one in addresses.items() if one}, closer=closer)
 
     def _observation(
         self, source: Source, subject: SiteName, finding: Finding, *, sight: Sight | None = None, detail: str = ""
