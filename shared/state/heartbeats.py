@@ -41,13 +41,11 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchBeat:
-    """A tick of a watch began. The watch of a pair without agents writes one in each round, with what it sees."""
+    """A tick of a watch began."""
 
     site: SiteName
     run: str  # its invocation
     at: datetime  # the writer's wall clock: minutes are judged by it, nothing finer
-    sequence: int = 0  # rises by one per round of one run; 0: it tells nothing of what it sees
-    sees: Mapping[SiteName, str] = field(default_factory=dict)  # what it finds of each master's service
     away_from: datetime | None = None  # its last absence: the tick before, and the one after
     away_to: datetime | None = None
 
