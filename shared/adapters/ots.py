@@ -31,6 +31,7 @@ from shared.adapters.store_rows import (  # noqa: E402
     checked,
     chunks,
     key_names,
+    scan_end,
     scan_start,
     shown,
 )
@@ -249,18 +250,34 @@ class OtsStore:
         self._connection.patiently(attempt)
 
     def scan(
-        self, table: str, prefix: Key, *, after: Key | None = None, backward: bool = False, limit: int | None = None
+        self,
+        table: str,
+        prefix: Key,
+        *,
+        after: Key | None = None,
+        until: Key | None = None,
+        backward: bool = False,
+        limit: int | None = None,
     ) -> Iterator[Row]:
         names = key_names(self._schema, table, prefix, prefix=True)
-        if after is not None:
-            key_names(self._schema, table, after)
-        return self._scan(table, names, prefix, after, backward, limit)
+        for bound in (after, until):
+            if bound is not None:
+                key_names(self._schema, table, bound)
+        return self._scan(table, names, prefix, after, until, backward, limit)
 
     def _scan(
-        self, table: str, names: tuple[str, ...], prefix: Key, after: Key | None, backward: bool, limit: int | None
+        self,
+        table: str,
+        names: tuple[str, ...],
+        prefix: Key,
+        after: Key | None,
+        until: Key | None,
+        backward: bool,
+        limit: int | None,
     ) -> Iterator[Row]:
         begin = scan_start(prefix, after=after, backward=backward)
-        if begin is None or (limit is not None and limit <= 0):
+        finish = scan_end(prefix, after=after, until=until, backward=backward)
+        if begin is None or finish is None or (limit is not None and limit <= 0):
             return
         if len(prefix) == len(names):
             row = self.get(table, prefix)
@@ -268,7 +285,7 @@ class OtsStore:
                 yield row
             return
         first, last = (sdk.INF_MAX, sdk.INF_MIN) if backward else (sdk.INF_MIN, sdk.INF_MAX)
-        start, end = _filled(names, begin, first), _filled(names, prefix, last)
+        start, end = _filled(names, begin, first), _filled(names, finish, last)
         left = limit
         while start is not None:
             # One more than asked for, as the range begins with `after` itself when that row exists.

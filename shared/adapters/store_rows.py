@@ -63,6 +63,20 @@ def scan_start(prefix: Key, *, after: Key | None, backward: bool) -> Key | None:
     return None if beyond else prefix
 
 
+def scan_end(prefix: Key, *, after: Key | None, until: Key | None, backward: bool) -> Key | None:
+    """Where a range over `prefix` ends: at `until` (itself left out) when it lies inside, else at the edge of the
+    prefix. None: nothing lies before it."""
+    if until is None:
+        return prefix
+    if until == prefix or (after is not None and (after <= until if backward else after >= until)):
+        return None
+    head = until[: len(prefix)]
+    if head == prefix:
+        return until
+    inside = head < prefix if backward else head > prefix
+    return prefix if inside else None
+
+
 def chunks(writes: Iterable[Write]) -> Iterator[list[Write]]:
     """What fits into one BatchWriteRow each."""
     chunk: list[Write] = []

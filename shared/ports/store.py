@@ -75,8 +75,16 @@ class Store(Protocol):
         ...
 
     def scan(
-        self, table: str, prefix: Key, *, after: Key | None = None, backward: bool = False, limit: int | None = None
+        self,
+        table: str,
+        prefix: Key,
+        *,
+        after: Key | None = None,
+        until: Key | None = None,
+        backward: bool = False,
+        limit: int | None = None,
     ) -> Iterator[Row]:
-        """Rows whose key begins with `prefix`, in key order (bytewise), strictly after the full key `after`.
-        Streams page by page."""
+        """Rows whose key begins with `prefix`, in key order (bytewise), strictly after the full key `after` and
+        not reaching the full key `until`, both in the direction of the scan. Streams page by page, and reads nothing
+        beyond."""
         ...

@@ -4,7 +4,7 @@ Rows of one small table, told apart by the first part of their name.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -120,6 +120,23 @@ class Controls:
             cursors=cursors,
             undone=undone,
         )
+
+    def watched(self) -> Standing:
+        """Pauses and acknowledgements only, which is what a watch asks for all day: two short ranges, that do not grow
+        with schedules, as `read` does."""
+        pauses = (codec.load(Pause, str(row.columns["body"])) for row in self._beginning(PAUSE))
+        acknowledged = self._beginning(ACKNOWLEDGED)
+        return Standing(
+            pauses={pause.scope: pause for pause in pauses},
+            acknowledged={
+                row.key[0].removeprefix(ACKNOWLEDGED): codec.instant(str(row.columns["at"])) for row in acknowledged
+            },
+        )
+
+    def _beginning(self, kind: str) -> Iterator[Row]:
+        """Rows whose name begins with `kind`, which ends in a slash."""
+        behind = kind[:-1] + chr(ord(kind[-1]) + 1)
+        return self._store.scan(TABLE, (), after=(kind,), until=(behind,))
 
     def pause(self, pause: Pause) -> Pause:
         """What stands now. Paused again, it keeps the older `since`: that is from when on slots were left out."""

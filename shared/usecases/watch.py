@@ -240,7 +240,7 @@ class PairWatch:
 
     def _read_controls(self) -> None:
         began = self._clock.monotonic()
-        self._standing, self._standing_at = self._ports.controls.read(), began
+        self._standing, self._standing_at = self._ports.controls.watched(), began
 
     def _paused(self) -> str | None:
         return stopped(self._standing, self.pair.name)

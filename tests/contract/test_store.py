@@ -277,6 +277,8 @@ def test_keys_that_do_not_fit_the_table_are_bad_input(door: Door) -> None:
         door.store.scan("slots", ("a", "b", "c"))
     with pytest.raises(BadInput):
         door.store.scan("slots", ("a",), after=("a",))
+    with pytest.raises(BadInput):
+        door.store.scan("slots", ("a",), until=("a",))
     with pytest.raises(BadInput, match="not in the schema"):
         door.store.get("nowhere", ("a",))
 
@@ -337,11 +339,12 @@ def test_many_rows_are_deleted_at_once_and_those_that_are_not_there_are_passed_o
 ALPHABET = st.text(alphabet="ab\0ü\U0001f680", max_size=3)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     stored=st.sets(st.tuples(ALPHABET, ALPHABET), max_size=12),
     prefix=st.one_of(st.just(()), st.tuples(ALPHABET), st.tuples(ALPHABET, ALPHABET)),
     after=st.one_of(st.none(), st.tuples(ALPHABET, ALPHABET)),
+    until=st.one_of(st.none(), st.tuples(ALPHABET, ALPHABET)),
     backward=st.booleans(),
     limit=st.one_of(st.none(), st.integers(min_value=1, max_value=4)),
 )
@@ -350,6 +353,7 @@ def test_a_scan_is_a_slice_of_the_sorted_keys(
     stored: set[tuple[str, str]],
     prefix: tuple[str, ...],
     after: tuple[str, str] | None,
+    until: tuple[str, str] | None,
     backward: bool,
     limit: int | None,
 ) -> None:
@@ -357,7 +361,7 @@ def test_a_scan_is_a_slice_of_the_sorted_keys(
         door.store.delete("slots", old.key, condition=Anything())
     door.store.put_many([Write(table="slots", row=row(*key, n=1)) for key in stored])
 
-    found = keys(door.store.scan("slots", prefix, after=after, backward=backward, limit=limit))
+    found = keys(door.store.scan("slots", prefix, after=after, until=until, backward=backward, limit=limit))
 
     def utf8(key: tuple[str, ...]) -> tuple[bytes, ...]:
         return tuple(part.encode() for part in key)
@@ -367,6 +371,9 @@ def test_a_scan_is_a_slice_of_the_sorted_keys(
     if after is not None:
         edge = utf8(after)
         wanted = [k for k in wanted if (utf8(k) < edge if backward else utf8(k) > edge)]
+    if until is not None:
+        end = utf8(until)
+        wanted = [k for k in wanted if (utf8(k) > end if backward else utf8(k) < end)]
     assert found == wanted[:limit]
 
 

@@ -40,10 +40,17 @@ class StoredRows(Rows):
         return self._store.get(table, key)
 
     def scan(
-        self, table: str, prefix: Key, *, after: Key | None = None, backward: bool = False, limit: int | None = None
+        self,
+        table: str,
+        prefix: Key,
+        *,
+        after: Key | None = None,
+        until: Key | None = None,
+        backward: bool = False,
+        limit: int | None = None,
     ) -> list[Row]:
         self.calls += 1
-        return list(self._store.scan(table, prefix, after=after, backward=backward, limit=limit))
+        return list(self._store.scan(table, prefix, after=after, until=until, backward=backward, limit=limit))
 
     def write(self, table: str, row: Row, condition: Condition, *, keep: bool) -> None:
         self.calls += 1

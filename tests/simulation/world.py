@@ -42,13 +42,22 @@ class Rows:
         return None if columns is None else Row(key=key, columns=dict(columns))
 
     def scan(
-        self, table: str, prefix: Key, *, after: Key | None = None, backward: bool = False, limit: int | None = None
+        self,
+        table: str,
+        prefix: Key,
+        *,
+        after: Key | None = None,
+        until: Key | None = None,
+        backward: bool = False,
+        limit: int | None = None,
     ) -> list[Row]:
         found = sorted(((key, columns) for key, columns in self.table(table).items() if key[: len(prefix)] == prefix))
         if backward:
             found.reverse()
         if after is not None:
             found = [one for one in found if (one[0] < after if backward else one[0] > after)]
+        if until is not None:
+            found = [one for one in found if (one[0] > until if backward else one[0] < until)]
         return [Row(key=key, columns=dict(columns)) for key, columns in found][:limit]
 
     def write(self, table: str, row: Row, condition: Condition, *, keep: bool) -> None:
@@ -105,10 +114,17 @@ class ProcessStore:
             self.delete(table, key, condition=Anything())
 
     def scan(
-        self, table: str, prefix: Key, *, after: Key | None = None, backward: bool = False, limit: int | None = None
+        self,
+        table: str,
+        prefix: Key,
+        *,
+        after: Key | None = None,
+        until: Key | None = None,
+        backward: bool = False,
+        limit: int | None = None,
     ) -> Iterator[Row]:
         self._way(writes=False)
-        rows = self._rows.scan(table, prefix, after=after, backward=backward, limit=limit)
+        rows = self._rows.scan(table, prefix, after=after, until=until, backward=backward, limit=limit)
         self._way_back(writes=False)
         return iter(rows)
 

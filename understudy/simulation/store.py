@@ -19,7 +19,16 @@ from emulator.tablestore.table import Existence, Found, Kind
 from emulator.tablestore.table import Write as ModelWrite
 from emulator.tablestore.values import INF_MAX, INF_MIN, Bound
 from shared.adapters.ots_codes import service_error
-from shared.adapters.store_rows import MAX_BATCH_ROWS, check_conditions, checked, chunks, key_names, scan_start, shown
+from shared.adapters.store_rows import (
+    MAX_BATCH_ROWS,
+    check_conditions,
+    checked,
+    chunks,
+    key_names,
+    scan_end,
+    scan_start,
+    shown,
+)
 from shared.domain.errors import OutcomeUnknown, Retryable
 from shared.ports.store import Absent, Anything, Condition, Key, Row, Write
 from shared.state.schema import KEPT_FOR, TABLES
@@ -86,21 +95,37 @@ class InProcessStore:
                         raise one
 
     def scan(
-        self, table: str, prefix: Key, *, after: Key | None = None, backward: bool = False, limit: int | None = None
+        self,
+        table: str,
+        prefix: Key,
+        *,
+        after: Key | None = None,
+        until: Key | None = None,
+        backward: bool = False,
+        limit: int | None = None,
     ) -> Iterator[Row]:
         names = key_names(self._schema, table, prefix, prefix=True)
-        if after is not None:
-            key_names(self._schema, table, after)
-        return self._scan(table, names, prefix, after, backward, limit)
+        for bound in (after, until):
+            if bound is not None:
+                key_names(self._schema, table, bound)
+        return self._scan(table, names, prefix, after, until, backward, limit)
 
     def _scan(
-        self, table: str, names: tuple[str, ...], prefix: Key, after: Key | None, backward: bool, limit: int | None
+        self,
+        table: str,
+        names: tuple[str, ...],
+        prefix: Key,
+        after: Key | None,
+        until: Key | None,
+        backward: bool,
+        limit: int | None,
     ) -> Iterator[Row]:
         begin = scan_start(prefix, after=after, backward=backward)
-        if begin is None or (limit is not None and limit <= 0):
+        finish = scan_end(prefix, after=after, until=until, backward=backward)
+        if begin is None or finish is None or (limit is not None and limit <= 0):
             return
         left = limit
-        for row in self._rows(table, names, begin, prefix, backward):
+        for row in self._rows(table, names, begin, prefix, finish, backward):
             if row.key == after:
                 continue
             yield row
@@ -109,14 +134,16 @@ class InProcessStore:
                 if left == 0:
                     return
 
-    def _rows(self, table: str, names: tuple[str, ...], begin: Key, prefix: Key, backward: bool) -> Iterator[Row]:
+    def _rows(
+        self, table: str, names: tuple[str, ...], begin: Key, prefix: Key, finish: Key, backward: bool
+    ) -> Iterator[Row]:
         if len(prefix) == len(names):
             row = self.get(table, prefix)
             if row is not None:
                 yield row
             return
         first, last = (INF_MAX, INF_MIN) if backward else (INF_MIN, INF_MAX)
-        start, end = _filled(names, begin, first), _filled(names, prefix, last)
+        start, end = _filled(names, begin, first), _filled(names, finish, last)
         while True:
             with self._call("GetRange", table, writes=False):
                 page = self._cloud.tablestore.get_range(self._instance, table, start, end, backward=backward)
