@@ -45,6 +45,7 @@ class On(StrEnum):
     FENCE_LOST = "lease changed hands or was renewed"
     PROMOTED = "promoted"
     PROMOTE_WAITS = "no answer from the new site yet"
+    ONE_REBOUND = "one name rebound"
     REBOUND = "rebound"
     REBIND_WAITS = "name service does not answer"
     REBIND_REFUSED = "name must not be touched"
@@ -142,6 +143,7 @@ FAILOVER: Final = (
     ),
     #
     Row(_S.REBINDING, _E.REBOUND, _S.CONFIRMING, Do.CONFIRM, "an update is believed when it reads back"),
+    Row(_S.REBINDING, _E.ONE_REBOUND, _S.REBINDING, Do.REBIND, "names move one by one, each on record before the next"),
     Row(_S.REBINDING, _E.REBIND_WAITS, _S.REBINDING, Do.REBIND, "one record, one update, repeated until it reads back"),
     Row(_S.REBINDING, _E.REBIND_REFUSED, _S.NEEDS_OPERATOR, Do.CALL_OPERATOR, "the name is not as the policy says"),
     Row(_S.REBINDING, _E.SUPERSEDED, _S.WATCHING, Do.NOTHING, "only the newest epoch may move the name"),

@@ -41,7 +41,7 @@ class NameRule:
     values: Mapping[SiteName, str] = field(default_factory=dict)  # by site; none: the members' private addresses
 
     def __str__(self) -> str:
-        return f"{self.host}.{self.zone}"
+        return self.zone if self.host == "@" else f"{self.host}.{self.zone}"
 
 
 class FenceBy(StrEnum):

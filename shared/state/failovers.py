@@ -38,6 +38,7 @@ class Failover:
     seconds: Mapping[str, float] = field(default_factory=dict)  # phase -> duration on the driver's monotonic clock
     automatic_at: datetime | None = None  # last automatic take-over: the anti-flapping block counts from here
     order: str = ""  # id of the order that began it; empty: it began by itself
+    names: Mapping[str, str] = field(default_factory=dict)  # bound under `epoch` and read back: name -> value
     driver: str = ""  # the invocation that wrote this row
     version: int = 0
 

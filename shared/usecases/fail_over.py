@@ -80,6 +80,7 @@ class FailOver:
         """Into FENCING. The record stands before anything is done."""
         self._fencing.forget()
         self._naming.forget()
+        changes = {**changes, "names": {}}
         return self.move(failover, on, why=why, changes=changes, event="failover.decided", inputs=inputs)
 
     def move(
@@ -231,7 +232,7 @@ class FailOver:
                 case State.PROMOTING:
                     return self._promote(failover, failover.to_site)
                 case State.REBINDING:
-                    return self._naming.rebind(failover.to_site, self._epoch(failover))
+                    return self._naming.rebind(failover.to_site, self._epoch(failover), failover.names)
                 case _:
                     return self._naming.confirm(failover.to_site, self._epoch(failover))
         except CredentialsRejected:

@@ -1,104 +1,172 @@
-"""The name that follows the active master: bound by one update of one record, read back, and confirmed.
+"""The names that follow the active master: each bound by one update of one record, and read back.
 
-A rebind cannot be made conditional (the name service has none), so before it the lease row is read once more and must
-still name our epoch. What a watch that was frozen right there writes later is mended by the next look at the name: in
-the last step of a failover (astray: bind again), and after it in the rounds of every watch that sees the holder.
+They move one by one in the policy's order, and the failover's row remembers which have: a watch that resumes goes on
+with the next. A rebind cannot be made conditional (the name services have none), so before each of them the lease row
+is read once more and must still name our epoch. What a watch that was frozen right there writes later is mended by the
+next look at the names: in the last step of a failover (astray: bind again), and after it in the rounds of every watch
+that sees the holder.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from shared.domain.dns_plan import A_RECORD, NameRecord, Rebind, RefuseRebind, Settled, plan_name, remark_of
-from shared.domain.errors import OutcomeUnknown, Retryable
+from shared.domain.dns_plan import NameRecord, Rebind, RefuseRebind, Settled, plan_name, remark_of, same_value
+from shared.domain.errors import CredentialsRejected, DrError, OutcomeUnknown, Permanent, Retryable
 from shared.domain.failover_fsm import On
 from shared.domain.ids import Epoch, SiteName
-from shared.domain.policy import Pair
+from shared.domain.pair import NameRule, NameService, Pair
 from shared.observability import log
 from shared.ports.names import Names
-from shared.ports.probes import Agents
-from shared.usecases.outcome import PROMOTE_TIMEOUT, Outcome
+from shared.usecases.client_view import ClientView
+from shared.usecases.outcome import Outcome
 from shared.usecases.witness import Witness
 
 MOST_ASTRAY: Final = 5  # bindings in one failover; more than a frozen watch or two would undo: somebody else writes too
 
 
 class Naming:
-    def __init__(self, *, pair: Pair, witness: Witness, names: Names, agents: Agents) -> None:
-        self._pair, self._witness, self._names, self._agents = pair, witness, names, agents
+    def __init__(
+        self,
+        *,
+        pair: Pair,
+        witness: Witness,
+        names: Names,
+        clients: ClientView,
+        public_names: Callable[[], Names] | None = None,
+    ) -> None:
+        """`names` are the private ones. `public_names` is called for pairs that have some."""
+        self._pair, self._witness, self._private, self._clients = pair, witness, names, clients
+        self._make_public = public_names
         self._astray = 0
 
     def forget(self) -> None:
         """Another failover begins."""
         self._astray = 0
+        self._clients.forget()
 
-    @property
-    def name(self) -> str:
-        return f"{self._pair.name_host}.{self._pair.name_zone}"
+    def service(self, rule: NameRule) -> Names:
+        """Where the name's record is kept."""
+        if rule.service is NameService.PRIVATE:
+            return self._private
+        if self._make_public is None:
+            raise Permanent(f"{label(rule)}: public names are not wired here")
+        return self._make_public()
 
-    def wanted(self, target: SiteName) -> dict[str, str]:
-        """Each name and what it gives while `target` is active, as far as that is known here: for the record."""
-        address = self._witness.address(target)
-        return {} if address is None else {self.name: address}
+    def value(self, rule: NameRule, site: SiteName) -> str | None:
+        """What the name gives while `site` is active; None: not known yet."""
+        return rule.values[site] if site in rule.values else self._witness.address(site)
 
-    def rebind(self, target: SiteName, epoch: Epoch) -> Outcome:
+    def wanted(self, site: SiteName) -> dict[str, str]:
+        """Each name and what it gives while `site` is active, as far as that is known here: for the record."""
+        known = {label(rule): self.value(rule, site) for rule in self._pair.names}
+        return {name: value for name, value in known.items() if value is not None}
+
+    def records_of(self, rule: NameRule) -> tuple[NameRecord, ...]:
+        """All records that could answer for it: of the type we bind, and of those that would clash."""
+        return self.service(rule).records(zone=rule.zone, host=rule.host)
+
+    def records(self) -> tuple[NameRecord, ...]:
+        """Of every name."""
+        return tuple(record for rule in self._pair.names for record in self.records_of(rule))
+
+    # --- in a failover ---
+
+    def rebind(self, target: SiteName, epoch: Epoch, done: Mapping[str, str]) -> Outcome:
+        """The next name of those that are not `done`. One that must not be touched does not keep the others where they
+        are: they are bound first, and then an operator is called."""
         newer = self._witness.newer(epoch)
         if newer is not None:
             return On.SUPERSEDED, (newer,), {}
-        address = self._witness.address(target)
-        if address is None:
-            self._witness.learn_addresses()
-            return On.REBIND_WAITS, (f"the address of {target} is not known: {self._witness.trouble}",), {}
-        return self.bind(address, epoch)
+        refused: tuple[str, ...] = ()
+        bound = dict(done)
+        for number, rule in enumerate(self._pair.names, 1):
+            value = self.value(rule, target)
+            if value is None:
+                self._witness.learn_addresses()
+                return On.REBIND_WAITS, (f"the address of {target} is not known: {self._witness.trouble}",), {}
+            if bound.get(label(rule)) == value:
+                continue
+            on, why = self.bind(rule, value, epoch)
+            if on is On.REBIND_REFUSED:
+                refused += why
+                continue
+            if on is not On.REBOUND:
+                return on, why, {"names": bound}
+            bound[label(rule)] = value
+            if number < len(self._pair.names):
+                return On.ONE_REBOUND, why, {"names": bound}
+            if not refused:
+                return On.REBOUND, why, {"names": bound}
+        if refused:
+            return On.REBIND_REFUSED, refused, {"names": bound}
+        return On.REBOUND, ("every name is bound already",), {"names": bound}
 
-    def bind(self, address: str, epoch: Epoch) -> Outcome:
-        """The name to `address`: one update of one record, read back, then the epoch in its remark as evidence."""
-        plan = plan_name(self.records(), name=self.name, type=A_RECORD, value=address, epoch=epoch)
+    def bind(self, rule: NameRule, value: str, epoch: Epoch) -> tuple[On, tuple[str, ...]]:
+        """One name to `value`: one update of one record, read back, then the epoch in its remark as evidence."""
+        try:
+            return self._bind(rule, value, epoch)
+        except CredentialsRejected:
+            raise
+        except (Retryable, OutcomeUnknown) as error:
+            return On.REBIND_WAITS, (str(error),)
+        except DrError as error:
+            return On.REBIND_REFUSED, (f"{label(rule)}: {error}", "runbook: name-cannot-be-rebound")
+
+    def _bind(self, rule: NameRule, value: str, epoch: Epoch) -> tuple[On, tuple[str, ...]]:
+        service = self.service(rule)
+        plan = plan_name(self.records_of(rule), name=label(rule), type=rule.type, value=value, epoch=epoch)
         match plan:
             case RefuseRebind():
-                return On.REBIND_REFUSED, (plan.because, f"runbook: {plan.runbook}"), {}
+                return On.REBIND_REFUSED, (plan.because, f"runbook: {plan.runbook}")
             case Settled(record=record, remark=remark):
                 if remark is not None:
-                    self._remark(record, remark)
-                return On.REBOUND, (plan.because,), {}
+                    self._remark(service, record, remark)
+                return On.REBOUND, (plan.because,)
             case Rebind(record=record):
                 try:
-                    self._names.rebind(record, value=address)
+                    service.rebind(record, value=value)
                 except OutcomeUnknown as error:
                     log.event("name.unanswered", subject=self._pair.name, because=[str(error)])
-                again = plan_name(self.records(), name=self.name, type=A_RECORD, value=address, epoch=epoch)
+                again = plan_name(self.records_of(rule), name=label(rule), type=rule.type, value=value, epoch=epoch)
                 if not isinstance(again, Settled):
-                    return On.REBIND_WAITS, (f"reads back as: {again.because}",), {}
-                self._remark(again.record, remark_of(epoch))
-                return On.REBOUND, (plan.because,), {}
+                    return On.REBIND_WAITS, (f"reads back as: {again.because}",)
+                self._remark(service, again.record, remark_of(epoch))
+                return On.REBOUND, (plan.because,)
 
-    def records(self) -> tuple[NameRecord, ...]:
-        """All records of the host that could answer for it, of the type we bind and of the one that would clash."""
-        zone, host = self._pair.name_zone, self._pair.name_host
-        found = self._names.records(zone=zone, host=host, type=A_RECORD)
-        return found or self._names.records(zone=zone, host=host, type="CNAME")
-
-    def _remark(self, record: NameRecord, text: str) -> None:
+    def _remark(self, service: Names, record: NameRecord, text: str) -> None:
         """Evidence only: a failover does not wait for it, and the next re-assertion writes it."""
         try:
-            self._names.remark(record, text=text)
+            service.remark(record, text=text)
         except (Retryable, OutcomeUnknown) as error:
             log.event("name.remark_lost", subject=self._pair.name, because=[str(error)])
 
     def confirm(self, target: SiteName, epoch: Epoch) -> Outcome:
-        """From a client's point of view: the address that the record gives now is one where the epoch is active."""
-        records = self.records()
+        """Every record still says what it should, and clients that ask for the names meet the active master."""
+        astray = [one for rule in self._pair.names if (one := self._astray_now(rule, target, epoch))]
         newer = self._witness.newer(epoch)
         if newer is not None:
             return On.SUPERSEDED, (newer,), {}
+        if astray:
+            self._astray += 1
+            return On.CONFIRM_WAITS if self._astray > MOST_ASTRAY else On.ASTRAY, tuple(astray), {"names": {}}
         address = self._witness.address(target)
-        values = [record.value for record in records if record.enabled]
         if address is None:
             self._witness.learn_addresses()
             return On.CONFIRM_WAITS, (f"the address of {target} is not known: {self._witness.trouble}",), {}
-        if values != [address]:
-            self._astray += 1
-            why = f"{self.name} reads {', '.join(values) or 'nothing'}, not {address}, which holds epoch {epoch}"
-            return On.CONFIRM_WAITS if self._astray > MOST_ASTRAY else On.ASTRAY, (why,), {}
-        report = self._agents.look(values[0], self._witness.member(target).agent_port, timeout=PROMOTE_TIMEOUT)
-        if report.active and report.epoch == epoch:
-            return On.CONFIRMED, (f"{values[0]} answers as active under epoch {epoch}",), {}
-        return On.CONFIRM_WAITS, (f"{values[0]} is not active under epoch {epoch}: {report.sight}",), {}
+        values = [(rule, self.value(rule, target) or "") for rule in self._pair.names]
+        served, why = self._clients.look(address, self._witness.member(target), epoch, values)
+        return On.CONFIRMED if served else On.CONFIRM_WAITS, why, {}
+
+    def _astray_now(self, rule: NameRule, target: SiteName, epoch: Epoch) -> str:
+        """Why the record is not what was bound; empty when it is, or what it should be is not known."""
+        value = self.value(rule, target)
+        records = [record for record in self.records_of(rule) if record.enabled]
+        if value is None or (len(records) == 1 and same_value(rule.type, records[0].value, value)):
+            return ""
+        read = ", ".join(record.value for record in records) or "nothing"
+        return f"{label(rule)} reads {read}, not {value}, which holds epoch {epoch}"
+
+
+def label(rule: NameRule) -> str:
+    """The name for people, and for the row. A private and a public record may bear the same one."""
+    return str(rule) if rule.service is NameService.PRIVATE else f"{rule} (public)"

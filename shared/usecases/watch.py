@@ -29,7 +29,8 @@ from shared.ports.balancer import Balancer
 from shared.ports.clock import Clock
 from shared.ports.compute import Inventory
 from shared.ports.names import Names
-from shared.ports.probes import Agents
+from shared.ports.probes import Agents, Services
+from shared.ports.resolvers import Resolvers
 from shared.state.controls import Controls, Standing
 from shared.state.decisions import Decisions
 from shared.state.failovers import Failover, Failovers, SwitchOrders
@@ -37,6 +38,7 @@ from shared.state.heartbeats import Heartbeats
 from shared.state.leases import Leases
 from shared.state.policies import Policies
 from shared.usecases.aside import Run
+from shared.usecases.client_view import ClientView
 from shared.usecases.fail_over import FailOver
 from shared.usecases.fencing import Fencing
 from shared.usecases.held_back import blocked_until, stopped
@@ -96,6 +98,9 @@ class Ports:
     balancer: Balancer | None
     clock: Clock
     aside: Run
+    public_names: Callable[[], Names] | None = None  # called for pairs that have some
+    resolvers: Resolvers | None = None
+    services: Services | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +130,15 @@ class PairWatch:
             clock=ports.clock,
             aside=ports.aside,
         )
-        naming = Naming(pair=pair, witness=self.witness, names=ports.names, agents=ports.agents)
+        naming = Naming(
+            pair=pair,
+            witness=self.witness,
+            names=ports.names,
+            public_names=ports.public_names,
+            clients=ClientView(
+                pair, agents=ports.agents, services=ports.services, resolvers=ports.resolvers, clock=ports.clock
+            ),
+        )
         self._over = FailOver(
             pair=pair,
             policy=policy,

@@ -16,9 +16,11 @@ from shared.domain.decision import Decision
 from shared.domain.errors import OutcomeUnknown, Retryable
 from shared.domain.ids import InstanceId, SiteName
 from shared.domain.lease import Terms
-from shared.domain.policy import Member, Pair, Policy, PruneLimits
+from shared.domain.pair import Member, NameRule, NameService, Pair
+from shared.domain.policy import Policy, PruneLimits
 from shared.ports.compute import Inventory
 from shared.ports.names import NameRecord, Names
+from shared.ports.resolvers import Resolved
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
 from shared.state.failovers import Failover, Failovers, SwitchOrders
@@ -31,11 +33,21 @@ from shared.usecases.watch import Ports, Watch
 from shared.wiring.watch import STORE_TIMEOUT
 from tests.simulation.links import How, Links, watch_at
 from tests.simulation.pair_world import PAIR, TERMS, H, I, PairWorld
-from tests.simulation.sites import ADDRESS, Binding, SimAgents, SimInventory, SimNames, SiteStore, TruthStore
+from tests.simulation.sites import (
+    ADDRESS,
+    Binding,
+    SimAgents,
+    SimInventory,
+    SimNames,
+    SimResolvers,
+    SiteStore,
+    TruthStore,
+)
 from tests.simulation.world import EPOCH, Crash, Process, ProcessClock, ProcessStore
 from understudy.agent.process import call_timeout
 from understudy.simulation.compute import InProcessInventory
 from understudy.simulation.names import InProcessNames
+from understudy.simulation.public_names import InProcessPublicNames
 
 if TYPE_CHECKING:
     from tests.simulation.over_http import Wire
@@ -59,11 +71,31 @@ instances:
      system_disk: {id: d-h, size_gib: 20, category: cloud_essd}}
   - {id: i-master-i, name: i, image: m-t, vswitch: vsw-i, address: 10.0.2.21, type: ecs.g7.large, state: Running,
      system_disk: {id: d-i, size_gib: 20, category: cloud_essd}}
-private_zones: [{id: z-t, name: corp.example, records: [{rr: master, type: A, value: 10.0.1.21, ttl: 5}]}]
+private_zones:
+  - {id: z-t, name: corp.example, records: [
+      {rr: master, type: A, value: 10.0.1.21, ttl: 5}, {rr: queue, type: CNAME, value: hz-h.corp.example, ttl: 5},
+      {rr: hz-h, type: A, value: 10.0.1.21, ttl: 5}, {rr: hz-i, type: A, value: 10.0.2.21, ttl: 5}]}
+public_domains:
+  - {name: public.example, edition: version_enterprise_advanced, records: [
+      {rr: master, type: A, value: 203.0.113.1, ttl: 5}]}
 """
 
 
-def pair_policy(*, block: timedelta = timedelta(hours=1), terms: Terms = TERMS) -> Pair:
+MORE_NAMES = (
+    NameRule(
+        zone="public.example",
+        host="master",
+        service=NameService.PUBLIC,
+        values={H: "203.0.113.1", I: "203.0.113.2"},
+    ),
+    NameRule(zone="corp.example", host="queue", type="CNAME", values={H: "hz-h.corp.example", I: "hz-i.corp.example"}),
+)
+"""A public address, then a private alias: moved after the private address, in this order."""
+
+
+def pair_policy(
+    *, block: timedelta = timedelta(hours=1), terms: Terms = TERMS, more_names: Sequence[NameRule] = ()
+) -> Pair:
     def member(site: SiteName, zone: str) -> Member:
         return Member(site=site, zone=zone, instance=INSTANCE[site], port=7000, agent_port=7001)
 
@@ -79,6 +111,7 @@ def pair_policy(*, block: timedelta = timedelta(hours=1), terms: Terms = TERMS) 
         renew_every=terms.renew_every,
         watch_every=timedelta(seconds=1),
         block=block,
+        more_names=tuple(more_names),
     )
 
 
@@ -93,7 +126,10 @@ class FailoverWorld(PairWorld):
     links: Links = field(default_factory=Links)
     names_down: bool = False
     refuse_promotions: bool = False  # agents answer, and take no order (a secret that does not fit)
-    rebinds: list[tuple[float, str]] = field(default_factory=list)
+    more_names: tuple[NameRule, ...] = ()
+    held: dict[str, Resolved] = field(default_factory=dict)  # name -> what resolvers still answer for it
+    rebinds: list[tuple[float, str]] = field(default_factory=list)  # of the first name
+    moved: list[tuple[float, str, str]] = field(default_factory=list)  # of all: when, which name, to what
     bindings: list[Binding] = field(default_factory=list)
     looked: dict[str, tuple[float, int]] = field(default_factory=dict)  # a process's last look at the lease: its epoch
     block: timedelta = timedelta(hours=1)
@@ -111,7 +147,7 @@ class FailoverWorld(PairWorld):
                 region="cn-hangzhou",
                 protections=(),
                 rebuilds=(),
-                pairs=(pair_policy(block=self.block, terms=self.defects.terms),),
+                pairs=(pair_policy(block=self.block, terms=self.defects.terms, more_names=self.more_names),),
                 prune=PruneLimits(max_items=1, max_percent=1),
             )
         )
@@ -251,6 +287,8 @@ class FailoverWorld(PairWorld):
             balancer=None,
             clock=clock,
             aside=aside,
+            public_names=lambda: SimNames(self, process, place, InProcessPublicNames(self.cloud)),
+            resolvers=SimResolvers(self, process, site),
         )
 
     def outside(self, process: Process) -> None:

@@ -2,23 +2,24 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, NoReturn
 
 from shared.domain.errors import CredentialsRejected, DrError, Forbidden, OutcomeUnknown, Retryable, Throttled
 from shared.domain.ids import Epoch, InstanceId, SiteName
 from shared.domain.inventory import Disk, Instance, SystemEvent
-from shared.ports.names import NameRecord
-from shared.ports.probes import AgentReport, Sight
+from shared.ports.names import NameRecord, Names
+from shared.ports.probes import AgentReport, PeerView, Sight
+from shared.ports.resolvers import Resolved
 from shared.ports.store import Key, Row
 from shared.state.leases import TABLE as LEASES
 from shared.state.leases import Leases
 from tests.simulation.links import ECS, NAMES, STORE, How
 from tests.simulation.pair_world import PAIR, H, I
 from tests.simulation.world import Process, ProcessStore, Rows
+from understudy.simulation.resolvers import InProcessResolvers
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from tests.simulation.failover_world import FailoverWorld
 
 ADDRESS = {H: "10.0.1.21", I: "10.0.2.21"}
@@ -75,10 +76,10 @@ class SimAgents:
     def __init__(self, pair: "FailoverWorld", process: Process, site: SiteName, place: str) -> None:
         self._pair, self._process, self._site, self._place = pair, process, site, place
 
-    def look(self, address: str, port: int, *, timeout: "timedelta") -> AgentReport:
+    def look(self, address: str, port: int, *, timeout: timedelta) -> AgentReport:
         return self._ask(address, timeout, lambda site: None)
 
-    def promote(self, address: str, port: int, *, epoch: Epoch, timeout: "timedelta") -> AgentReport:
+    def promote(self, address: str, port: int, *, epoch: Epoch, timeout: timedelta) -> AgentReport:
         if self._pair.refuse_promotions:
             return self._ask(address, timeout, lambda site: None)
 
@@ -91,14 +92,14 @@ class SimAgents:
 
         return self._ask(address, timeout, wait)
 
-    def demote(self, address: str, port: int, *, timeout: "timedelta") -> AgentReport:
+    def demote(self, address: str, port: int, *, timeout: timedelta) -> AgentReport:
         def order(site: SiteName) -> None:
             self._pair.holders[site].give_up("told to")
             self._pair.world.wait(self._process, 1.3)  # its loop releases the lease meanwhile
 
         return self._ask(address, timeout, order)
 
-    def _ask(self, address: str, timeout: "timedelta", order: Callable[[SiteName], None]) -> AgentReport:
+    def _ask(self, address: str, timeout: timedelta, order: Callable[[SiteName], None]) -> AgentReport:
         pair, world = self._pair, self._pair.world
         pair.outside(self._process)
         site = next(site for site, own in ADDRESS.items() if own == address)
@@ -117,8 +118,26 @@ class SimAgents:
         holder = pair.holders[site]
         active = holder.grant.active_at(pair.machines[site].reads(world.now))
         return AgentReport(
-            sight=Sight.ANSWERED, active=active, epoch=holder.grant.epoch, site=site, ready=pair.ready(site)
+            sight=Sight.ANSWERED,
+            active=active,
+            epoch=holder.grant.epoch,
+            site=site,
+            ready=pair.ready(site),
+            peers={other: self._peer(site, other) for other in ADDRESS if other != site and other in pair.holders},
         )
+
+    def _peer(self, site: SiteName, other: SiteName) -> PeerView:
+        """What the agent of `site` saw of the other one a moment ago; the moment itself is left out."""
+        pair = self._pair
+        age = timedelta(seconds=pair.world.chance.uniform(0.0, 2.0))
+        how = pair.way_to_agent(site, other)
+        if how in (How.SILENT, How.DEAF):
+            return PeerView(sight=Sight.SILENT, age=age)
+        if how is not None or pair.gone(other) or other in pair.down:
+            return PeerView(sight=Sight.REFUSED, age=age)
+        holder = pair.holders[other]
+        active = holder.grant.active_at(pair.machines[other].reads(pair.world.now))
+        return PeerView(sight=Sight.ANSWERED, age=age, active=active, epoch=holder.grant.epoch)
 
 
 class CloudWay:
@@ -163,10 +182,12 @@ class Binding:
 
 
 class SimNames:
-    def __init__(self, pair: "FailoverWorld", process: Process, place: str) -> None:
+    """`names`: of the cloud; None: the private ones."""
+
+    def __init__(self, pair: "FailoverWorld", process: Process, place: str, names: Names | None = None) -> None:
         self._pair, self._process = pair, process
         self._way = CloudWay(pair, process, place, NAMES)
-        self._names = pair.names_of_the_cloud()
+        self._names = pair.names_of_the_cloud() if names is None else names
 
     def records(self, *, zone: str, host: str, type: str | None = None) -> tuple[NameRecord, ...]:
         self._way.way(writes=False)
@@ -177,6 +198,13 @@ class SimNames:
     def rebind(self, record: NameRecord, *, value: str) -> None:
         answered = self._way.way(writes=True)
         self._names.rebind(record, value=value)
+        self._pair.moved.append((self._pair.world.now, f"{record.host}.{record.zone}", value))
+        if (record.host, record.zone) == ("master", "corp.example"):
+            self._binding(value)
+        if not answered:
+            self._way.silence(1.0, writes=True)
+
+    def _binding(self, value: str) -> None:
         self._pair.rebinds.append((self._pair.world.now, value))
         lease = Leases(TruthStore(self._pair.rows), tokens=str).read(PAIR)
         if lease is not None:
@@ -192,8 +220,6 @@ class SimNames:
                 )
             )
         self._pair.world.say(self._process.name, f"bound the name to {value}")
-        if not answered:
-            self._way.silence(1.0, writes=True)
 
     def remark(self, record: NameRecord, *, text: str) -> None:
         answered = self._way.way(writes=True)
@@ -212,6 +238,23 @@ class SimNames:
         return self._names.least_ttl(zone=zone)
 
 
+class SimResolvers:
+    """Inside the site's own network: silent from a dark site, else at hand."""
+
+    def __init__(self, pair: "FailoverWorld", process: Process, site: SiteName) -> None:
+        self._pair, self._process, self._site = pair, process, site
+
+    def ask(self, names: Sequence[str], *, servers: Sequence[str], timeout: timedelta) -> tuple[Resolved, ...]:
+        self._pair.outside(self._process)
+        if self._site in self._pair.dark:
+            self._pair.world.wait(self._process, timeout.total_seconds())
+            return tuple(Resolved(server="vpc", name=name, why="no answer") for name in names)
+        self._pair.world.wait(self._process, 0.005)
+        pair = self._pair
+        told = pair.in_cloud(lambda: InProcessResolvers(pair.cloud).ask(names, servers=servers, timeout=timeout))
+        return tuple(self._pair.held.get(one.name, one) for one in told)
+
+
 class SimInventory:
     def __init__(self, pair: "FailoverWorld", process: Process, place: str) -> None:
         self._way = CloudWay(pair, process, place, ECS)
@@ -227,7 +270,8 @@ class SimInventory:
         raise AssertionError("a watch does not ask for this")
 
     def system_events(self, instance: InstanceId) -> Iterator[SystemEvent]:
-        raise AssertionError("a watch does not ask for this")
+        self._way.way(writes=False)
+        return self._inventory.system_events(instance)
 
 
 class TruthStore(ProcessStore):

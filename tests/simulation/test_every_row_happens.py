@@ -12,7 +12,7 @@ from shared.state.controls import Pause
 from shared.state.failovers import Failover, Failovers, SwitchOrder
 from shared.state.leases import TABLE
 from shared.usecases.fail_over import FailOver
-from tests.simulation.failover_world import ADDRESS, FailoverWorld, TruthStore
+from tests.simulation.failover_world import ADDRESS, MORE_NAMES, FailoverWorld, TruthStore
 from tests.simulation.pair_world import PAIR, H, I
 from tests.simulation.test_failover_mends import write_name
 from tests.simulation.test_failover_stories import Open, opened
@@ -82,6 +82,7 @@ MEETS: dict[On, Happens] = {
     On.FENCE_LOST: nothing,
     On.PROMOTED: nothing,
     On.PROMOTE_WAITS: blind,
+    On.ONE_REBOUND: nothing,  # the pair has several names
     On.REBOUND: nothing,
     On.REBIND_WAITS: names_down,
     On.REBIND_REFUSED: second_record,
@@ -124,7 +125,7 @@ def test_each_row_is_met(row: Row, opened: Open, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("shared.usecases.watch.step", stepped)
     monkeypatch.setattr("shared.usecases.fail_over.step", stepped)
     monkeypatch.setattr(FailOver, "_perform", perform)
-    pair = opened(watches=(I,))
+    pair = opened(watches=(I,), more_names=MORE_NAMES if row.on is On.ONE_REBOUND else ())
     never_ran = row.on is On.UNKNOWN
     if never_ran:
         pair.dead.update({H, I})

@@ -8,6 +8,7 @@ import pytest
 
 from shared.domain.failover_fsm import State
 from shared.domain.ids import SiteName
+from shared.domain.pair import NameRule
 from shared.state.controls import Pause
 from shared.state.failovers import SwitchOrder
 from tests.simulation.failover_world import ADDRESS, FailoverWorld
@@ -22,10 +23,17 @@ LOSS = 10.0
 def opened() -> Iterator[Open]:
     worlds: list[World] = []
 
-    def build(*, seed: int = 1, watches: tuple[SiteName, ...] = (H, I), block: float = 3600.0) -> FailoverWorld:
+    def build(
+        *,
+        seed: int = 1,
+        watches: tuple[SiteName, ...] = (H, I),
+        block: float = 3600.0,
+        more_names: tuple[NameRule, ...] = (),
+    ) -> FailoverWorld:
         world = World(seed, Faults.none())
         worlds.append(world)
-        return FailoverWorld(world, restarts=0.0, block=timedelta(seconds=block)).open(watches=watches)
+        made = FailoverWorld(world, restarts=0.0, block=timedelta(seconds=block), more_names=more_names)
+        return made.open(watches=watches)
 
     yield build
     for world in worlds:

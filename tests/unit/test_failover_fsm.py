@@ -52,7 +52,12 @@ def test_after_the_take_over_there_is_no_way_back_to_the_old_holder() -> None:
 
 def test_nothing_is_promoted_before_the_fence_and_nothing_rebound_before_the_promotion() -> None:
     assert {row.on for row in FAILOVER if row.do is Do.PROMOTE} == {On.FENCED, On.PROMOTE_WAITS}
-    assert {row.on for row in FAILOVER if row.do is Do.REBIND} == {On.PROMOTED, On.REBIND_WAITS, On.ASTRAY}
+    assert {row.on for row in FAILOVER if row.do is Do.REBIND} == {
+        On.PROMOTED,
+        On.ONE_REBOUND,
+        On.REBIND_WAITS,
+        On.ASTRAY,
+    }
     assert {row.state for row in FAILOVER if row.next is State.PROMOTING} == {State.FENCING, State.PROMOTING}
     assert {row.state for row in FAILOVER if row.next is State.REBINDING} == {
         State.PROMOTING,
