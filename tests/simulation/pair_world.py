@@ -17,6 +17,7 @@ from tests.simulation.world import Crash, Machine, Process, ProcessClock, Proces
 from understudy.agent.client import Role, RoleReader
 from understudy.agent.holder import Holder
 from understudy.agent.pledging import Means
+from understudy.agent.record import Tell, untold
 
 PAIR = PairName("control")
 H, I = SiteName("hz-h"), SiteName("hz-i")  # noqa: E741
@@ -193,6 +194,10 @@ class PairWorld:
     def ready(self, site: SiteName) -> bool:
         return True
 
+    def tells(self, unit: SiteName, clock: ProcessClock) -> Tell:
+        """How the agent of `unit` records what it made of the lease. Here nobody asks later."""
+        return untold
+
     def gone(self, site: SiteName) -> bool:
         """Whether the agent process of this site is dead."""
         return False
@@ -235,6 +240,7 @@ class PairWorld:
             ready=lambda: self.ready(site),
             never_active=lambda: True,
             pledging=self._means(unit, process, clock) if self.pledges else None,
+            told=self.tells(unit, clock),
         )
         holder.learn([place(other) for one in self.sites() if one != site for other in self.units(one)])
         while chance.random() >= self.restarts and not self.gone(site):
