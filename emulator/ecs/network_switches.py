@@ -1,6 +1,7 @@
 """What an operator of the emulator can set about addresses and guests' agents. Not part of any cloud.
 
-POST /_emulator/ecs/network              {"interfaces_at_most": n or null, "eips_at_most": n}
+POST /_emulator/ecs/network              {"interfaces_at_most": n or null, "eips_at_most": n,
+                                          "established_survive": bool}: see `security_groups`
 POST /_emulator/ecs/eips/ID/lock         {"locked": bool}: the account is in arrears
 POST /_emulator/ecs/instances/ID/agent   {"silent": bool}: its Cloud Assistant takes no commands
 POST /_emulator/ecs/commands             {"pattern": regular expression, "exit_code": n, "output": text, "seconds": n}:
@@ -25,9 +26,16 @@ def network(ecs: "Ecs", _: str, body: dict[str, Any]) -> dict[str, Any]:
                 ecs.interfaces.at_most = value
             case "eips_at_most", int() if not isinstance(value, bool) and value >= 0:
                 ecs.realm.vpc.quota = value
+            case "established_survive", bool():
+                ecs.security_groups.established_survive = value
+                ecs.security_groups.changed()
             case _:
                 raise ValueError(f"{name} cannot be {value!r}; the first lines of {__name__} say what can")
-    return {"interfaces_at_most": ecs.interfaces.at_most, "eips_at_most": ecs.realm.vpc.quota}
+    return {
+        "interfaces_at_most": ecs.interfaces.at_most,
+        "eips_at_most": ecs.realm.vpc.quota,
+        "established_survive": ecs.security_groups.established_survive,
+    }
 
 
 def lock_eip(ecs: "Ecs", id: str, body: dict[str, Any]) -> dict[str, Any]:

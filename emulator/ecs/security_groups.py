@@ -12,6 +12,9 @@ Guests are local processes: unless a process binds the address of an emulated ma
 told who it is. Such a connection counts as one from somewhere in the VPC: a rule that accepts fits it if its source
 touches the VPC (or names a group), a rule that drops only if its source covers the whole VPC.
 
+Groups are stateful. Whether a connection that was let in outlives a change of groups or rules that would not let it in
+is not documented: here it stalls, unless `established_survive` is set, and then it goes on (assumption: either may be).
+
 Not modelled: outbound rules and rules for UDP, ICMP and GRE are kept and shown but not applied; prefix lists, port
 lists, IPv6, classic network (`NicType=internet`), enterprise groups' limits, rules' five-tuple forms (`DestCidrIp` of
 an inbound rule, `SourcePortRange`).
@@ -96,6 +99,7 @@ class SecurityGroups:
         self._ecs = ecs
         self.shelf: Shelf[SecurityGroup] = Shelf()
         self._listeners: list[Callable[[], None]] = []
+        self.established_survive = False
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """`listener()` after every change of rules or members."""

@@ -56,13 +56,16 @@ class Guest:
         self.ports = [int(port) for port in instance.guest.get("ports", ())]
         self.nic = Nic(
             instance.private_ip, self.ports, dark=self._is_dark, changed=self._changed,
-            admits=filter_at(instance.private_ip), heard=heard,
+            admits=filter_at(instance.private_ip), heard=heard, survive=self._flows_survive,
         )  # fmt: skip
         self.more: dict[str, Nic] = {}
         """Secondary addresses and those of further interfaces: they lead to the same ports."""
         self.group: Group | None = None
         self.off = False
         self._end: asyncio.Task[None] | None = None
+
+    def _flows_survive(self) -> bool:
+        return self.ecs.security_groups.established_survive
 
     def environment(self) -> dict[str, str]:
         """Only this: a machine in the cloud inherits nothing from whoever runs the emulator."""
@@ -131,7 +134,7 @@ class Guest:
                 nic = Nic(
                     address, self.ports, dark=self._is_dark, changed=self._changed,
                     admits=self._filter_at(address), guest_address=self.nic.guest_address,
-                    heard=self._heard,
+                    heard=self._heard, survive=self._flows_survive,
                 )  # fmt: skip
                 self.more[address] = nic
                 if self.off:

@@ -43,9 +43,11 @@ class Nic:
         admits: Filter = lambda _port, _source: True,
         guest_address: str | None = None,
         heard: Callable[[str], bool] = lambda _source: True,
+        survive: Callable[[], bool] = lambda: False,
     ) -> None:
         """`guest_address` is where the guest listens, if that does not follow from this address: a secondary one.
-        `heard`: see `Port`."""
+        `heard`: see `Port`. `survive`: whether connections outlive rules that no longer let them in."""
+        self._survive = survive
         self.address = address
         self.guest_address = guest_address or bind_address(address)
         self._admits = admits
@@ -181,7 +183,7 @@ class Nic:
             return
         for number, port in self._ports.items():
             if self._is_mute(number):
-                port.silence()
+                port.silence(established=self.is_silent or not self._survive())
                 port.open()  # silence needs a listener: without one the kernel would refuse
             else:
                 if self._refusing:

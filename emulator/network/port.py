@@ -83,6 +83,7 @@ class Port:
         self._fillers: list[socket.socket] = []
         self._audible = asyncio.Event()
         self._audible.set()
+        self._shut_off = False  # new connections hang, those that are established go on
         self._carried: set[asyncio.Task[None]] = set()
 
     @property
@@ -93,32 +94,38 @@ class Port:
     def is_silent(self) -> bool:
         return not self._audible.is_set()
 
+    @property
+    def _hangs(self) -> bool:
+        return self.is_silent or self._shut_off
+
     def open(self) -> None:
         if self._socket is not None:
             return
         self._socket = bind(*self.listen)
-        self._socket.listen(0 if self.is_silent else BACKLOG)
+        self._socket.listen(0 if self._hangs else BACKLOG)
         self.listen = self._socket.getsockname()
-        if self.is_silent:
+        if self._hangs:
             self._fill()
         else:
             self._accept_from_now()
 
-    def silence(self) -> None:
-        """Stop answering without refusing. Idempotent; a port that is closed will be silent when it opens."""
-        if self.is_silent:
-            return
-        self._audible.clear()
-        if self._socket is not None:
+    def silence(self, *, established: bool = True) -> None:
+        """Stop answering without refusing. Idempotent; a port that is closed will be silent when it opens.
+        `established` False: to new connections only."""
+        hung = self._hangs
+        self._shut_off = not established
+        (self._audible.clear if established else self._audible.set)()
+        if self._socket is not None and not hung:
             asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.listen(0)
             self._fill()
 
     def sound(self) -> None:
         """Answer again. Connections that hung in the silence are accepted at their next SYN (after 1 s, 3 s, ...)."""
-        if not self.is_silent:
+        if not self._hangs:
             return
         self._audible.set()
+        self._shut_off = False
         if self._socket is not None:
             self._socket.listen(BACKLOG)
             self._drop_fillers()

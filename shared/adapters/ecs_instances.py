@@ -34,6 +34,7 @@ class EcsInstances(EcsCalls):
         "ecs:DescribeInstanceRamRole",
         "ecs:DescribeUserData",
         "ecs:ModifyInstanceVpcAttribute",
+        "ecs:ModifyInstanceAttribute",
         "ecs:ReplaceSystemDisk",
         "ecs:DescribeInstanceMaintenanceAttributes",
         "ecs:ModifyInstanceMaintenanceAttributes",
@@ -129,6 +130,10 @@ class EcsInstances(EcsCalls):
         fields = Fields(body, "ecs DescribeUserData")
         fields.text("instance_id")  # an answer without it is no answer: absent user data is a fact only beside it
         return Setup(role=role, user_data=_plain(fields.optional("user_data")))
+
+    def set_groups(self, instance: InstanceId, groups: Sequence[str]) -> None:
+        request = models.ModifyInstanceAttributeRequest(instance_id=instance, security_group_ids=list(groups))
+        self._ask("ModifyInstanceAttribute", "modify_instance_attribute", request, changes=True)
 
     # Changes of a stopped one -----------------------------------------------------------------------------------------
 

@@ -77,10 +77,9 @@ class HeldLine:
         except TimeoutError:
             return Sight.SILENT
         except OSError:
-            self._broken = True
-            return Sight.REFUSED
+            heard = b""
         if not heard:
-            self._broken = True
+            self.close()
             return Sight.REFUSED
         # Any byte shows that traffic passes. What is left of the answer is read before the next question.
         self._rest()
@@ -92,7 +91,7 @@ class HeldLine:
             self._connection.settimeout(_BRIEFLY)
             while self._connection.recv(CHUNK):
                 pass
-            self._broken = True
+            self.close()
 
     def close(self) -> None:
         self._broken = True

@@ -238,6 +238,12 @@ class Instances(Protocol):
         DescribeInstanceMaintenanceAttributes."""
         ...
 
+    def set_groups(self, instance: InstanceId, groups: Sequence[str]) -> None:
+        """From now on it belongs to exactly these security groups of its VPC (1-5). Read back with
+        `Inventory.instances`; whether connections that stand already go on is not documented, so try them.
+        Source: ECS API, ModifyInstanceAttribute, SecurityGroupIds, read 2025."""
+        ...
+
     def leave_alone(self, instance: InstanceId) -> None:
         """From now on the platform stops it instead of restarting it (ActionOnMaintenance=Stop)."""
         ...

@@ -52,6 +52,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200); self.send_header("Content-Length", str(len(body))); self.end_headers()
         self.wfile.write(body)
     def log_message(self, *a): pass
+Handler.protocol_version = "HTTP/1.1"
 http.server.ThreadingHTTPServer((sys.argv[1], 8000), Handler).serve_forever()
 """
 
@@ -130,6 +131,66 @@ def test_what_no_rule_accepts_is_dropped_in_silence(world: World) -> None:
     permit.permissions[0].policy = "drop"  # the same priority: the one that drops wins
     world.client().authorize_security_group(permit)
     assert world.who_answers(one) == "silence"
+
+
+class Standing:
+    """A connection that stays open."""
+
+    def __init__(self, host: str) -> None:
+        self._end = http.client.HTTPConnection(host, PORT, timeout=0.7)
+        self._end.connect()
+
+    def answers(self) -> bool:
+        try:
+            self._end.request("GET", "/")
+            return self._end.getresponse().read() != b""
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        self._end.close()
+
+
+def move_to(world: World, group: str) -> None:
+    world.client().modify_instance_attribute(
+        ecs.ModifyInstanceAttributeRequest(instance_id="i-one", security_group_ids=[group])
+    )
+
+
+@pytest.fixture
+def standing(world: World) -> Iterator[Standing]:
+    one = Standing(world.address("1.11"))
+    yield one
+    one.close()
+
+
+def test_a_machine_moved_into_a_shut_group_is_cut_off_at_once(world: World, standing: Standing) -> None:
+    one = world.address("1.11")
+    assert standing.answers()
+
+    move_to(world, "sg-shut")
+
+    assert world.who_answers(one) == "silence"
+    assert not standing.answers()
+    move_to(world, "sg-open")
+    assert world.who_answers(one) == "i-one"
+
+
+def test_a_connection_that_stands_may_outlive_the_move_into_a_shut_group(world: World, standing: Standing) -> None:
+    """Security groups are stateful: nothing says that what was let in once is let in no more."""
+    one = world.address("1.11")
+    world.act(lambda: setattr(world.ecs.security_groups, "established_survive", True))
+    assert standing.answers()
+
+    move_to(world, "sg-shut")
+
+    assert world.who_answers(one) == "silence", "new ones are not let in"
+    assert standing.answers()
+    world.act(lambda: setattr(world.ecs.security_groups, "established_survive", False))
+    world.act(world.ecs.security_groups.changed)
+    assert not standing.answers()
+    move_to(world, "sg-open")
+    assert world.who_answers(one) == "i-one"
 
 
 def test_a_rule_for_one_machine_lets_that_machine_in_and_no_other(world: World) -> None:

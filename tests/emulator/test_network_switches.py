@@ -54,9 +54,12 @@ def test_what_is_set_takes_effect(local: Local) -> None:
     assert post(local, "network", {"interfaces_at_most": 5, "eips_at_most": 1})[1] == {
         "interfaces_at_most": 5,
         "eips_at_most": 1,
+        "established_survive": False,
     }
     assert (ecs.interfaces.at_most, local.cloud.vpc.quota) == (5, 1)
     assert post(local, "network", {"interfaces_at_most": None})[1]["interfaces_at_most"] is None
+    assert post(local, "network", {"established_survive": True})[1]["established_survive"] is True
+    assert ecs.security_groups.established_survive
 
     post(local, "instances/i-app/agent", {"silent": True})
     assert not local.run(lambda: ecs.assistant.is_there(ecs.instances["i-app"]))

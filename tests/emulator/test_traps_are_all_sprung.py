@@ -215,6 +215,10 @@ FAILOVER: Final[tuple[Row, ...]] = (
         ("traps_scaling: test_a_scale_out_boots_the_old_image_until_the_configuration_is_changed",),
     ),
     (
+        "a connection that stands may outlive the isolation of its machine",
+        ("guest_addresses: test_a_connection_that_stands_may_outlive_the_move_into_a_shut_group",),
+    ),
+    (
         "an instance that is kept keeps its private address",
         (
             "traps_network: test_a_machine_kept_for_inspection_keeps_its_address_from_its_replacement",

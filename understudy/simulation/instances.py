@@ -54,6 +54,13 @@ class InProcessInstances(InProcess):
         with self._changing("ModifyInstanceVpcAttribute"):
             self._ecs.relocation.move(instance, vswitch, address=address or None, vpc_id=None, groups=())
 
+    def set_groups(self, instance: InstanceId, groups: Sequence[str]) -> None:
+        with self._changing("ModifyInstanceAttribute"):
+            found = self._ecs.find_instance(instance)
+            self._ecs.network.check_security_groups(tuple(groups), found.vpc_id)
+            self._ecs.interfaces.primary(found).belong_to(tuple(groups))
+            self._ecs.security_groups.changed()
+
     def replace_system_disk(self, instance: InstanceId, image: ImageId, *, token: str, size_gib: int = 0) -> DiskId:
         with self._changing("ReplaceSystemDisk"):
             return DiskId(self._ecs.contents.replace(instance, image, size_gib=size_gib or None, token=token).id)

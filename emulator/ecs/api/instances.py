@@ -296,6 +296,7 @@ class InstancesApi:
         instance.deletion_protection = protected
         if groups:
             self._ecs.interfaces.primary(instance).belong_to(groups)
+            self._ecs.security_groups.changed()
         return {}
 
     def _modify_user_data(self, instance: Instance, given: bytes) -> None:
