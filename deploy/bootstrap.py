@@ -27,11 +27,14 @@ POLICIES: Final = ROOT / "deploy" / "ram"
 ELSEWHERE: Final = POLICIES / "elsewhere" / "account.json"
 PASSING: Final = POLICIES / "passing"
 """What a role may hand on to instances, once the operator has named it."""
+PUBLIC: Final = POLICIES / "public"
+"""What a role may do with public domains, once the operator has named them."""
 ENTERING: Final = ("backup", "prune")
 """Functions that assume a role in other accounts."""
 TRUSTED: Final = {"agent": "ecs.aliyuncs.com"}
 """Who may take on a role, where it is not Function Compute: the agent's is an instance RAM role, for the masters."""
 INSTANCE_ROLE: Final = "@instance_role@"
+DOMAIN: Final = "@domain@"
 REQUIRED: Final = {
     "ALIBABA_CLOUD_ACCOUNT_ID": "the account's numeric id",
     "UNDERSTUDY_REGION": "region of the instances, e.g. cn-hangzhou",
@@ -54,6 +57,7 @@ class Account:
     ots_instance: str
     private_zone: str = "*"  # id of the private zone of the middleware domain name; "*": any of the account
     instance_roles: tuple[str, ...] = ()  # that recover may give to instances it makes; none: it can give none
+    public_domains: tuple[str, ...] = ()  # whose records watch may rebind; none: it can touch no public name
 
     @classmethod
     def of(cls, values: Mapping[str, str]) -> "Account":
@@ -66,6 +70,7 @@ class Account:
             ots_instance=values["UNDERSTUDY_OTS_INSTANCE"],
             private_zone=values.get("UNDERSTUDY_PRIVATE_ZONE") or "*",
             instance_roles=tuple(re.findall(r"[^\s,]+", values.get("UNDERSTUDY_INSTANCE_ROLES") or "")),
+            public_domains=tuple(re.findall(r"[^\s,]+", (values.get("UNDERSTUDY_PUBLIC_DOMAINS") or "").lower())),
         )
 
 
@@ -91,19 +96,20 @@ def policy(entry: str, account: Account) -> str:
     }.items():
         text = text.replace(mark, value)
     document = json.loads(text)
-    document["Statement"] += _passing(entry, account)
+    # A role is handed on by its name, one by one: whoever may pass any role can give a machine any right. Without
+    # names nothing is passed. Source: ECS API, RunInstances, InvalidUser.PassRoleForbidden.
+    document["Statement"] += _named(PASSING / f"{entry}.json", account, INSTANCE_ROLE, account.instance_roles)
+    document["Statement"] += _named(PUBLIC / f"{entry}.json", account, DOMAIN, account.public_domains)
     return json.dumps(document, separators=(",", ":"))
 
 
-def _passing(entry: str, account: Account) -> list[dict[str, Any]]:
-    """A role is handed on by its name, one by one: whoever may pass any role can give a machine any right. Without
-    names nothing is passed. Source: ECS API, RunInstances, InvalidUser.PassRoleForbidden."""
-    template = PASSING / f"{entry}.json"
-    if not account.instance_roles or not template.is_file():
+def _named(template: Path, account: Account, mark: str, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The template's statement for each of the names; nothing without names."""
+    if not names or not template.is_file():
         return []
     [statement] = json.loads(template.read_text(encoding="utf-8").replace("@account@", account.id))["Statement"]
-    named = [one.replace(INSTANCE_ROLE, role) for one in statement["Resource"] for role in account.instance_roles]
-    return [{**statement, "Resource": named}]
+    resources = [one.replace(mark, name) for one in statement["Resource"] for name in names]
+    return [{**statement, "Resource": resources}]
 
 
 def commands(account: Account) -> Iterator[str]:

@@ -70,6 +70,7 @@ class Cloud:
         self.bus.subscribe(self.events.append)
         self.ots_instances: set[str] = set()
         self.url = ""  # of the HTTP door, once it is open
+        self.dns = ""  # of the DNS door, HOST:PORT, the same
         self.host = ""
         self.port = 0
         self.region_ports: dict[int, str] = {}  # other regions' doors, by their port

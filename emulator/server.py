@@ -215,7 +215,7 @@ class Server:
             dns = module.DnsServer(self.cloud)
             await dns.start(self.options.host, 0)
             self._parts.append(dns)
-            self.dns = f"{dns.address[0]}:{dns.address[1]}"
+            self.dns = self.cloud.dns = f"{dns.address[0]}:{dns.address[1]}"
         if module := plug_in("emulator.network.hypervisor"):
             work_dir = None if self.options.fc_workdir is None else self.options.fc_workdir / "guests"
             self.cloud.hypervisor = module.Hypervisor(self.cloud, work_dir=work_dir)

@@ -110,7 +110,7 @@ class FunctionCompute:
         `code` of the s.yaml and nothing else, as in the cloud.
 
         `environment` overrides that of every function; `{url}` in a value becomes the emulator's address, and
-        `{url:REGION}` that of another region's door.
+        `{url:REGION}` that of another region's door, `{dns}` that of its DNS.
         `account_limit`: concurrent executions of all functions (300 or 100 in the documentation, which contradicts
         itself). `process_limit`: asynchronous executions that really run at once on this machine; more wait.
         """
@@ -486,7 +486,7 @@ class FunctionCompute:
     def _addressed(self, value: str) -> str:
         for port, region in self._cloud.region_ports.items():
             value = value.replace(f"{{url:{region}}}", f"http://{self._cloud.host}:{port}")
-        return value.replace("{url}", self._cloud.url)
+        return value.replace("{url}", self._cloud.url).replace("{dns}", self._cloud.dns)
 
     def _environment(self, function: Function, id: str, key: Key | None, scratch: Path) -> dict[str, str]:
         """Nothing of this process's environment leaks in. Source: FC documentation, environment variables."""

@@ -65,6 +65,11 @@ def site(require: Require) -> str:
     return require("UNDERSTUDY_SITE", "set it in s.yaml, in each watch function, to the site it watches from")
 
 
+def resolvers(read: Read) -> tuple[str, ...]:
+    """DNS servers that stand for all others: a local cloud's, ADDRESS:PORT with commas between several."""
+    return tuple(filter(None, (part.strip() for part in (read("UNDERSTUDY_RESOLVERS") or "").split(","))))
+
+
 def webhook_secret(read: Read) -> str | None:
     """What the alarm's webhook URL must carry as ?token=. None: every call of the webhook is refused."""
     return read("UNDERSTUDY_WEBHOOK_SECRET")

@@ -10,8 +10,12 @@ from functools import cache
 from typing import Final
 
 from shared.adapters import chance, environment
+from shared.adapters.resolvers import UdpResolvers
+from shared.adapters.services import TcpServices
 from shared.config import settings
 from shared.domain.ids import SiteName
+from shared.ports.names import Names
+from shared.ports.resolvers import Resolvers
 from shared.ports.store import Store
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
@@ -39,6 +43,14 @@ def watch_store() -> Store:
     )
 
 
+def _resolvers() -> Resolvers | None:
+    """None in a local cloud that names none: the VPC's own are not there."""
+    instead = settings.resolvers(environment.variable)
+    if configuration().endpoint is not None and not instead:
+        return None
+    return UdpResolvers(instead=instead)
+
+
 @cache
 def watch() -> Watch:
     from shared.adapters.agents import HttpAgents
@@ -48,6 +60,14 @@ def watch() -> Watch:
     from shared.adapters.slb import SlbBalancer
 
     where = Endpoint(configuration().region, configuration().endpoint)
+
+    @cache
+    def public_names() -> Names:
+        # Of pairs that have public names, and of no others: what is not loaded costs no cold start.
+        from shared.adapters.alidns import AlidnsNames
+
+        return AlidnsNames(endpoint=where, credentials=credentials)
+
     store = watch_store()
     # Threads, not processes that outlive the call: what is still under way at its end is frozen with the instance, and
     # its answer is too old to count when it is thawed.
@@ -72,5 +92,8 @@ def watch() -> Watch:
             balancer=SlbBalancer(endpoint=where, credentials=credentials),
             clock=clock(),
             aside=aside,
+            public_names=public_names,
+            resolvers=_resolvers(),
+            services=TcpServices(),
         ),
     )

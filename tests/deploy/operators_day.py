@@ -144,6 +144,7 @@ def play(workdir: Path) -> list[dict[str, Any]]:
     seed.write_text(SEED + GROUP)
     environment = {
         "UNDERSTUDY_ENDPOINT": "{url}",
+        "UNDERSTUDY_RESOLVERS": "{dns}",
         "UNDERSTUDY_ENDPOINTS": f"{ELSEWHERE}={{url:{ELSEWHERE}}}",
         "UNDERSTUDY_OTS_ENDPOINT": "{url}",
         "UNDERSTUDY_CLOCK": "{url}/_emulator/clock",

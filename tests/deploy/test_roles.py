@@ -30,7 +30,13 @@ from shared.state.schema import TABLES
 from tests.deploy.store_calls import sends, touched
 
 ROOT = Path(__file__).resolve().parents[2]
-ACCOUNT = Account(id="1234567890123456", region="cn-hangzhou", ots_instance="dr-state", private_zone="zone-1")
+ACCOUNT = Account(
+    id="1234567890123456",
+    region="cn-hangzhou",
+    ots_instance="dr-state",
+    private_zone="zone-1",
+    public_domains=("corp.example",),
+)
 VALUES = {**dict.fromkeys(REQUIRED, "x"), "ALIBABA_CLOUD_ACCOUNT_ID": "1"}
 
 AGENT = "agent"  # the one role that belongs to no function
@@ -65,6 +71,7 @@ WITHHELD = {
     "watch": {
         "ecs:DescribeDisks",
         "ecs:DescribeInstanceHistoryEvents",
+        "alidns:DescribeDomainInfo",
         "slb:DescribeLoadBalancers",
         "slb:DescribeLoadBalancerAttribute",
         "slb:AddBackendServers",
@@ -258,7 +265,22 @@ def test_recover_can_take_nothing_away() -> None:
 
 
 def test_only_watch_moves_the_name() -> None:
-    assert {entry for entry in entries() if any(a.startswith("pvtz:Update") for a in actions(entry))} == {"watch"}
+    for service in ("pvtz", "alidns"):
+        moves = f"{service}:Update"
+        assert {entry for entry in entries() if any(a.startswith(moves) for a in actions(entry))} == {"watch"}
+
+
+def test_watch_moves_public_names_of_the_domains_that_are_named_and_of_no_other() -> None:
+    unnamed = json.loads(policy("watch", replace(ACCOUNT, public_domains=())))
+    assert "alidns" not in json.dumps(unnamed)
+
+    account = Account.of({**VALUES, "UNDERSTUDY_PUBLIC_DOMAINS": "Corp.example, other.example"})
+    document = json.loads(policy("watch", account))
+    [statement] = [one for one in document["Statement"] if "alidns:UpdateDomainRecord" in one["Action"]]
+    assert statement["Resource"] == [
+        "acs:alidns:*:1:domain/corp.example",
+        "acs:alidns:*:1:domain/other.example",
+    ]
 
 
 def test_only_recover_changes_instances_and_the_balancer() -> None:

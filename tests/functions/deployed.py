@@ -415,6 +415,7 @@ def deployed(workdir: Path, monkeypatch: pytest.MonkeyPatch, *, policy: str = PO
     file.write_text(policy)
     environment = {
         "UNDERSTUDY_ENDPOINT": "{url}",
+        "UNDERSTUDY_RESOLVERS": "{dns}",
         "UNDERSTUDY_ENDPOINTS": f"{ELSEWHERE}={{url:{ELSEWHERE}}}",
         "UNDERSTUDY_OTS_ENDPOINT": "{url}",
         "UNDERSTUDY_CLOCK": "{url}/_emulator/clock",

@@ -44,6 +44,7 @@ FUNCTION_ENVIRONMENT = {  # what differs from a deployment; the emulator puts it
     "UNDERSTUDY_ENDPOINT": "{url}",
     "UNDERSTUDY_OTS_ENDPOINT": "{url}",
     "UNDERSTUDY_CLOCK": "{url}/_emulator/clock",
+    "UNDERSTUDY_RESOLVERS": "{dns}",
     "UNDERSTUDY_WEBHOOK_SECRET": WEBHOOK_SECRET,
 }
 
