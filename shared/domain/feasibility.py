@@ -16,6 +16,7 @@ from shared.domain.cost import Cost, Prices, base, costs
 from shared.domain.covered import Coverage, nominal, positions
 from shared.domain.image_room import image_costs, room_doubts, room_notes
 from shared.domain.overlap import overlap_doubts
+from shared.domain.pair_cost import PairCost, pair_costs
 from shared.domain.policy import Policy, Protection, Schedule
 from shared.domain.recovery_bound import Bound, interval_that_fits, recovery_bound, target_that_fits
 from shared.domain.timetable import ORDINARY, longest, ordinary
@@ -38,10 +39,11 @@ class Study:
     waves: tuple[Wave, ...]  # the slowest first
     costs: tuple[Cost, ...] = ()
     base: float = 0.0  # a month, whatever is protected
+    pairs: tuple[PairCost, ...] = ()
 
     @property
     def total(self) -> float:
-        return self.base + sum(one.total for one in self.costs)
+        return self.base + sum(one.total for one in self.costs) + sum(one.total for one in self.pairs)
 
     def bound(self, protection: str) -> Bound:
         return next(one for one in self.bounds if one.protection == protection)
@@ -83,6 +85,7 @@ def study(
         waves=found,
         costs=() if prices is None else costs(policy, disks, known, prices) + image_costs(policy, known, prices),
         base=0.0 if prices is None else base(known, prices),
+        pairs=() if prices is None else pair_costs(policy.pairs, prices),
     )
 
 

@@ -92,6 +92,7 @@ class Timers:
     pair: "FailoverWorld"
     triggers: Triggers = field(default_factory=Triggers)
     executors: dict[SiteName, list[Executor]] = field(default_factory=dict)
+    fresh: float = 0.2  # of the ticks that find a warm executor, how many get a fresh one all the same
     ticks: int = 0
     lost: int = 0
     late: int = 0
@@ -136,7 +137,7 @@ class Timers:
             self.refused += 1
             return
         free = [one for one in mine if one.idle]
-        if free and self.world.chance.random() < 0.8:
+        if free and self.world.chance.random() < 1 - self.fresh:
             executor = free[-1]
         else:
             executor = Executor(self.pair, site, f"watch-{site[-1]}-{len(mine) + 1}")

@@ -10,7 +10,7 @@ from shared.adapters.clock import SystemClock
 from shared.config import policy_file
 from shared.domain.api_waves import allowed
 from shared.domain.assumptions import Assumptions, Known, Measured
-from shared.domain.cost import Prices
+from shared.domain.cost import FUNCTION_CPU, FUNCTION_GB, Prices
 from shared.domain.errors import BadInput, Permanent, Retryable
 from shared.domain.feasibility import Study, most_points, study
 from shared.domain.place import Place
@@ -256,6 +256,7 @@ def _costs(found: _Found) -> None:
         )
     if found.study.costs:
         console().print(shown)
+    _pair_costs(found.study)
     disks = "" if found.real else f"; each protection has {assumed.disks} disk(s) of {assumed.size_gib} GiB"
     changed = f"{assumed.changed_per_hour:.1%} of it changed an hour and {assumed.changed_per_day:.0%} a day"
     console().print(
@@ -266,6 +267,30 @@ def _costs(found: _Found) -> None:
     guessed = sorted(name for name, price in prices.everywhere.items() if price.assumption)
     if guessed:
         console().print(f"prices that are assumptions: {', '.join(guessed)}", soft_wrap=True)
+
+
+def _pair_costs(found: Study) -> None:
+    if not found.pairs:
+        return
+    shown = table("a month", "watches", "functions", "store", "in all", "reads, writes a second", "name calls a day")
+    for one in found.pairs:
+        used = one.usage
+        shown.add_row(
+            f"pair {escape(one.pair)}",
+            escape(", ".join(one.watches)) or "of other pairs",
+            _money(one.functions),
+            _money(one.store),
+            f"[bold]{_money(one.total)}[/bold]",
+            f"{used.read_units:.1f}, {used.write_units:.1f}",
+            f"{used.name_calls_a_day:,.0f}",
+        )
+    console().print(shown)
+    console().print(
+        f"A watch is one function per site that always runs, with {FUNCTION_CPU:g} vCPU and {FUNCTION_GB:g} GB. "
+        "Another pair of the same sites costs its store only. Assumed: calls of the DNS service, ECS and the load "
+        "balancer are free, and the store is billed by what is used",
+        soft_wrap=True,
+    )
 
 
 def _money(amount: float) -> str:
