@@ -6,7 +6,7 @@ from datetime import timedelta
 from threading import Lock
 from typing import Generic, TypeVar
 
-from shared.domain.errors import DrError
+from shared.domain.errors import DrError, NotFound, Permanent
 from shared.observability import log
 from shared.ports.clock import Clock
 
@@ -27,12 +27,19 @@ class Aside(Generic[T]):
         self._turn = 0  # a look begun before the last `forget` answers for nothing
         self._answer: tuple[float, T] | None = None
         self._failing: tuple[float, str] | None = None  # since when (monotonic), and why
+        self._refusal = ""
 
     @property
     def trouble(self) -> str:
         """Why the last look failed; empty when it did not."""
         failing = self._failing  # read once: a look under way in another thread may end at any moment
         return failing[1] if failing else ""
+
+    @property
+    def refusal(self) -> str:
+        """What the last look was answered, when that was a no for good: there is nothing to look at, or two of it.
+        Empty when it succeeded, or could not be asked, or was not allowed to ask, all of which may pass."""
+        return self._refusal
 
     def failing_for(self) -> timedelta:
         """How long no look has succeeded; zero when the last one did."""
@@ -64,8 +71,9 @@ class Aside(Generic[T]):
             if self._failing is None:
                 log.event("look.failed", level=logging.WARNING, subject=self._what, because=[str(error)])
             self._failing = (self._failing[0] if self._failing else began, str(error))
+            self._refusal = str(error) if isinstance(error, NotFound) or type(error) is Permanent else ""
         else:
-            self._failing = None
+            self._failing, self._refusal = None, ""
             with self._lock:
                 if turn == self._turn:
                     self._answer = (began, answer)

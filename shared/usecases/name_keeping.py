@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from shared.domain.dns_plan import NameRecord, Rebind, Settled, plan_name
+from shared.domain.dns_plan import RUNBOOK, NameRecord, Rebind, Settled, plan_name
 from shared.domain.errors import CredentialsRejected, DrError
 from shared.domain.failover_fsm import On
 from shared.domain.ids import Epoch
@@ -109,8 +109,10 @@ class _Kept:
             self._listed = now
             self._records.start()
         newest = self._records.newest()
-        if self._records.failing_for() > NAME_PATIENCE + self._pair.name_every:
-            self.trouble = f"{self._name} cannot be read: {self._records.trouble}"
+        if self._records.refusal:
+            self.trouble = f"{self._name}: {self._records.refusal}; runbook: {RUNBOOK}"
+        elif self._records.failing_for() > NAME_PATIENCE + self._pair.name_every:
+            self.trouble = f"{self._name} cannot be read: {self._records.trouble}; runbook: {RUNBOOK}"
         if value is None or newest is None or now - newest[0] > max(LISTING_GOOD_FOR, 2 * self._every):
             self.settled = False
             return

@@ -21,6 +21,7 @@ from shared.state import codec
 from shared.state.heartbeats import Heartbeats
 from shared.state.leases import Leases
 from shared.state.policies import Policies
+from shared.usecases.naming import label
 from shared.wiring import foundation
 from understudy.cli import exporting
 from understudy.cli.connection import Connection
@@ -72,9 +73,9 @@ def trail(pair_name: str, *, since: str) -> None:
         for rule in pair.names:
             found = trail_of(rule.service, connection)
             for one in found.changes(zone=rule.zone, host=rule.host, since=begin, until=now + AHEAD):
-                yield replace(one, name=_label(rule))
+                yield replace(one, name=label(rule).lower())
 
-    names = [_label(rule) for rule in pair.names]
+    names = [label(rule).lower() for rule in pair.names]
     exporting.trail(pair.name, names, changes(), since=begin, until=now)
 
 
@@ -104,11 +105,6 @@ def trail_of(service: NameService, connection: Connection) -> "Trail":
     return PvtzTrail(endpoint=where, credentials=foundation.credentials)
 
 
-def _label(rule: NameRule) -> str:
-    """As decisions call it. A private and a public record may bear the same name."""
-    return (str(rule) if rule.service is NameService.PRIVATE else f"{rule} (public)").lower()
-
-
 def _pair(connection: Connection, name: str) -> Pair:
     version, policy = Policies(connection.store).active()
     found = next((pair for pair in policy.pairs if pair.name == name), None)
@@ -128,7 +124,7 @@ def _lease(connection: Connection, pair: Pair) -> Lease | None:
 
 
 def _shown(connection: Connection, pair: Pair, rule: NameRule, lease: Lease | None) -> Shown:
-    name = _label(rule)
+    name = label(rule)
     wanted = None if lease is None else _value(connection, pair, rule, lease.owner)
 
     def told(state: str, says: str, records: tuple[NameRecord, ...] = ()) -> Shown:
