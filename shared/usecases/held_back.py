@@ -1,16 +1,20 @@
 """Why a pair does not move now: a pause, its switch, the block after an automatic failover."""
 
 from datetime import datetime
+from typing import Final
 
+from shared.domain.failover_situation import block_ends
 from shared.domain.ids import PairName
 from shared.domain.policy import Pair
-from shared.state.controls import Standing
+from shared.ports.clock import Clock
+from shared.state.controls import Controls, Standing
 from shared.state.failovers import Failover
 
 PAUSE = "failover"
 """Scope of pauses of all pairs; `failover/PAIR` is that of one."""
 SWITCH = "switch/"
 """Switched off is kept as a pause of this scope and the pair, which `resume` does not end."""
+PAUSE_GOOD_FOR: Final = 1.0  # seconds: before a take-over, an older reading of the pauses is read again
 
 
 def stopped(standing: Standing, pair: PairName) -> str | None:
@@ -24,7 +28,31 @@ def stopped(standing: Standing, pair: PairName) -> str | None:
 
 def blocked_until(pair: Pair, failover: Failover, standing: Standing, now: datetime) -> datetime | None:
     """Until when no second automatic failover may follow; None: one may."""
-    last, acknowledged = failover.automatic_at, standing.acknowledged.get(pair.name)
-    if last is None or (acknowledged is not None and acknowledged > last) or now >= last + pair.block:
-        return None
-    return last + pair.block
+    return block_ends(failover.automatic_at, standing.acknowledged.get(pair.name), pair.block, now)
+
+
+class HeldBack:
+    """What operators have said of one pair, as last read."""
+
+    def __init__(self, pair: PairName, *, controls: Controls, clock: Clock) -> None:
+        self._pair, self._controls, self._clock = pair, controls, clock
+        self._standing, self._read_at = Standing(), float("-inf")
+
+    def read(self) -> None:
+        """Raises what the store raises."""
+        began = self._clock.monotonic()
+        self._standing, self._read_at = self._controls.watched(), began
+
+    @property
+    def why(self) -> str | None:
+        return stopped(self._standing, self._pair)
+
+    @property
+    def acknowledged(self) -> datetime | None:
+        return self._standing.acknowledged.get(self._pair)
+
+    def why_now(self) -> str | None:
+        """From a reading no older than a second."""
+        if self._clock.monotonic() - self._read_at > PAUSE_GOOD_FOR:
+            self.read()
+        return self.why

@@ -12,17 +12,18 @@ Decisions are written when something changes, not every second.
 
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.domain.detection import Judgement, Observation, Verdict
+from shared.domain.detection import Verdict
 from shared.domain.errors import Conflict, CredentialsRejected, DrError, OutcomeUnknown, Permanent, Retryable
-from shared.domain.failover_fsm import IN_HAND, Do, On, State, step
+from shared.domain.failover_decision import Resolution, decide, judged
+from shared.domain.failover_fsm import IN_HAND, Do, On, State
+from shared.domain.failover_situation import Missing, Situation
 from shared.domain.ids import PolicyVersion, SiteName
-from shared.domain.lease import UNCLAIMED, LeaseState
 from shared.domain.policy import Pair
 from shared.observability import log
 from shared.ports.balancer import Balancer
@@ -31,9 +32,10 @@ from shared.ports.compute import Inventory
 from shared.ports.names import Names
 from shared.ports.probes import Agents, Services
 from shared.ports.resolvers import Resolvers
-from shared.state.controls import Controls, Standing
+from shared.state import codec
+from shared.state.controls import Controls
 from shared.state.decisions import Decisions
-from shared.state.failovers import Failover, Failovers, SwitchOrders
+from shared.state.failovers import Failover, Failovers, SwitchOrder, SwitchOrders
 from shared.state.heartbeats import Heartbeats
 from shared.state.leases import Leases
 from shared.state.policies import Policies
@@ -41,30 +43,21 @@ from shared.usecases.aside import Run
 from shared.usecases.client_view import ClientView
 from shared.usecases.fail_over import FailOver
 from shared.usecases.fencing import Fencing
-from shared.usecases.held_back import blocked_until, stopped
+from shared.usecases.held_back import HeldBack
 from shared.usecases.name_keeping import NameKeeping
 from shared.usecases.naming import Naming
-from shared.usecases.ordered import Carry, Ordered, told
+from shared.usecases.ordered import Ordered, told
 from shared.usecases.restore_lease import RestoreLease
 from shared.usecases.roll import Roll
+from shared.usecases.situation import Situations
 from shared.usecases.witness import Seen, Witness
 
 SPAN: Final = timedelta(seconds=62)  # from the trigger's time: two seconds into the next tick's minute
 FINISH: Final = timedelta(seconds=60)  # a failover in hand may outlast its tick by this: the function's time-out does
 STALE: Final = timedelta(seconds=60)
 CALM_EVERY: Final = 5  # rounds between looks at controls, standby and balancer
-PAUSE_GOOD_FOR: Final = 1.0  # seconds: before a take-over, an older reading of the pauses is read again
-LEASE_RUNBOOK: Final = "runbook: lease-row-missing"
 SHORTEST_WAIT: Final = timedelta(milliseconds=20)
 UNWATCHED: Final = "is not in the active policy"
-
-_OF_VERDICT: Final = {
-    Verdict.HEALTHY: On.HEALTHY,
-    Verdict.SUSPECT: On.SUSPECT,
-    Verdict.LOST: On.LOST,
-    Verdict.BLIND: On.BLIND,
-    Verdict.UNKNOWN: On.UNKNOWN,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,22 +96,12 @@ class Ports:
     services: Services | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """What a round means for the state table."""
-
-    on: On
-    why: tuple[str, ...] = ()
-    target: SiteName | None = None
-    carried: Carry | None = None  # the order that is carried out
-
-
 class PairWatch:
     """One pair, from one site. Lives as long as its function instance: sightings and addresses are worth keeping."""
 
     def __init__(self, pair: Pair, *, site: SiteName, policy: PolicyVersion, ports: Ports) -> None:
         self.pair, self._site, self._ports, self._clock = pair, site, ports, ports.clock
-        self._policy = policy
+        self._held = HeldBack(pair.name, controls=ports.controls, clock=ports.clock)
         self.witness = Witness(
             pair=pair,
             site=site,
@@ -149,7 +132,7 @@ class PairWatch:
                 leases=ports.leases,
                 agents=ports.agents,
                 clock=ports.clock,
-                pause=self._pause_now,
+                pause=self._held.why_now,
             ),
             naming=naming,
             failovers=ports.failovers,
@@ -174,8 +157,10 @@ class PairWatch:
         self._roll = Roll(
             pair, site=site, heartbeats=ports.heartbeats, over=self._over, clock=ports.clock, run=ports.aside
         )
+        self._situations = Situations(
+            pair, site=site, orders=ports.orders, held=self._held, kept=self._kept, clock=ports.clock
+        )
         self._failover: Failover | None = None
-        self._standing, self._standing_at = Standing(), float("-inf")
         self._well_at: tuple[float, datetime] | None = None
         self._noted: tuple[str, ...] = ()
         self.rounds = 0
@@ -211,57 +196,39 @@ class PairWatch:
         self.rounds += 1
         try:
             if calm or self._failover is None:
-                self._read_standing()
+                self._failover = self._ports.failovers.of(self.pair.name, now=self._clock.now())
+                self._held.read()
         except (Retryable, OutcomeUnknown) as error:
-            self._note(State.WATCHING, On.BLIND, (f"the state store cannot be read from here: {error}",), ())
+            self._cannot(Missing.STORE, error)
             return
         except CredentialsRejected:
             raise
         except Permanent as error:
-            self._note(State.WATCHING, On.UNKNOWN, (str(error),), ())
+            self._cannot(Missing.ROWS, error)
             return
         if calm:
             self._roll.read()
         try:
             seen = self.witness.look(closer=calm or self.state is not State.WATCHING)
         except (Retryable, OutcomeUnknown) as error:
-            self._note(State.WATCHING, On.BLIND, (f"the state store cannot be read from here: {error}",), ())
+            self._cannot(Missing.STORE, error)
             return
         except CredentialsRejected:
             raise
         except Permanent as error:
             damage = str(error)
-            self._acting(lambda: self._lease_damaged(damage, until=until))
+            self._acting(lambda: self._lease_damaged(damage, calm=calm, until=until))
             return
         if seen.lease is None and not seen.observations and self.witness.misses_lease():
-            self._acting(lambda: self._lease_damaged("the lease row is gone", until=until))
+            self._acting(lambda: self._lease_damaged("the lease row is gone", calm=calm, until=until))
             return
         self._restore.forget()
-        judgement = self.witness.judge(seen)
-        if judgement.verdict is Verdict.HEALTHY and seen.lease is not None and seen.at_work(seen.lease.owner):
-            self._well_at = (self._clock.monotonic(), self._clock.now())
-        if judgement.verdict is Verdict.HEALTHY:
-            if calm:
-                self.witness.look_aside()
-            if self.state not in IN_HAND:
-                self._kept.assert_name(seen, paused=self._paused())
-        self._acting(lambda: self._act(seen, judgement, until=until))
+        self._acting(lambda: self._act(seen, calm=calm, until=until))
 
-    def _read_standing(self) -> None:
-        self._failover = self._ports.failovers.of(self.pair.name, now=self._clock.now())
-        self._read_controls()
-
-    def _read_controls(self) -> None:
-        began = self._clock.monotonic()
-        self._standing, self._standing_at = self._ports.controls.watched(), began
-
-    def _paused(self) -> str | None:
-        return stopped(self._standing, self.pair.name)
-
-    def _pause_now(self) -> str | None:
-        if self._clock.monotonic() - self._standing_at > PAUSE_GOOD_FOR:
-            self._read_controls()
-        return self._paused()
+    def _cannot(self, what: Missing, error: DrError) -> None:
+        """Whatever the failover's row may say: nothing is decided in this round."""
+        situation = self._situations.without(what, str(error), None)
+        self._note(situation, decide(situation))
 
     # --- acting ---
 
@@ -278,79 +245,99 @@ class PairWatch:
             level = logging.INFO if isinstance(error, Retryable | OutcomeUnknown) else logging.ERROR
             log.event("watch.store_failed", level=level, subject=self.pair.name, because=[str(error)])
 
-    def _lease_damaged(self, because: str, *, until: float) -> None:
+    def _lease_damaged(self, because: str, *, calm: bool, until: float) -> None:
         """Nobody can hold, renew or take over such a row, so the masters stop: only an operator knows what to write."""
         assert self._failover is not None, "it was read in this round"
         if self._failover.state in IN_HAND:
             self._drive(self._failover, until=until)
             return
-        order = self._ports.orders.pending(self.pair.name) if self._calm else None
-        if order is not None and self._restore.written(order, self._failover, stopped=self._paused()):
+        order = self._ports.orders.pending(self.pair.name) if calm else None
+        if order is not None and self._restore.written(order, self._failover, stopped=self._held.why):
             return  # the next round reads it, and carries the rest of the order out
-        why = (because, LEASE_RUNBOOK)
-        row = step(self._failover.state, On.LEASE_DAMAGED)
-        if row.next is self._failover.state:
-            self._note(row.state, On.LEASE_DAMAGED, why, ())
-            return
-        self._failover = self._over.move(self._failover, On.LEASE_DAMAGED, why=why, inputs={"witness": self._site})
-        self._noted = (row.next, On.LEASE_DAMAGED)
+        situation = self._situations.without(Missing.LEASE, because, self._failover)
+        self._follow(situation, decide(situation))
 
-    def _act(self, seen: Seen, judgement: Judgement, *, until: float) -> None:
+    def _act(self, seen: Seen, *, calm: bool, until: float) -> None:
         failover = self._failover
         if failover is None:
             failover = self._failover = self._ports.failovers.of(self.pair.name, now=self._clock.now())
+        found = self._situations.seen(failover, seen, calm=calm)
+        if judged(found).verdict is Verdict.HEALTHY:
+            self._all_is_well(seen, calm=calm)
         if failover.state in IN_HAND:
             self._drive(failover, until=until)
             return
-        event = self._event(failover, seen, judgement)
-        on, why = event.on, event.why
-        row = step(failover.state, on)
-        reasons = (*why, *judgement.because)
-        if row.next is failover.state:
-            self._note(failover.state, on, reasons, seen.observations)
+        situation, order = self._situations.complete(found)
+        resolution = decide(situation)
+        if order is not None and resolution.word is not None:
+            self._ordered.heed(order, resolution.word, self._inputs(situation, resolution))
+        if resolution.do is not Do.FENCE:
+            self._follow(situation, resolution)
             return
-        inputs = {"observations": _listed(seen.observations), "witness": self._site}
-        if row.do is not Do.FENCE:
-            self._failover = self._over.move(failover, on, why=reasons, inputs=inputs)
-            self._noted = (row.next, on)
-            return
-        self._failover = self._begin(failover, seen, reasons, event)
-        if event.carried is not None:
-            self._ports.orders.close(event.carried.order)
+        carried = order if resolution.carried is not None else None
+        self._failover = self._begin(failover, seen, situation, resolution, carried)
+        if carried is not None:
+            self._ports.orders.close(carried)
         self._drive(self._failover, until=until)
+
+    def _all_is_well(self, seen: Seen, *, calm: bool) -> None:
+        if seen.lease is not None and seen.at_work(seen.lease.owner):
+            self._well_at = (self._clock.monotonic(), self._clock.now())
+        if calm:
+            self.witness.look_aside()
+        if self.state not in IN_HAND:
+            self._kept.assert_name(seen, paused=self._held.why)
+
+    def _follow(self, situation: Situation, resolution: Resolution) -> None:
+        """Into the state that was decided on; where it is that already, told once."""
+        assert self._failover is not None, "it was read in this round"
+        if resolution.next is self._failover.state:
+            self._note(situation, resolution)
+            return
+        inputs = self._inputs(situation, resolution)
+        self._failover = self._over.move(self._failover, resolution.on, why=resolution.because, inputs=inputs)
+        self._noted = (resolution.next, resolution.on)
 
     def _drive(self, failover: Failover, *, until: float) -> None:
         self._failover = self._over.drive(failover, until=until + FINISH.total_seconds())
         self._kept.forget()
         self._noted = (self._failover.state, On.HEALTHY)  # its end is recorded; a healthy round adds nothing
 
-    def _begin(self, failover: Failover, seen: Seen, reasons: tuple[str, ...], event: Event) -> Failover:
-        lease, on, target, carried = seen.lease, event.on, event.target, event.carried
+    def _begin(
+        self,
+        failover: Failover,
+        seen: Seen,
+        situation: Situation,
+        resolution: Resolution,
+        carried: SwitchOrder | None,
+    ) -> Failover:
+        lease, target = seen.lease, resolution.target
         assert lease is not None, "nothing is fenced that was not seen"
         assert target is not None, "a failover needs a target"
-        judged, now = self._clock.monotonic(), self._clock.now()
-        well_mono, well = self._last_good(seen, judged, now)
+        judged_at, now = self._clock.monotonic(), self._clock.now()
+        well_mono, well = self._last_good(seen, judged_at, now)
+        overrode = resolution.word.overrode if resolution.word else ()
         begun = self._over.begin(
             failover,
-            on,
-            why=reasons,
+            resolution.on,
+            why=resolution.because,
             changes={
                 "from_site": lease.owner,
                 "to_site": target,
                 "epoch": lease.epoch,
                 "seen_version": lease.version,
-                "planned": on is On.SWITCH,
-                "order": carried.order.id if carried else "",
+                "planned": resolution.planned,
+                "order": carried.id if carried else "",
                 "lost_at": well,
                 "ended": {"detect": now, "decide": now},
-                "seconds": {"detect": judged - well_mono, "decide": 0.0},
+                "seconds": {"detect": judged_at - well_mono, "decide": 0.0},
             },
-            inputs=told(carried.order, carried.overrode) if carried else None,
+            inputs={**(told(carried, overrode) if carried else {}), **self._inputs(situation, resolution)},
         )
         # The record is part of deciding: its time belongs to that phase, and the next phase starts here.
         decided = self._clock.monotonic()
         self._over.mark(State.FENCING, decided)
-        return _with_seconds(begun, "decide", decided - judged)
+        return _with_seconds(begun, "decide", decided - judged_at)
 
     def _last_good(self, seen: Seen, mono: float, now: datetime) -> tuple[float, datetime]:
         """When the old holder was last known to be well. If it was never seen at work from here, its lease was at least
@@ -360,89 +347,26 @@ class PairWatch:
         since = mono if seen.sighting is None else seen.sighting.since
         return since, now - timedelta(seconds=mono - since)
 
-    def _event(self, failover: Failover, seen: Seen, judgement: Judgement) -> Event:
-        """What this round means for the state table: the verdict, and what stands in the way of acting on it."""
-        on, name = _OF_VERDICT[judgement.verdict], self.pair.name
-        if on is On.LOST:
-            self._read_controls()  # before acting, not from some rounds ago
-        pause = self._paused()
-        if pause is not None:
-            if self._calm:
-                self._ordered.withdraw(pause, lambda: self._ports.orders.pending(name))
-            return Event(On.PAUSE, (pause,))
-        if failover.state is State.PAUSED:
-            return Event(On.RESUME)
-        acknowledged = self._standing.acknowledged.get(name)
-        order = self._ports.orders.pending(name) if self._may_switch(judgement) else None
-        if order is not None and seen.lease is not None:
-            block = self._blocked_until(failover)
-            carry = self._ordered.decide(order, failover, seen, lost=on is On.LOST, block=block)
-            if carry is not None:
-                return Event(carry.on, carry.why, order.to_site, carry)
-        if failover.state is State.NEEDS_OPERATOR and acknowledged is not None and acknowledged > failover.since:
-            return Event(On.RESOLVED, (f"acknowledged at {acknowledged.isoformat()}",))
-        if on is On.LOST:
-            return self._lost(failover, seen)
-        if on is On.HEALTHY and self._kept.trouble:
-            return Event(On.REBIND_REFUSED, (self._kept.trouble,))
-        if on is On.HEALTHY and failover.state is State.NEEDS_OPERATOR and not self._kept.settled:
-            return Event(On.UNKNOWN, ("the name is not yet known to point to the holder",))
-        if failover.state is State.BLOCKED and self._blocked_until(failover) is None:
-            return Event(On.UNBLOCKED)
-        return Event(on)
-
-    @property
-    def _calm(self) -> bool:
-        return (self.rounds - 1) % CALM_EVERY == 0
-
-    def _may_switch(self, judgement: Judgement) -> bool:
-        """Of a lost site in every round: an order may say more than the loss does, and then it comes first."""
-        if judgement.verdict is Verdict.LOST:
-            return True
-        return self._calm and judgement.verdict in (Verdict.HEALTHY, Verdict.SUSPECT)
-
-    def _lost(self, failover: Failover, seen: Seen) -> Event:
-        assert seen.lease is not None, "a lease that was not seen is not judged lost"
-        owner = seen.lease.owner
-        standby = self.witness.other(owner)
-        if seen.lease.state is LeaseState.FREE and not seen.fit(standby) and seen.fit(owner):
-            # Given back, and the other side cannot take it: better its old holder than nobody.
-            return Event(On.LOST, (f"{owner} gave its lease back, is ready again, and {standby} is not",), owner)
-        if not seen.fit(standby):
-            report = seen.reports.get(standby)
-            how = "was not looked at" if report is None else f"{report.sight} {report.detail}".rstrip()
-            return Event(On.STANDBY_UNFIT, (f"the agent of {standby}: {how}", "runbook: standby-is-not-ready"))
-        # Under a lease that ran out unclaimed nobody ever served: to move on from there is not flapping.
-        ends = self._blocked_until(failover)
-        if seen.lease.holder != UNCLAIMED and ends is not None:
-            if seen.lease.state is LeaseState.FREE and seen.fit(owner):
-                # To its old holder the name need not move: that is no flapping.
-                return Event(On.LOST, (f"{owner} gave its lease back, and is ready again",), owner)
-            assert failover.automatic_at is not None
-            why = (
-                f"the last automatic failover was at {failover.automatic_at.isoformat()}; blocked until "
-                f"{ends.isoformat()} or until `understudy acknowledge {self.pair.name}`"
-            )
-            return Event(On.BLOCK, (why,))
-        return Event(On.LOST, (), standby)
-
-    def _blocked_until(self, failover: Failover) -> datetime | None:
-        return blocked_until(self.pair, failover, self._standing, self._clock.now())
-
-    def _note(self, state: State, on: On, why: tuple[str, ...], observations: tuple[Observation, ...]) -> None:
+    def _note(self, situation: Situation, resolution: Resolution) -> None:
         """A decision not to act, once per change."""
-        if self._noted == (state, on):
+        on = resolution.on
+        if self._noted == (situation.state, on):
             return
-        first, self._noted = not self._noted, (state, on)
+        first, self._noted = not self._noted, (situation.state, on)
         if first and on is On.HEALTHY:
             return
         self._over.record(
             "failover.not_needed" if on is On.HEALTHY else "failover.withheld",
-            why,
+            resolution.because,
             epoch=self.witness.sighting.lease.epoch if self.witness.sighting else None,
             acted=False,
-            inputs={"state": state, "on": on, "witness": self._site, "observations": _listed(observations)},
+            inputs={"state": situation.state, "on": on, **self._inputs(situation, resolution)},
         )
+
+    @staticmethod
+    def _inputs(situation: Situation, resolution: Resolution) -> Mapping[str, str]:
+        """Everything that the decision rests on, so that it can be made again; and by which rule it was made."""
+        return {"witness": situation.witness, "rule": resolution.rule, "situation": codec.dump(situation)}
 
 
 class Watch:
@@ -496,10 +420,6 @@ class Watch:
         with ThreadPoolExecutor(max_workers=len(watches)) as pool:
             for future in [pool.submit(watch.run, run=run, until=until) for watch in watches]:
                 future.result()
-
-
-def _listed(observations: Iterable[Observation]) -> str:
-    return json.dumps([str(observation) for observation in observations])
 
 
 def _with_seconds(failover: Failover, phase: str, seconds: float) -> Failover:

@@ -122,7 +122,7 @@ def test_each_row_is_met(row: Row, opened: Open, monkeypatch: pytest.MonkeyPatch
         met.add((failover.state, answer[0]))
         return answer
 
-    monkeypatch.setattr("shared.usecases.watch.step", stepped)
+    monkeypatch.setattr("shared.domain.failover_decision.step", stepped)
     monkeypatch.setattr("shared.usecases.fail_over.step", stepped)
     monkeypatch.setattr(FailOver, "_perform", perform)
     pair = opened(watches=(I,), more_names=MORE_NAMES if row.on is On.ONE_REBOUND else ())
