@@ -39,6 +39,7 @@ class Failover:
     automatic_at: datetime | None = None  # last automatic take-over: the anti-flapping block counts from here
     order: str = ""  # id of the order that began it; empty: it began by itself
     names: Mapping[str, str] = field(default_factory=dict)  # bound under `epoch` and read back: name -> value
+    fence: Mapping[str, str] = field(default_factory=dict)  # how the old `site` is fenced, and what stood before
     driver: str = ""  # the invocation that wrote this row
     version: int = 0
 

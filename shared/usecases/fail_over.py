@@ -18,6 +18,7 @@ from shared.domain.errors import Conflict, CredentialsRejected, DrError, Outcome
 from shared.domain.failover_fsm import IN_HAND, Do, On, State, step
 from shared.domain.ids import Epoch, PolicyVersion, SiteName
 from shared.domain.objectives import FAILOVER_PHASES
+from shared.domain.pair import FenceBy
 from shared.domain.policy import Pair
 from shared.observability import log
 from shared.ports.clock import Clock
@@ -27,11 +28,13 @@ from shared.state.decisions import Decisions
 from shared.state.failovers import Failover, Failovers
 from shared.usecases.fencing import Fencing
 from shared.usecases.naming import Naming
+from shared.usecases.old_side import FORCED, OVERDUE
 from shared.usecases.outcome import PROMOTE_TIMEOUT, Outcome
 from shared.usecases.witness import Witness
 
 TRY_AGAIN: Final = timedelta(milliseconds=200)
 PATIENCE: Final = timedelta(seconds=30)  # in one state of a failover, before an operator is called
+STOP_PATIENCE: Final = timedelta(seconds=60)  # a stop by force takes seconds, on a busy host longer (assumption)
 WAITS: Final = frozenset({On.FENCE_WAITS, On.PROMOTE_WAITS, On.REBIND_WAITS, On.CONFIRM_WAITS})
 PHASE_ENDED_BY: Final[Mapping[On, str]] = {
     On.FENCED: "fence",
@@ -77,9 +80,14 @@ class FailOver:
         changes: Mapping[str, object],
         inputs: Mapping[str, str] | None = None,
     ) -> Failover:
-        """Into FENCING. The record stands before anything is done."""
+        """Into FENCING. The record stands before anything is done. `fence` in `changes`: what an order overrides."""
         self._fencing.forget()
         self._naming.forget()
+        # What stood before an isolation that was tried already is not what stands now.
+        tried = {key: value for key, value in failover.fence.items() if key not in (OVERDUE, FORCED)}
+        same = tried.get("site") == changes.get("from_site")
+        given: Mapping[str, str] = changes.get("fence") or {}  # type: ignore[assignment]  # fields by name
+        changes = {**changes, "fence": {**(tried if same else {}), **given}}
         changes = {**changes, "names": {}}
         return self.move(failover, on, why=why, changes=changes, event="failover.decided", inputs=inputs)
 
@@ -188,10 +196,17 @@ class FailOver:
             on, why, changes = self._perform(failover)
             if on in WAITS and self._overdue(failover, tried):
                 on, why = On.OVERDUE, (f"for more than {self._patience.total_seconds():.0f} s: {'; '.join(why)}",)
-            if on in WAITS:
+                if failover.state is State.FENCING and failover.fence:
+                    changes = {"fence": {**failover.fence, OVERDUE: codec.moment(self._clock.now())}}
+            noted = on is On.FENCE_WAITS and changes
+            if on in WAITS and not noted:
                 self._clock.sleep(TRY_AGAIN)
                 continue
             try:
+                if noted:
+                    # What is about to be done stands in the row before it is done: the next turn does it.
+                    failover = self._failovers.save(replace(failover, **changes))  # type: ignore[arg-type]  # by name
+                    continue
                 failover = self.move(failover, on, why=why, changes=changes)
             except Conflict:
                 # The other site's watch was faster. All actions bear being done twice, so follow it.
@@ -221,7 +236,13 @@ class FailOver:
 
     @property
     def _patience(self) -> timedelta:
-        return max(PATIENCE, 4 * self._pair.lease)
+        longest = max(PATIENCE, 4 * self._pair.lease)
+        match self._pair.fence.by:
+            case FenceBy.STOP:
+                return max(longest, STOP_PATIENCE)
+            case FenceBy.ISOLATE:
+                return max(longest, self._pair.fence.proof + PATIENCE)
+        return longest
 
     def _perform(self, failover: Failover) -> Outcome:
         assert failover.to_site is not None, "a failover in hand has a target"

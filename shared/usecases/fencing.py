@@ -1,5 +1,5 @@
 """The old side must be certainly off, and the lease the new side's, before anything else of a failover moves: certain
-expiry or a lease given back, then one compare-and-set.
+expiry or a lease given back, or what `old_side` proves, then one compare-and-set.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,14 +9,15 @@ from shared.domain.detection import Sight
 from shared.domain.errors import Conflict
 from shared.domain.failover_fsm import On
 from shared.domain.ids import Epoch, SiteName
-from shared.domain.lease import Lease, LeaseState, Sighting
+from shared.domain.lease import UNCLAIMED, Lease, LeaseState, Sighting
 from shared.domain.policy import Pair
 from shared.ports.clock import Clock
 from shared.ports.probes import AgentReport, Agents
 from shared.state.failovers import Failover
 from shared.state.leases import Leases
+from shared.usecases.old_side import FORCED, RUNBOOK, OldSide
 from shared.usecases.outcome import PROMOTE_TIMEOUT, Outcome
-from shared.usecases.witness import Witness
+from shared.usecases.witness import UNATTENDED, Witness
 
 
 class Fencing:
@@ -29,8 +30,12 @@ class Fencing:
         agents: Agents,
         clock: Clock,
         pause: Callable[[], str | None],
+        old_side: OldSide | None = None,
     ) -> None:
-        """`pause`: why failovers of this pair are paused, from a reading no older than a second; None: they are not."""
+        """`pause`: why failovers of this pair are paused, from a reading no older than a second; None: they are not.
+        `old_side`: what makes certain that the old master is off, instead of its agent or beside it."""
+        assert pair.agents or old_side is not None, "without an agent something else has to fence"
+        self._old_side = old_side
         self._pair, self._witness, self._leases = pair, witness, leases
         self._agents, self._clock, self._pause = agents, clock, pause
         self._demoted: Epoch | None = None  # the epoch whose holder we told to give up
@@ -38,6 +43,8 @@ class Fencing:
     def forget(self) -> None:
         """Another failover begins."""
         self._demoted = None
+        if self._old_side is not None:
+            self._old_side.forget()
 
     def fence(self, failover: Failover, target: SiteName) -> Outcome:
         """The take-over itself: certain expiry or a lease given back, then one compare-and-set."""
@@ -52,7 +59,8 @@ class Fencing:
             return On.SUPERSEDED, (f"{lease.owner} holds epoch {lease.epoch}",), {}
         if not failover.planned and not self._takeable(sighting) and lease.version != failover.seen_version:
             return On.FENCE_LOST, (f"{lease.owner} has renewed its lease",), {}
-        if not self._gave_up(failover, lease):
+        begun = failover.fence.get("site") == lease.owner
+        if not self._gave_up(failover, lease) and not begun:
             pause = self._pause()
             if pause is not None:
                 return On.PAUSE, (pause,), {}
@@ -62,7 +70,10 @@ class Fencing:
             return On.FENCE_WAITS, (f"the agent of {target} is not seen from here: {report.detail}".rstrip(": "),), {}
         if not _ready(report):
             return On.STANDBY_UNFIT, (f"the agent of {target} does not answer, or is not ready",), {}
-        if failover.planned and lease.state is LeaseState.HELD and not self._takeable(sighting):
+        if not self._pair.agents:
+            if not begun and not failover.planned and _ready(self._report(lease.owner)):
+                return On.FENCE_LOST, (f"the service of {lease.owner} answers again",), {}
+        elif failover.planned and lease.state is LeaseState.HELD and not self._takeable(sighting):
             self._demoted = lease.epoch
             said = self._demote(lease.owner)
             # Its answer is not enough: the row must say that it is free. Only then has the deadline been revoked.
@@ -73,16 +84,35 @@ class Fencing:
             # A watch that resumes what another began must see it unchanged for a whole lease with its own eyes.
             left = sighting.expires_at(self._witness.terms) - self._clock.monotonic()
             return On.FENCE_WAITS, (f"the lease of {lease.owner} runs for at most {left:.1f} s more",), {}
+        off = ""
+        if self._old_side is not None and target != lease.owner:
+            step = self._old_side.step(failover, lease.owner)
+            if step.row is not None:
+                return On.FENCE_WAITS, (step.why,), {"fence": step.row}
+            if not step.off and not self._overridden(failover, lease.owner):
+                return On.FENCE_WAITS, (step.why, RUNBOOK), {}
+            off = step.why if step.off else f"overridden by {failover.fence[FORCED]}: {step.why}"
+        return self._take(failover, sighting, target, off)
+
+    def _take(self, failover: Failover, sighting: Sighting, target: SiteName, off: str) -> Outcome:
+        lease, holder = sighting.lease, UNCLAIMED if self._pair.agents else UNATTENDED
         try:
-            taken = self._leases.take(sighting.lease, target, length=self._pair.lease)
+            taken = self._leases.take(lease, target, length=self._pair.lease, holder=holder)
         except Conflict:
             return On.FENCE_LOST, ("the compare-and-set on the lease met a newer version",), {}
-        how = "was given back" if sighting.lease.state is LeaseState.FREE else "ran out"
+        how = "was given back" if lease.state is LeaseState.FREE else "ran out"
+        how = f"the lease of epoch {lease.epoch} {how}; " if self._pair.agents else ""
         return (
             On.FENCED,
-            (f"the lease of epoch {lease.epoch} {how}; {target} has epoch {taken.epoch}",),
+            (f"{how}{target} has epoch {taken.epoch}", *((off,) if off else ())),
             self._taken(failover, taken.epoch),
         )
+
+    def _overridden(self, failover: Failover, old: SiteName) -> bool:
+        """Once it was tried, and only while the old master answers nobody here: what answers is at work."""
+        if not failover.fence.get(FORCED) or failover.fence.get("site") != old:
+            return False
+        return self._report(old).sight is not Sight.ANSWERED
 
     def _taken(self, failover: Failover, epoch: Epoch) -> Mapping[str, object]:
         """The take-over is what flaps, however the rest of the failover ends: the block counts from here."""
