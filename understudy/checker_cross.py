@@ -15,6 +15,8 @@ LATE: Final = 60.0
 """Seconds that a decision may be written after what it tells of, where it does not say when that began."""
 BOUND: Final = "failover.confirming"  # the decision that a name reads back as bound
 OURS: Final = frozenset({"update"})
+MADE: Final = "add"
+"""Understudy makes no record. Where the trail begins with one that somebody made, that is the record itself."""
 SILENT: Final = frozenset({"update_remark"})
 """What Understudy does to a record, and what it does to its remark, which answers nobody."""
 
@@ -128,6 +130,9 @@ def named(decisions: Export[Decided], trail: Export[Change], *, skew: float) -> 
     first = min((one.at for one in decisions.lines), default=decisions.until)
     for name in sorted(set(trail.names) | {change.name for change in trail.lines}):
         changes = [one for one in trail.lines if one.name == name and one.action not in SILENT and one.moves]
+        if trail.since is None and changes and changes[0].action == MADE:
+            found.notes.append(f"{name} was made at {told(changes[0].at)} ({changes[0].where})")
+            changes = changes[1:]
         earlier = [one for one in changes if one.at + skew < first]
         if earlier:
             found.notes.append(f"{len(earlier)} changes of {name} are older than all decisions: not judged")

@@ -189,6 +189,14 @@ def test_what_was_put_right_after_a_foreign_change_is_a_decision_again(day: Day)
     assert len(day.proof().foreign) == 1
 
 
+def test_the_record_itself_was_made_by_somebody_and_a_second_one_by_somebody_else(day: Day) -> None:
+    day.changes.insert(0, changed(-10, AT_H, action="add"))
+    assert day.proof().code == PROVED
+
+    day.changes.append(changed(50, AT_H, action="add"))
+    assert day.proof().code == FOREIGN
+
+
 def test_remarks_and_times_to_live_move_nobody(day: Day) -> None:
     day.changes += [changed(50, "", action="update_remark"), changed(51, AT_I, before=AT_I)]
 
