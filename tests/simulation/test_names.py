@@ -1,0 +1,292 @@
+"""Several names of one pair: a private address, a public address, a private alias. They move in this order, each by
+itself, and whatever happens between two of them, in the end all of them lead to the active master."""
+
+from datetime import timedelta
+
+import pytest
+
+from emulator.faults.fault import Fault
+from shared.domain.failover_fsm import State
+from shared.domain.ids import SiteName
+from shared.ports.resolvers import Resolved
+from tests.simulation.failover_world import ADDRESS, MORE_NAMES, FailoverWorld
+from tests.simulation.pair_world import H, I
+from tests.simulation.test_failover_mends import lose, once_in
+from tests.simulation.test_failover_stories import LOSS, Open, opened, served_again
+from understudy.simulation.names import InProcessNames
+from understudy.simulation.public_names import InProcessPublicNames
+
+__all__ = ["opened"]
+
+NAMES = ["master.corp.example", "master.public.example", "queue.corp.example"]
+WANTED = {
+    H: [ADDRESS[H], "203.0.113.1", "hz-h.corp.example"],
+    I: [ADDRESS[I], "203.0.113.2", "hz-i.corp.example"],
+}
+
+
+def stand(pair: FailoverWorld) -> list[str]:
+    private, public = InProcessNames(pair.cloud), InProcessPublicNames(pair.cloud)
+    found = []
+    for service, zone, host in ((private, "corp.example", "master"), (public, "public.example", "master"),
+                                (private, "corp.example", "queue")):  # fmt: skip
+        records = service.records(zone=zone, host=host)
+        assert len(records) == 1, f"{host}.{zone}: {records}"
+        found.append(records[0].value)
+    return found
+
+
+def remarks(pair: FailoverWorld) -> set[str]:
+    private, public = InProcessNames(pair.cloud), InProcessPublicNames(pair.cloud)
+    return {
+        record.remark
+        for service, zone in ((private, "corp.example"), (public, "public.example"))
+        for record in service.records(zone=zone, host="master")
+    }
+
+
+def write_public(pair: FailoverWorld, value: str) -> None:
+    """As somebody with the console does."""
+    [record] = InProcessPublicNames(pair.cloud).records(zone="public.example", host="master")
+    if record.value != value:
+        pair.cloud.alidns.update_record(record.record_id, rr="master", type="A", value=value, ttl=5)
+
+
+def spoil(pair: FailoverWorld) -> None:
+    """The public name has a second record."""
+    pair.cloud.alidns.add_record("public.example", rr="master", type="A", value="198.51.100.9", ttl=5)
+
+
+def mend(pair: FailoverWorld) -> None:
+    [extra] = [
+        one.record_id
+        for one in InProcessPublicNames(pair.cloud).records(zone="public.example", host="master")
+        if one.value == "198.51.100.9"
+    ]
+    pair.cloud.alidns.delete_record(extra)
+
+
+def whys(pair: FailoverWorld, event: str) -> list[str]:
+    return ["; ".join(one.because) for one in pair.decisions() if one.event == event]
+
+
+# In a failover ------------------------------------------------------------------------------------------------------
+
+
+def test_a_name_that_must_not_be_touched_keeps_no_other_where_it_is_and_calls_an_operator(opened: Open) -> None:
+    pair = opened(watches=(I,), more_names=MORE_NAMES)
+    pair.at(LOSS, lambda: spoil(pair))
+    lose(pair)
+    pair.world.run(30)
+
+    assert pair.failover().state is State.NEEDS_OPERATOR
+    assert "master.public.example (public) has 2 records" in pair.failover().because
+    assert pair.active() == {I}
+    assert [name for _, name, _ in pair.moved] == [NAMES[0], NAMES[2]]
+
+    mend(pair)
+    pair.world.run(15)
+
+    assert stand(pair) == WANTED[I]
+    assert pair.failover().state is State.WATCHING
+
+
+def test_a_service_that_answers_later_is_waited_for_and_the_names_move_in_their_order(opened: Open) -> None:
+    pair = opened(watches=(I,), more_names=MORE_NAMES)
+    [fault] = pair.cloud.faults.add_all(
+        [Fault(kind="throttle", service="alidns", action="UpdateDomainRecord", calls=None)]
+    )
+    lose(pair)
+    pair.at(LOSS + 15, lambda: pair.cloud.faults.remove(fault))
+    pair.world.run(LOSS + 12)
+    assert pair.failover().state is State.REBINDING
+    assert dict(pair.failover().names) == {NAMES[0]: ADDRESS[I]}
+    pair.world.run(20)
+
+    assert stand(pair) == WANTED[I]
+    assert [name for _, name, _ in pair.moved] == NAMES
+    assert pair.failover().state is State.WATCHING
+    assert remarks(pair) == {"epoch=2"}
+
+
+def test_the_first_name_does_not_wait_for_the_others(opened: Open) -> None:
+    pair = opened(watches=(I,), more_names=MORE_NAMES)
+    lose(pair)
+    pair.world.run(30)
+
+    assert served_again(pair, I) < 7.5
+    assert pair.events().count("failover.rebinding") == 3, "each name is on record before the next"
+    [rebound] = [one for one in pair.decisions() if one.event == "failover.confirming"]
+    assert all(value in rebound.inputs["names"] for value in WANTED[I])
+    assert pair.failover().seconds.keys() == {"detect", "decide", "fence", "promote", "rebind", "serve"}
+
+
+def test_wherever_the_watch_dies_between_two_names_its_successor_goes_on(opened: Open) -> None:
+    """At every call to the outside between the promotion and the end."""
+    whole = opened(watches=(I,), more_names=MORE_NAMES)
+    begun = once_in(whole, State.REBINDING, lambda: None, patch := pytest.MonkeyPatch())
+    lose(whole)
+    whole.world.run(LOSS)
+    calls = whole.calls["watch-i"]
+    whole.world.run(20)
+    patch.undo()
+    assert begun
+    ends = whole.calls["watch-i"]
+    died = 0
+    for number in range(calls + 1, min(ends, calls + 90)):
+        pair = opened(watches=(I,), more_names=MORE_NAMES)
+        pair.crash["watch-i"] = number
+        lose(pair)
+        pair.world.run(45)
+        died += any("crashed" in line for line in pair.world.trace)
+        assert stand(pair) == WANTED[I], f"died at call {number}"
+        assert pair.failover().state is State.WATCHING, f"died at call {number}"
+        assert pair.overlap() == ""
+    assert died > 60
+
+
+def test_a_name_that_is_written_back_while_it_is_confirmed_is_bound_again(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = opened(watches=(I,), more_names=MORE_NAMES)
+    astray = once_in(pair, State.CONFIRMING, lambda: write_public(pair, "203.0.113.1"), monkeypatch)
+    lose(pair)
+    pair.world.run(25)
+
+    assert astray
+    assert stand(pair) == WANTED[I]
+    assert [name for _, name, _ in pair.moved] == [*NAMES, NAMES[1]]
+
+
+# What clients are told ----------------------------------------------------------------------------------------------
+
+
+def held(name: str, left: int, address: str) -> Resolved:
+    return Resolved(server="vpc", name=name, addresses=(address,), ttl_seconds=left)
+
+
+def ended(pair: FailoverWorld) -> float:
+    """Seconds from the loss."""
+    [at] = [one.at for one in pair.decisions() if one.event == "failover.completed"]
+    return (at - pair.now()).total_seconds() + pair.world.now - LOSS
+
+
+@pytest.fixture
+def calm_end(opened: Open) -> float:
+    """Of a failover in which every resolver answers as the records stand."""
+    pair = opened(watches=(I,), more_names=MORE_NAMES)
+    lose(pair)
+    pair.world.run(30)
+    return ended(pair)
+
+
+def test_an_old_answer_that_ends_soon_is_waited_for_and_is_not_astray(opened: Open, calm_end: float) -> None:
+    pair = opened(watches=(I,), more_names=MORE_NAMES)
+    pair.held[NAMES[0]] = held(NAMES[0], 4, ADDRESS[H])
+    pair.at(LOSS + calm_end + 4, lambda: pair.held.clear())
+    lose(pair)
+    pair.world.run(40)
+
+    assert pair.failover().state is State.WATCHING
+    assert calm_end + 3 < ended(pair) < calm_end + 6
+    assert [name for _, name, _ in pair.moved] == NAMES
+
+
+def test_an_old_answer_that_may_be_kept_for_long_is_told_with_its_time_and_not_waited_for(
+    opened: Open, calm_end: float
+) -> None:
+    pair = opened(watches=(I,), more_names=MORE_NAMES)
+    pair.held[NAMES[1]] = held(NAMES[1], 598, "203.0.113.1")
+    lose(pair)
+    pair.world.run(30)
+
+    [why] = whys(pair, "failover.watching")
+    assert "still gives master.public.example as 203.0.113.1, for up to 598 s" in why
+    assert ended(pair) < calm_end + 1
+
+
+def test_a_resolver_that_does_not_answer_is_told_and_waited_for_a_moment(opened: Open, calm_end: float) -> None:
+    pair = opened(watches=(I,), more_names=MORE_NAMES)
+    pair.held[NAMES[2]] = Resolved(server="vpc", name=NAMES[2], why="no answer within 0.5 s")
+    lose(pair)
+    pair.world.run(30)
+
+    [why] = whys(pair, "failover.watching")
+    assert "does not tell queue.corp.example: no answer within 0.5 s" in why
+    assert ended(pair) < calm_end + 2
+
+
+# In calm ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("moment", [30.0, 90.0])
+def test_each_name_is_asserted_and_soonest_after_a_change(opened: Open, moment: float) -> None:
+    pair = opened(more_names=MORE_NAMES)
+    pair.world.run(moment)
+    write_public(pair, "203.0.113.2")
+    pair.world.run(2.5 if moment < 60 else 7.5)
+
+    assert stand(pair) == WANTED[H]
+    assert whys(pair, "name.reasserted")
+
+
+def test_in_calm_a_name_is_listed_every_few_seconds_and_no_more(opened: Open) -> None:
+    pair = opened(watches=(H,), more_names=MORE_NAMES)
+    pair.world.run(90)
+    listed: list[float] = []
+    records = pair.cloud.alidns.domain
+
+    def domain(name: str) -> object:
+        listed.append(pair.world.now)
+        return records(name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pair.cloud.alidns, "domain", domain)
+        pair.world.run(60)
+
+    assert 9 <= len(listed) <= 13
+
+
+def test_somebody_who_keeps_writing_a_name_in_calm_is_not_written_against_for_ever(opened: Open) -> None:
+    pair = opened(watches=(H,), more_names=MORE_NAMES)
+    pair.world.run(20)
+    for second in range(60):
+        pair.at(20.0 + second, lambda: write_public(pair, "198.51.100.7"))
+    pair.world.run(62)
+
+    assert len([name for _, name, _ in pair.moved if name == NAMES[1]]) == 5
+    assert pair.failover().state is State.NEEDS_OPERATOR
+    assert "somebody else writes it too" in pair.failover().because
+    assert pair.active() == {H}
+
+
+def test_a_time_to_live_that_is_not_the_policys_is_told_once_before_it_costs_anything(opened: Open) -> None:
+    pair = opened(watches=(H,), more_names=MORE_NAMES)
+    [record] = InProcessPublicNames(pair.cloud).records(zone="public.example", host="master")
+    InProcessPublicNames(pair.cloud).retime(record, ttl_seconds=600)
+    pair.world.run(60)
+
+    [why] = whys(pair, "name.ttl_differs")
+    assert "up to 600 s" in why
+    assert "understudy name prepare" in why
+    assert pair.failover().state is State.WATCHING
+    InProcessPublicNames(pair.cloud).retime(record, ttl_seconds=5)
+    pair.world.run(20)
+    assert len(whys(pair, "name.ttl_agrees")) == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_on_a_bad_day_all_names_end_where_the_holder_is(seed: int, opened: Open) -> None:
+    pair = opened(seed=seed, more_names=MORE_NAMES, block=0.0)
+    sites: list[SiteName] = [H, I]
+    pair.at(LOSS, lambda: pair.go_dark(sites[seed % 2]))
+    pair.at(LOSS + 4, lambda: setattr(pair, "names_down", True))
+    pair.at(LOSS + 9, lambda: setattr(pair, "names_down", False))
+    pair.at(LOSS + 30, lambda: pair.lighten(sites[seed % 2]))
+    pair.at(LOSS + 45, lambda: pair.go_dark(sites[1 - seed % 2]))
+    pair.at(LOSS + 75, lambda: pair.lighten(sites[1 - seed % 2]))
+    pair.world.run(timedelta(minutes=3).total_seconds())
+
+    [holder] = pair.active()
+    assert stand(pair) == WANTED[holder]
+    assert pair.overlap() == ""
