@@ -1,6 +1,7 @@
 """`python -m bench [NAME...] [--json FILE]`: run the named benches, or all of them, and print one line per measure.
 
-`python -m bench failover ...`, `backup ...` and `recovery ...` stand apart: see bench/failover.py, backup.py, recovery.
+`python -m bench failover ...`, `backup ...`, `recovery ...` and `watch-cost ...` stand apart: see bench/failover.py,
+backup.py, recovery and watch_cost.py.
 """
 
 import argparse
@@ -9,13 +10,13 @@ import json
 import sys
 from pathlib import Path
 
-APART = ("failover", "backup", "recovery")
+APART = ("failover", "backup", "recovery", "watch-cost")
 BENCHES = ("store", "retention", "persistence")
 
 
 def main() -> int:
     if sys.argv[1:2] and sys.argv[1] in APART:
-        return int(importlib.import_module(f"bench.{sys.argv[1]}").main(sys.argv[2:]))
+        return int(importlib.import_module(f"bench.{sys.argv[1].replace('-', '_')}").main(sys.argv[2:]))
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(BENCHES)}")
     parser.add_argument("--json", type=Path, help="also write the measures to this file")
