@@ -1,4 +1,4 @@
-"""`python -m bench watch-cost [--minutes N]`: what a round of one watch of a pair that is well costs: CPU of its process,
+"""`python -m bench watch-cost [--minutes N]`: what a round of the watch of a calm pair costs: CPU of its process,
 and calls of its ports.
 
 The watch is the deployed one, with the official SDKs, in a process of its own on the demo's topology: real masters and
