@@ -48,6 +48,7 @@ from shared.usecases.name_keeping import NameKeeping
 from shared.usecases.naming import Naming
 from shared.usecases.ordered import Ordered, told
 from shared.usecases.restore_lease import RestoreLease
+from shared.usecases.replay import RESOLUTION, SITUATION
 from shared.usecases.roll import Roll
 from shared.usecases.situation import Situations
 from shared.usecases.witness import Seen, Witness
@@ -365,8 +366,13 @@ class PairWatch:
 
     @staticmethod
     def _inputs(situation: Situation, resolution: Resolution) -> Mapping[str, str]:
-        """Everything that the decision rests on, so that it can be made again; and by which rule it was made."""
-        return {"witness": situation.witness, "rule": resolution.rule, "situation": codec.dump(situation)}
+        """Everything that the decision rests on, and what it was: `shared.usecases.replay` makes it again."""
+        return {
+            "witness": situation.witness,
+            "rule": resolution.rule,
+            SITUATION: codec.dump(situation),
+            RESOLUTION: codec.dump(replace(resolution, because=())),  # the decision itself has the reasons
+        }
 
 
 class Watch:

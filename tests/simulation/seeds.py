@@ -6,6 +6,7 @@ python -m bench.seeds --seed N
 import logging
 from dataclasses import dataclass, field
 
+from shared.domain.decision import Decision
 from shared.domain.failover_fsm import State
 from tests.simulation.failover_world import ADDRESS, FailoverWorld
 from tests.simulation.trouble import MENU, Draw, Menu, Trouble, troubled
@@ -32,6 +33,7 @@ class Life:
     draw: Draw | None = None
     trace: list[str] = field(default_factory=list)
     decisions: list[str] = field(default_factory=list)  # what was decided when and why, as far as it was recorded
+    recorded: list[Decision] = field(default_factory=list)  # the same, as stored; oldest first
 
     def story(self) -> str:
         return "\n".join([f"seed {self.seed}: {'; '.join(self.failures) or 'well'}", str(self.draw), *self.trace])
@@ -62,6 +64,7 @@ def lived(seed: int, *, menu: Menu = MENU, keep_decisions: bool = False, **more:
         draw=trouble.draw,
         trace=pair.world.trace,
         decisions=[f"{one.at.isoformat()} {one.event} {one.because} {sorted(one.inputs.items())}" for one in decided],
+        recorded=decided,
     )
 
 

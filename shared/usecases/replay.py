@@ -1,0 +1,109 @@
+"""Makes recorded decisions of failovers again, from their inputs alone, and says what differs.
+
+Two kinds can be made again. A watch's own decision holds the situation it judged: `decide` must answer the same, to the
+letter. A step of a failover in hand holds its state and what its attempt came to: the table must say the same. All
+others record what somebody did or said, and there is nothing in them to be computed.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from shared.domain.decision import Decision
+from shared.domain.errors import Permanent
+from shared.domain.failover_decision import CODE, Resolution, decide
+from shared.domain.failover_fsm import On, State, step
+from shared.domain.failover_order import Fate
+from shared.domain.failover_situation import Situation
+from shared.state import codec
+
+SITUATION: Final = "situation"
+RESOLUTION: Final = "resolution"
+
+
+class Again(StrEnum):
+    SAME = "the same"
+    DIFFERS = "differs"
+    OLDER = "of other rules"  # judged by another version of the code
+    RECORD = "nothing to compute"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    decision: Decision
+    again: Again
+    says: tuple[str, ...] = ()  # what differs, or why it was not made again
+
+
+def replay(decision: Decision) -> Replayed:
+    if SITUATION in decision.inputs:
+        return _judged(decision)
+    if {"from", "on", "to", "do"} <= decision.inputs.keys():
+        return _stepped(decision)
+    return Replayed(decision=decision, again=Again.RECORD)
+
+
+def replay_all(decisions: Iterable[Decision]) -> tuple[tuple[Replayed, ...], Counter[Again]]:
+    """Each of them, and how many of each kind."""
+    made = tuple(replay(one) for one in decisions)
+    return made, Counter(one.again for one in made)
+
+
+def situation_of(decision: Decision) -> Situation | None:
+    """What it was judged by; None: it holds none, or one that this code cannot read."""
+    try:
+        return codec.load(Situation, decision.inputs[SITUATION])
+    except (KeyError, Permanent):
+        return None
+
+
+def _judged(decision: Decision) -> Replayed:
+    stored = decision.inputs[SITUATION]
+    try:
+        situation = codec.load(Situation, stored)
+    except Permanent as error:
+        return Replayed(decision=decision, again=Again.OLDER, says=(str(error),))
+    if situation.code != CODE:
+        why = f"judged by rules {situation.code}; these are rules {CODE}"
+        return Replayed(decision=decision, again=Again.OLDER, says=(why,))
+    says = [] if codec.dump(situation) == stored else ["the situation does not come back as it was stored"]
+    now = decide(situation)
+    was = decision.inputs.get(RESOLUTION, "")
+    if codec.dump(replace(now, because=())) != was:
+        says.append(f"decided then: {was}; now: {codec.dump(replace(now, because=()))}")
+    because = _reasons(decision, situation, now)
+    if because != decision.because:
+        says.append(f"because then: {decision.because}; now: {because}")
+    return Replayed(decision=decision, again=Again.DIFFERS if says else Again.SAME, says=tuple(says))
+
+
+def _reasons(decision: Decision, situation: Situation, now: Resolution) -> tuple[str, ...]:
+    """As the shell words them: a move with its row's reason before, a word on an order by itself."""
+    order, word = situation.order, now.word
+    if decision.event.endswith((".waits", ".refused")) and order is not None and word is not None:
+        said = "waits: " if word.fate is Fate.WAITS else ""
+        colon = "" if said else ":"
+        return (f"{order.kind} to {order.to_site}{colon} {said}{word.why}",)
+    if "from" in decision.inputs:
+        return (step(situation.state, now.on).because, *now.because)
+    return now.because
+
+
+def _stepped(decision: Decision) -> Replayed:
+    inputs = decision.inputs
+    try:
+        row = step(State(inputs["from"]), On(inputs["on"]))
+    except (ValueError, AssertionError) as error:
+        return Replayed(decision=decision, again=Again.OLDER, says=(f"not in this table: {error}",))
+    says = [
+        f"{what} then: {then}; now: {now}"
+        for what, then, now in (
+            ("state", inputs["to"], row.next.value),
+            ("work", inputs["do"], row.do.value),
+            ("because", decision.because[0], row.because),
+        )
+        if then != now
+    ]
+    return Replayed(decision=decision, again=Again.DIFFERS if says else Again.SAME, says=tuple(says))

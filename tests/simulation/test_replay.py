@@ -1,0 +1,107 @@
+"""What was decided on drawn bad days is decided again from what was recorded of it, to the letter.
+
+200 seeds here; 2,000 by hand (`python -m bench.replay --seeds 2000`) make 20,000 decisions.
+"""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from shared.domain.decision import Decision
+from shared.domain.failover_fsm import On, State
+from shared.usecases.replay import RESOLUTION, SITUATION, Again, replay, replay_all, situation_of
+from tests.simulation.seeds import lived
+
+SEEDS, CHUNK = 200, 25
+LARGEST = 4096
+"""Bytes of a stored situation on these days. The bound by construction is in `failover_situation`."""
+
+
+def recorded(seed: int, **more: object) -> list[Decision]:
+    return lived(seed, keep_decisions=True, **more).recorded
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
+def test_each_decision_is_made_again_from_its_inputs(first: int) -> None:
+    counted: Counter[Again] = Counter()
+    for seed in range(first, first + CHUNK):
+        made, again = replay_all(recorded(seed))
+        counted += again
+        wrong = [one for one in made if one.again in (Again.DIFFERS, Again.OLDER)]
+        assert not wrong, f"seed {seed}: {wrong[0].decision.event} at {wrong[0].decision.at}: {wrong[0].says}"
+        sizes = [len(one.decision.inputs.get(SITUATION, "").encode()) for one in made]
+        assert max(sizes, default=0) <= LARGEST
+
+    assert counted[Again.SAME] > 5 * CHUNK
+    assert counted[Again.SAME] > 5 * counted[Again.RECORD]
+
+
+@pytest.fixture(scope="module")
+def days() -> list[Decision]:
+    return [one for seed in range(40) for one in recorded(seed)]
+
+
+def judged(days: list[Decision], on: On) -> Decision:
+    return next(one for one in days if SITUATION in one.inputs and one.inputs.get("on") == on)
+
+
+def test_the_days_hold_decisions_of_many_kinds(days: list[Decision]) -> None:
+    met = {one.inputs["on"] for one in days if SITUATION in one.inputs and "on" in one.inputs}
+
+    assert {On.LOST, On.SUSPECT, On.BLIND, On.HEALTHY, On.UNKNOWN, On.SWITCH} <= met
+    assert any(one.event.endswith((".waits", ".refused")) and SITUATION in one.inputs for one in days)
+
+
+def test_a_changed_input_is_noticed(days: list[Decision]) -> None:
+    lost = judged(days, On.LOST)
+    tampered = lost.inputs[SITUATION].replace('"sight":"answered"', '"sight":"silent"')
+
+    said = replay(replace(lost, inputs={**lost.inputs, SITUATION: tampered}))
+
+    assert said.again is Again.DIFFERS
+    assert any("decided then" in why or "because then" in why for why in said.says)
+
+
+def test_a_changed_reason_is_noticed(days: list[Decision]) -> None:
+    lost = judged(days, On.LOST)
+
+    said = replay(replace(lost, because=("it was Tuesday",)))
+
+    assert said.again is Again.DIFFERS
+    assert "it was Tuesday" in said.says[0]
+
+
+def test_another_target_than_recorded_is_noticed(days: list[Decision]) -> None:
+    lost = judged(days, On.LOST)
+    situation = situation_of(lost)
+    assert situation is not None
+    other = lost.inputs[RESOLUTION].replace(f'"target":"{situation.standby}"', f'"target":"{situation.active}"')
+    assert other != lost.inputs[RESOLUTION]
+
+    assert replay(replace(lost, inputs={**lost.inputs, RESOLUTION: other})).again is Again.DIFFERS
+
+
+def test_a_step_to_a_state_outside_the_table_is_noticed(days: list[Decision]) -> None:
+    fenced = next(one for one in days if one.inputs.get("from") == State.FENCING and SITUATION not in one.inputs)
+
+    said = replay(replace(fenced, inputs={**fenced.inputs, "to": State.CONFIRMING}))
+
+    assert said.again is Again.DIFFERS
+    assert "confirming" in said.says[0]
+
+
+def test_decisions_of_other_rules_are_passed_over_and_counted(days: list[Decision]) -> None:
+    of_a_day = days[:50]
+    older = [
+        replace(one, inputs={**one.inputs, SITUATION: one.inputs[SITUATION].replace('"code":"', '"code":"0.')})
+        if SITUATION in one.inputs
+        else one
+        for one in of_a_day
+    ]
+
+    made, counted = replay_all(older)
+
+    assert counted[Again.OLDER] == sum(SITUATION in one.inputs for one in of_a_day) > 0
+    assert counted[Again.DIFFERS] == 0
+    assert all("these are rules" in one.says[0] for one in made if one.again is Again.OLDER)
