@@ -47,8 +47,8 @@ from shared.usecases.held_back import HeldBack
 from shared.usecases.name_keeping import NameKeeping
 from shared.usecases.naming import Naming
 from shared.usecases.ordered import Ordered, told
-from shared.usecases.restore_lease import RestoreLease
 from shared.usecases.replay import RESOLUTION, SITUATION
+from shared.usecases.restore_lease import RestoreLease
 from shared.usecases.roll import Roll
 from shared.usecases.situation import Situations
 from shared.usecases.witness import Seen, Witness

@@ -18,8 +18,8 @@ LARGEST = 4096
 """Bytes of a stored situation on these days. The bound by construction is in `failover_situation`."""
 
 
-def recorded(seed: int, **more: object) -> list[Decision]:
-    return lived(seed, keep_decisions=True, **more).recorded
+def recorded(seed: int) -> list[Decision]:
+    return lived(seed, keep_decisions=True).recorded
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
