@@ -15,7 +15,7 @@ from shared.domain.ids import SiteName
 from shared.domain.policy import Pair
 
 SECOND: Final = timedelta(seconds=1)
-DAY: Final = timedelta(days=1)
+DAY: Final = timedelta(days=1) / SECOND
 TICK: Final = timedelta(minutes=1)
 LOOKS_FOR: Final = timedelta(seconds=62)  # of each tick: two seconds beside the next one
 CALM_EVERY: Final = 5  # rounds between readings of what may stop a failover
@@ -26,16 +26,14 @@ BEAT_EVERY: Final = timedelta(seconds=5)  # of each agent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Of one pair that is well, a second. Units of the store: each call reads or writes less than 4 KB."""
+    """Of one pair that is well: so many a second. Units of the store: each call reads or writes less than 4 KB."""
 
     rounds: float  # of the watches of all its sites
     read_units: float
     write_units: float
     name_calls: float  # listings of its records at the DNS service
-
-    @property
-    def name_calls_a_day(self) -> float:
-        return self.name_calls * (DAY / SECOND)
+    balancer_calls: float  # for the health of its balancer's servers
+    ecs_calls: float  # for the addresses of its masters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,5 +102,7 @@ def usage(pair: Pair) -> Usage:
         rounds=rounds,
         read_units=watch_reads + agent_reads + conditional,
         write_units=conditional + beats,
+        balancer_calls=rounds / CALM_EVERY if pair.balancer else 0.0,
+        ecs_calls=ticks,
         name_calls=ticks * (LOOKS_FOR / max(pair.name_every, pair.watch_every)) * len(pair.names),
     )

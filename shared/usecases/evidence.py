@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Final
 
 from shared.domain.detection import Finding, Observation, Sight, Source
-from shared.domain.ids import Epoch, SiteName
+from shared.domain.ids import Epoch, InstanceId, SiteName
 from shared.domain.inventory import InstanceState
 from shared.domain.pair import Pair
 from shared.domain.rebuild import UNPLANNED
@@ -65,6 +65,7 @@ class Evidence:
         self._heartbeats, self._inventory, self._balancer, self._probes = heartbeats, inventory, balancer, probes
         self._shared = views
         self._addresses: Mapping[SiteName, str] = {}
+        self._zones: dict[InstanceId, str] = {}  # of the balancer's servers; an instance stays in its zone (assumption)
         self._servers = Aside(self._normal_servers, what=f"balancer of {pair.name}", run=aside, clock=clock)
         self._services = Aside(self._try_services, what=f"services of {pair.name}", run=aside, clock=clock)
         self._platform = Aside(self._ask_platform, what=f"instances of {pair.name}", run=aside, clock=clock)
@@ -99,11 +100,15 @@ class Evidence:
         assert self._balancer is not None
         assert self._pair.balancer is not None
         health = self._balancer.health(self._pair.balancer)
+        new = tuple(one for one in health if one not in self._zones)
+        if new:
+            self._zones.update({one.id: one.zone for one in self._inventory.instances(ids=new)})
+        self._zones = {server: zone for server, zone in self._zones.items() if server in health}
         zones: dict[str, tuple[int, int]] = {}
-        for server in self._inventory.instances(ids=tuple(health)):
-            if health[server.id] is not Health.UNAVAILABLE:
-                normal, checked = zones.get(server.zone, (0, 0))
-                zones[server.zone] = (normal + (health[server.id] is Health.NORMAL), checked + 1)
+        for server, zone in self._zones.items():
+            if health[server] is not Health.UNAVAILABLE:
+                normal, checked = zones.get(zone, (0, 0))
+                zones[zone] = (normal + (health[server] is Health.NORMAL), checked + 1)
         return zones
 
     def _try_services(self) -> dict[SiteName, Tried]:

@@ -7,9 +7,9 @@ import pytest
 
 from shared.domain.cost import NAMES, Price, Prices
 from shared.domain.feasibility import study
-from shared.domain.ids import PairName, SiteName
+from shared.domain.ids import LoadBalancerId, PairName, SiteName
 from shared.domain.pair import NameRule, Pair
-from shared.domain.pair_cost import BEAT_EVERY, CALM_EVERY, LOOKS_FOR, TICK, pair_costs, usage, watch_cost
+from shared.domain.pair_cost import BEAT_EVERY, CALM_EVERY, DAY, LOOKS_FOR, TICK, pair_costs, usage, watch_cost
 from shared.usecases import watch
 from tests.simulation.failover_world import pair_policy
 from tests.unit.feasible import policy
@@ -84,8 +84,16 @@ def test_every_name_is_listed_from_every_site() -> None:
     one = usage(PAIR)
     three = usage(replace(PAIR, more_names=(NameRule(zone="a", host="b"), NameRule(zone="a", host="c"))))
 
-    assert one.name_calls_a_day == pytest.approx(2 * 62 / 60 / 5 * 86_400)
+    assert one.name_calls * DAY == pytest.approx(2 * 62 / 60 / 5 * 86_400)
     assert three.name_calls == pytest.approx(3 * one.name_calls)
+
+
+def test_only_a_pair_with_a_balancer_asks_one() -> None:
+    with_one = usage(replace(PAIR, balancer=LoadBalancerId("lb-1")))
+
+    assert usage(PAIR).balancer_calls == 0
+    assert with_one.balancer_calls == pytest.approx(2 * 62 / 60 / 5)
+    assert with_one.ecs_calls == usage(PAIR).ecs_calls == pytest.approx(2 / 60)
 
 
 def test_the_total_of_a_check_has_the_pairs() -> None:

@@ -13,6 +13,7 @@ from shared.domain.assumptions import Assumptions, Known, Measured
 from shared.domain.cost import FUNCTION_CPU, FUNCTION_GB, Prices
 from shared.domain.errors import BadInput, Permanent, Retryable
 from shared.domain.feasibility import Study, most_points, study
+from shared.domain.pair_cost import DAY
 from shared.domain.place import Place
 from shared.domain.policy import Policy, Schedule
 from shared.domain.retention import describe
@@ -272,9 +273,10 @@ def _costs(found: _Found) -> None:
 def _pair_costs(found: Study) -> None:
     if not found.pairs:
         return
-    shown = table("a month", "watches", "functions", "store", "in all", "reads, writes a second", "name calls a day")
+    shown = table("a month", "watches", "functions", "store", "in all", "reads, writes a second", "API calls a day")
     for one in found.pairs:
         used = one.usage
+        calls = {"DNS": used.name_calls, "balancer": used.balancer_calls, "ECS": used.ecs_calls}
         shown.add_row(
             f"pair {escape(one.pair)}",
             escape(", ".join(one.watches)) or "of other pairs",
@@ -282,7 +284,7 @@ def _pair_costs(found: Study) -> None:
             _money(one.store),
             f"[bold]{_money(one.total)}[/bold]",
             f"{used.read_units:.1f}, {used.write_units:.1f}",
-            f"{used.name_calls_a_day:,.0f}",
+            ", ".join(f"{of} {number * DAY:,.0f}" for of, number in calls.items()),
         )
     console().print(shown)
     console().print(
