@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.domain.errors import Conflict
+from shared.domain.errors import Conflict, Permanent
 from shared.domain.failover_fsm import State
 from shared.domain.failover_safety import Kind, Rule
 from shared.domain.ids import Epoch, PairName, SiteName
@@ -98,15 +98,20 @@ class SwitchOrders:
         if before is not None:
             self.close(before)
         row = Row(key=(f"{ORDER}{order.pair}",), columns={"body": codec.dump(order)})
+        damaged = self._store.get(ORDERS, row.key) if before is None else None
         try:
-            settle.put(self._store, ORDERS, row, condition=Absent())
+            settle.put(self._store, ORDERS, row, condition=Matches(damaged.columns) if damaged else Absent())
         except Conflict:
             return self.pending(order.pair) or order
         return order
 
     def pending(self, pair: PairName) -> SwitchOrder | None:
+        """A row that nobody can read is no order: it must not keep the pair from moving when it has to."""
         row = self._store.get(ORDERS, (f"{ORDER}{pair}",))
-        return None if row is None else codec.load(SwitchOrder, str(row.columns["body"]))
+        try:
+            return None if row is None else codec.load(SwitchOrder, str(row.columns["body"]))
+        except Permanent:
+            return None
 
     def close(self, order: SwitchOrder) -> None:
         """Carried out, or refused. One that replaced it meanwhile stays."""

@@ -128,6 +128,12 @@ def ordered_in_no_language(pair: FailoverWorld) -> None:
     TruthStore(pair.rows).put(ORDERS, row, condition=Anything())
 
 
+def paused_in_no_language(pair: FailoverWorld) -> None:
+    TruthStore(pair.rows).put(
+        ORDERS, Row(key=("pause/failover",), columns={"body": '{"scope": 7}'}), condition=Anything()
+    )
+
+
 def several(*deeds: Deed) -> Deed:
     def all_of(pair: FailoverWorld) -> None:
         for deed in deeds:
@@ -179,6 +185,11 @@ TABLE_OF_CASES = [
          active=H),
     Case(name="order for an older epoch", spoiled=ordered(epoch=Epoch(0)), ends=State.WATCHING, says="epoch",
          active=H),
+    Case(name="order in no language at the loss", spoiled=ordered_in_no_language, lost=h_lost, ends=State.WATCHING,
+         active=I, epoch=2, records=AT_I),
+    # nobody knows whether it is paused, so nothing moves, and that is told
+    Case(name="pause in no language at the loss", spoiled=paused_in_no_language, lost=h_lost, ends=State.SUSPECTING,
+         says="stored Pause cannot be read"),
     Case(name="order in no language", spoiled=ordered_in_no_language, ends=State.WATCHING, active=H),
 ]  # fmt: skip
 

@@ -12,9 +12,10 @@ from shared.domain.failover_fsm import State
 from shared.domain.failover_safety import Kind
 from shared.domain.ids import Epoch, Place, SiteName
 from shared.ports.probes import AgentReport
+from shared.ports.store import Anything, Row
 from shared.state.controls import Controls, Pause
 from shared.state.decisions import Decisions
-from shared.state.failovers import Failovers, SwitchOrder, SwitchOrders
+from shared.state.failovers import ORDER, ORDERS, Failovers, SwitchOrder, SwitchOrders
 from shared.state.heartbeats import Heartbeat, Heartbeats
 from shared.state.leases import TABLE, Leases
 from shared.state.policies import Policies
@@ -645,3 +646,14 @@ def test_an_acknowledgement_of_a_pair_at_rest_is_dated_now(opened: Open) -> None
     pair, desk = after(opened)
 
     assert desk.desk.acknowledged_at(PAIR) == pair.now()
+
+
+def test_an_order_row_that_nobody_can_read_is_replaced_by_the_next_order(opened: Open) -> None:
+    pair, desk = after(opened)
+    store = TruthStore(pair.rows)
+    store.put(ORDERS, Row(key=(f"{ORDER}{PAIR}",), columns={"body": "{}"}), condition=Anything())
+
+    desk.order("switchover")
+    pair.world.run(20)
+
+    moved_to(pair, I, epoch=2)
