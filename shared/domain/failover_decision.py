@@ -11,13 +11,14 @@ The rules are asked one after the other, and the first that answers decides. The
     -- of a loss, each with what it needs to be true before the other site may serve --
 6.  `back_to_holder`    given back, and only its old holder can take it: better the old holder than nobody
 7.  `standby_unfit`     there is nothing good to move to
-8.  `blocked`           no second automatic move so soon
-9.  `lost`              nothing stands in the way
+8.  `unfenced`          it was tried, and the old side cannot be shown to be off
+9.  `blocked`           no second automatic move so soon
+10. `lost`              nothing stands in the way
     -- without one --
-10. `name_trouble`      the name was changed by somebody else
-11. `name_unsettled`    not well again before the name is known to point to the holder
-12. `block_over`        the block has ended
-13. `as_judged`         what the witnesses say, and nothing more
+11. `name_trouble`      the name was changed by somebody else
+12. `name_unsettled`    not well again before the name is known to point to the holder
+13. `block_over`        the block has ended
+14. `as_judged`         what the witnesses say, and nothing more
 
 A rule reads the `Case` and nothing else. A new one is a function of a few lines here, or in a module of its own for a
 group of them, and a line in `RULES`; what it reads that is not in the situation yet is added there, with a default, and
@@ -29,14 +30,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from shared.domain.detection import Judgement, Verdict, judge
+from shared.domain.detection import Finding, Judgement, Source, Verdict, judge
 from shared.domain.failover_fsm import Do, On, State, step
 from shared.domain.failover_order import Fate, Word, lag_of, word_on_order
 from shared.domain.failover_safety import Kind
 from shared.domain.failover_situation import Missing, Situation
 from shared.domain.ids import SiteName
 
-CODE: Final = "1"
+CODE: Final = "2"
 """Of the rules. Decisions of another one are not made again: it may have answered otherwise, and rightly so."""
 
 OF_VERDICT: Final = {
@@ -205,6 +206,18 @@ def _standby_unfit(case: Case) -> Answer | None:
     return Answer(On.STANDBY_UNFIT, (f"the agent of {standby}: {how}", "runbook: standby-is-not-ready"))
 
 
+def _unfenced(case: Case) -> Answer | None:
+    """It was tried for long enough. Tried again is what the platform says is off now, and what an operator orders."""
+    s = case.situation
+    if not case.is_loss or not s.unfenced:
+        return None
+    off = (o for o in s.observations if o.source is Source.ECS and o.subject == s.active)
+    if any(o.finding is Finding.ABSENT and o.age <= s.fresh for o in off):
+        return None
+    why = f"{s.active} could not be shown to be off at {s.unfenced}"
+    return Answer(On.UNFENCED, (why, "runbook: old-side-cannot-be-fenced"))
+
+
 def _blocked(case: Case) -> Answer | None:
     """Under a lease that ran out unclaimed nobody ever served: to move on from there is not flapping."""
     s, ends = case.situation, case.situation.blocked_until
@@ -254,6 +267,7 @@ RULES: Final[tuple[tuple[str, Speaks], ...]] = (
     ("back_to_holder", _back_to_holder),
     ("standby_unfit", _standby_unfit),
     # maintenance, mode, data, capacity, vetoes and protection speak here: after what cannot be, before what may not be
+    ("unfenced", _unfenced),
     ("blocked", _blocked),
     ("lost", _lost),
     ("name_trouble", _name_trouble),

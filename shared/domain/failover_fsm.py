@@ -36,6 +36,7 @@ class On(StrEnum):
     UNBLOCKED = "block over or acknowledged"
     PAUSE = "pause"
     RESUME = "resume"
+    UNFENCED = "old side not shown to be off"
     # orders
     SWITCH = "switchover ordered"
     RESOLVED = "operator acknowledged"
@@ -241,3 +242,4 @@ def page() -> str:
         f"```mermaid\n{diagram()}```\n\n"
         "| state | on | next | do | because |\n|---|---|---|---|---|\n" + table + "\n"
     )
+    Row(_S.NEEDS_OPERATOR, _E.UNFENCED, _S.NEEDS_OPERATOR, Do.NOTHING, "what cannot be shown to be off may be at work"),

@@ -63,7 +63,11 @@ def word_on_order(situation: Situation, *, lost: bool) -> Word | None:
     if unplanned and block is not None and Rule.BLOCK not in order.force:
         why = f"no second failover before {block.isoformat()}, and it does not override the block"
         return Word(fate=Fate.REFUSED, why=why)
-    stood = ((Rule.BLOCK, unplanned and block is not None), (Rule.LAG, bool(lagging)))
+    stood = (
+        (Rule.BLOCK, unplanned and block is not None),
+        (Rule.LAG, bool(lagging)),
+        (Rule.FENCE, bool(situation.unfenced)),
+    )
     return Word(fate=Fate.CARRIED, overrode=tuple(rule for rule, in_force in stood if in_force and rule in order.force))
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from shared.domain.errors import BadInput
 from shared.domain.ids import Epoch, SiteName
+from shared.domain.pair import MOST_LAG, DataRule, Short, UnknownLag
 from shared.domain.preview import Check
 
 
@@ -26,20 +27,22 @@ class Rule(StrEnum):
 
     BLOCK = "block"  # no second failover so soon
     LAG = "lag"  # the new side's data is behind, or nobody knows how far
+    CAPACITY = "capacity"  # the new side has not the room that the policy asks for
+    HOOK = "hook"  # a hook's veto, or its silence
+    UNPROTECTED = "unprotected"  # the new side was lost, and is not known to be well again
     UNSEEN = "unseen"  # an agent that does not answer may stand beside a master that works
+    FENCE = "fence"  # the old master could not be shown to be off: two may be at work
 
 
 OVERRIDABLE: Final = {
     Kind.SWITCHOVER: frozenset[Rule](),
     Kind.FAILBACK: frozenset[Rule](),
-    Kind.FAILOVER: frozenset({Rule.BLOCK, Rule.LAG}),
+    Kind.FAILOVER: frozenset({Rule.BLOCK, Rule.FENCE, Rule.LAG}),
     Kind.RESTORE: frozenset({Rule.UNSEEN}),
 }
 HEARD_WITHIN: Final = timedelta(seconds=30)
 """Agents beat every five seconds. Wall clocks of two machines are compared here, so nothing finer is read from it; the
 watch looks with its own eyes before it acts."""
-MOST_LAG: Final = timedelta(seconds=10)
-"""Behind by more, a planned move would lose what could still be waited for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +84,10 @@ class Facts:
     stopped: str = ""  # why nothing moves: a pause, or the switch is off
     standing: str = ""  # an order that was given and not carried out yet
     blocked_until: datetime | None = None
+    data: DataRule = DataRule()
+    unprotected: str = ""  # why the target may not take over again yet
+    short: str = ""  # what the target lacks of what it must carry alone
+    if_short: Short = Short.WARN
 
 
 def overrides(kind: Kind, names: Collection[str]) -> frozenset[Rule]:
@@ -93,14 +100,15 @@ def overrides(kind: Kind, names: Collection[str]) -> frozenset[Rule]:
     return frozenset(Rule(name) for name in names)
 
 
-def lag_objection(target: Lag, others: Collection[Lag]) -> str:
+def lag_objection(target: Lag, others: Collection[Lag], rule: DataRule = DataRule()) -> str:
     """Why the data of `target` stands in the way; empty when it does not. A pair of whose sites none measures has no
-    lag to judge."""
+    lag to judge, unless its policy refuses an unknown one."""
     if target.behind is None:
-        measured = any(one.behind is not None for one in others)
-        return "its lag is not known, though the other side measures" if measured else ""
-    if target.behind > MOST_LAG:
-        return f"{target}, more than {MOST_LAG.total_seconds():g} s"
+        if any(one.behind is not None for one in others):
+            return "its lag is not known, though the other side measures"
+        return "its lag is not known" if rule.unknown is UnknownLag.REFUSE else ""
+    if target.behind > rule.max_lag:
+        return f"{target}, more than {rule.max_lag.total_seconds():g} s"
     if target.age is not None and target.age > HEARD_WITHIN:
         return f"{target}: too long ago to count"
     return ""
@@ -125,7 +133,7 @@ def checks(kind: Kind, facts: Facts, force: frozenset[Rule]) -> tuple[Check, ...
         ),
         _fit(target),
     ]
-    lagging = lag_objection(target.lag, [one.lag for one in facts.others])
+    lagging = _lagging(facts)
     forced = Rule.LAG in force
     told = str(target.lag) if target.lag.behind is not None else "neither agent measures it"
     listed.append(
@@ -136,6 +144,7 @@ def checks(kind: Kind, facts: Facts, force: frozenset[Rule]) -> tuple[Check, ...
             remedy="" if not lagging or forced else "wait, or `understudy failover PAIR --force lag --because ...`",
         )
     )
+    listed += _more(facts, force)
     if kind is Kind.FAILOVER and facts.blocked_until is not None:
         forced = Rule.BLOCK in force
         until = f"no second failover before {facts.blocked_until:%Y-%m-%dT%H:%M:%SZ}"
@@ -153,11 +162,44 @@ def checks(kind: Kind, facts: Facts, force: frozenset[Rule]) -> tuple[Check, ...
 def overrode(facts: Facts, force: frozenset[Rule]) -> tuple[Rule, ...]:
     """Which of the rules that an order may override did stand in its way."""
     stood = set()
-    if lag_objection(facts.target.lag, [one.lag for one in facts.others]):
+    if _lagging(facts):
         stood.add(Rule.LAG)
+    if facts.unprotected:
+        stood.add(Rule.UNPROTECTED)
+    if facts.short and facts.if_short is Short.REFUSE:
+        stood.add(Rule.CAPACITY)
     if facts.blocked_until is not None:
         stood.add(Rule.BLOCK)
     return tuple(sorted(stood & force))
+
+
+def _lagging(facts: Facts) -> str:
+    return lag_objection(facts.target.lag, [one.lag for one in facts.others], facts.data)
+
+
+def _more(facts: Facts, force: frozenset[Rule]) -> list[Check]:
+    """Protection and room, where there is anything to say of them."""
+    found = []
+    if facts.unprotected:
+        forced = Rule.UNPROTECTED in force
+        found.append(
+            Check(
+                name="protection",
+                ok=forced,
+                says=facts.unprotected + (": overridden" if forced else ""),
+                remedy="" if forced else "runbook pair-is-unprotected",
+            )
+        )
+    if facts.short:
+        forced = Rule.CAPACITY in force
+        ok = forced or facts.if_short is Short.WARN
+        said = ": overridden" if forced else "" if facts.if_short is Short.REFUSE else " (a warning, by the policy)"
+        found.append(
+            Check(
+                name="capacity", ok=ok, says=facts.short + said, remedy="" if ok else "runbook capacity-is-short"
+            )
+        )
+    return found
 
 
 def _fit(target: Side) -> Check:

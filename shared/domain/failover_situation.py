@@ -103,6 +103,7 @@ class SiteFacts:
     ready: bool | None = None
     detail: str = ""
     lag: Lag = field(default_factory=Lag)
+    loss: timedelta | None = None  # at most so much is lost by moving there now; None: nobody knows
     # Not known, or nothing to say against it, where empty:
     short: str = ""  # what it lacks of what it must carry alone
     unprotected: str = ""  # why it may not hold the lease again yet
@@ -139,6 +140,7 @@ class Situation:
     since: datetime  # when that state was entered
     automatic_at: datetime | None = None  # the last automatic take-over
     begun_by: str = ""  # the order that began the last failover
+    unfenced: str = ""  # since when it is known that the active site cannot be shown to be off; empty: it is not so
     # What was seen
     unread: Unread | None = None
     lease: LeaseFacts | None = None  # None: no row
@@ -149,6 +151,7 @@ class Situation:
     held: str = ""  # why nothing moves: a pause, or the switch is off
     maintenance: str = ""  # the window that is open
     vetoes: tuple[str, ...] = ()  # of hooks, asked while something was wrong
+    asking: str = ""  # hooks that may still answer in time
     name_trouble: str = ""  # why an operator is needed for the name
     name_settled: bool = False  # it is known to point to the holder
     # What operators said

@@ -76,6 +76,23 @@ class OldSide:
         return found
 
 
+def old_side_of(
+    pair: Pair, *, instances: Instances | None, inventory: Inventory, probes: Probes | None, clock: Clock
+) -> OldSide | None:
+    """None: the lease is the fence."""
+    match pair.fence.by:
+        case FenceBy.LEASE:
+            return None
+        case FenceBy.STOP:
+            assert instances is not None, "nobody here may stop an instance"
+            return OldSide(pair, way=Stop(instances=instances, inventory=inventory, clock=clock), clock=clock)
+        case FenceBy.ISOLATE:
+            assert instances is not None, "nobody here may change an instance"
+            assert probes is not None, "an isolation is proven by probes"
+            way = Isolate(pair, instances=instances, inventory=inventory, probes=probes, clock=clock)
+            return OldSide(pair, way=way, clock=clock)
+
+
 def _forced(row: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in row.items() if key == FORCED}
 

@@ -23,6 +23,7 @@ from shared.ports.probes import AgentReport
 from shared.state.failovers import Failover, SwitchOrder, SwitchOrders
 from shared.usecases.held_back import HeldBack
 from shared.usecases.name_keeping import NameKeeping
+from shared.usecases.old_side import OVERDUE
 from shared.usecases.ordered import facts_of
 from shared.usecases.witness import Seen
 
@@ -84,7 +85,13 @@ class Situations:
             since=failover.since if failover else now,
             automatic_at=failover.automatic_at if failover else None,
             begun_by=failover.order if failover else "",
+            unfenced=_unfenced(failover),
         )
+
+
+def _unfenced(failover: Failover | None) -> str:
+    waits = failover is not None and failover.state is State.NEEDS_OPERATOR
+    return failover.fence.get(OVERDUE, "") if failover is not None and waits else ""
 
 
 def _lease(sighting: Sighting | None, at: float) -> LeaseFacts | None:

@@ -22,15 +22,16 @@ from shared.domain.detection import Verdict
 from shared.domain.errors import Conflict, CredentialsRejected, DrError, OutcomeUnknown, Permanent, Retryable
 from shared.domain.failover_decision import Resolution, decide, judged
 from shared.domain.failover_fsm import IN_HAND, Do, On, State
+from shared.domain.failover_safety import Rule
 from shared.domain.failover_situation import Missing, Situation
-from shared.domain.ids import PolicyVersion, SiteName
+from shared.domain.ids import Epoch, PolicyVersion, SiteName
 from shared.domain.policy import Pair
 from shared.observability import log
 from shared.ports.balancer import Balancer
 from shared.ports.clock import Clock
-from shared.ports.compute import Inventory
+from shared.ports.compute import Instances, Inventory
 from shared.ports.names import Names
-from shared.ports.probes import Agents, Services
+from shared.ports.probes import Agents, Probes, Services
 from shared.ports.resolvers import Resolvers
 from shared.state import codec
 from shared.state.controls import Controls
@@ -39,6 +40,7 @@ from shared.state.failovers import Failover, Failovers, SwitchOrder, SwitchOrder
 from shared.state.heartbeats import Heartbeats
 from shared.state.leases import Leases
 from shared.state.policies import Policies
+from shared.state.views import Views
 from shared.usecases.aside import Run
 from shared.usecases.client_view import ClientView
 from shared.usecases.fail_over import FailOver
@@ -46,10 +48,12 @@ from shared.usecases.fencing import Fencing
 from shared.usecases.held_back import HeldBack
 from shared.usecases.name_keeping import NameKeeping
 from shared.usecases.naming import Naming
+from shared.usecases.old_side import FORCED, old_side_of
 from shared.usecases.ordered import Ordered, told
 from shared.usecases.replay import RESOLUTION, SITUATION
 from shared.usecases.restore_lease import RestoreLease
 from shared.usecases.roll import Roll
+from shared.usecases.service_masters import ServiceMasters
 from shared.usecases.situation import Situations
 from shared.usecases.witness import Seen, Witness
 
@@ -95,6 +99,10 @@ class Ports:
     public_names: Callable[[], Names] | None = None  # called for pairs that have some
     resolvers: Resolvers | None = None
     services: Services | None = None
+    # For pairs without agents, and those whose old side is stopped or isolated:
+    probes: Probes | None = None
+    views: Views | None = None
+    instances: Instances | None = None
 
 
 class PairWatch:
@@ -103,16 +111,19 @@ class PairWatch:
     def __init__(self, pair: Pair, *, site: SiteName, policy: PolicyVersion, ports: Ports) -> None:
         self.pair, self._site, self._ports, self._clock = pair, site, ports, ports.clock
         self._held = HeldBack(pair.name, controls=ports.controls, clock=ports.clock)
+        agents = ports.agents if pair.agents else self._services_of(pair, ports.probes)
         self.witness = Witness(
             pair=pair,
             site=site,
             leases=ports.leases,
             heartbeats=ports.heartbeats,
-            agents=ports.agents,
+            agents=agents,
             inventory=ports.inventory,
             balancer=ports.balancer,
             clock=ports.clock,
             aside=ports.aside,
+            probes=ports.probes,
+            views=ports.views,
         )
         naming = Naming(
             pair=pair,
@@ -120,7 +131,7 @@ class PairWatch:
             names=ports.names,
             public_names=ports.public_names,
             clients=ClientView(
-                pair, agents=ports.agents, services=ports.services, resolvers=ports.resolvers, clock=ports.clock
+                pair, agents=agents, services=ports.services, resolvers=ports.resolvers, clock=ports.clock
             ),
         )
         self._over = FailOver(
@@ -131,14 +142,21 @@ class PairWatch:
                 pair=pair,
                 witness=self.witness,
                 leases=ports.leases,
-                agents=ports.agents,
+                agents=agents,
                 clock=ports.clock,
                 pause=self._held.why_now,
+                old_side=old_side_of(
+                    pair,
+                    instances=ports.instances,
+                    inventory=ports.inventory,
+                    probes=ports.probes,
+                    clock=ports.clock,
+                ),
             ),
             naming=naming,
             failovers=ports.failovers,
             decisions=ports.decisions,
-            agents=ports.agents,
+            agents=agents,
             clock=ports.clock,
         )
         self._ordered = Ordered(orders=ports.orders, over=self._over, clock=ports.clock)
@@ -173,6 +191,7 @@ class PairWatch:
     def run(self, *, run: str, until: float) -> None:
         """Rounds until `until` (monotonic seconds)."""
         self._over.resume(run)
+        self.witness.run = run
         self._failover = None
         self._roll.call(run)
         self.witness.learn_addresses()
@@ -180,6 +199,16 @@ class PairWatch:
         while (began := self._clock.monotonic()) < until:
             self.round(until=until)
             self._clock.sleep(timedelta(seconds=self._wait(began + every)))
+
+    def _services_of(self, pair: Pair, probes: Probes | None) -> ServiceMasters:
+        assert probes is not None, "masters without agents are looked at on their own ports"
+        return ServiceMasters(
+            pair,
+            probes=probes,
+            address=lambda site: self.witness.address(site),
+            sighting=lambda: self.witness.sighting,
+            read=lambda: self.witness.read_lease(),
+        )
 
     def _wait(self, next_round: float) -> float:
         """To the next round, or to the moment at which the lease will certainly have run out, if that is earlier."""
@@ -223,6 +252,9 @@ class PairWatch:
         if seen.lease is None and not seen.observations and self.witness.misses_lease():
             self._acting(lambda: self._lease_damaged("the lease row is gone", calm=calm, until=until))
             return
+        if seen.lease is None and not seen.observations and not self.pair.agents:
+            self._acting(self._first_lease)
+            return
         self._restore.forget()
         self._acting(lambda: self._act(seen, calm=calm, until=until))
 
@@ -257,6 +289,12 @@ class PairWatch:
             return  # the next round reads it, and carries the rest of the order out
         situation = self._situations.without(Missing.LEASE, because, self._failover)
         self._follow(situation, decide(situation))
+
+    def _first_lease(self) -> None:
+        if self.witness.first_lease():
+            why = f"{self.pair.preferred} is put in charge: its service answers, and the pair has had no lease yet"
+            inputs = {"witness": self._site}
+            self._over.record("lease.created", (why,), epoch=Epoch(1), acted=True, inputs=inputs)
 
     def _act(self, seen: Seen, *, calm: bool, until: float) -> None:
         failover = self._failover
@@ -330,6 +368,7 @@ class PairWatch:
                 "planned": resolution.planned,
                 "order": carried.id if carried else "",
                 "lost_at": well,
+                "fence": {FORCED: carried.by or "an order"} if carried and Rule.FENCE in carried.force else {},
                 "ended": {"detect": now, "decide": now},
                 "seconds": {"detect": judged_at - well_mono, "decide": 0.0},
             },

@@ -12,6 +12,7 @@ from shared.state.controls import Pause
 from shared.state.failovers import Failover, Failovers, SwitchOrder
 from shared.state.leases import TABLE
 from shared.usecases.fail_over import FailOver
+from shared.usecases.old_side import OVERDUE
 from tests.simulation.failover_world import ADDRESS, MORE_NAMES, FailoverWorld, TruthStore
 from tests.simulation.pair_world import PAIR, H, I
 from tests.simulation.test_failover_mends import write_name
@@ -71,6 +72,7 @@ MEETS: dict[On, Happens] = {
     On.UNKNOWN: nothing,  # it never ran
     On.LEASE_DAMAGED: lambda pair: pair.rows.table(TABLE)[(PAIR,)].update({"epoch": "three"}),
     On.STANDBY_UNFIT: standby_dead,
+    On.UNFENCED: dark,
     On.BLOCK: dark,
     On.UNBLOCKED: nothing,
     On.PAUSE: pause,
@@ -103,6 +105,8 @@ def stands(row: Row, pair: FailoverWorld) -> Failover:
         base = replace(base, to_site=I, seen_version=seen, planned=row.on in (On.PAUSE, On.STANDBY_UNFIT, On.OVERDUE))
     if row.on is On.SUPERSEDED:
         base = replace(base, epoch=Epoch(0))
+    if row.on is On.UNFENCED:
+        base = replace(base, fence={"site": H, OVERDUE: "2026-03-02T00:00:00Z"})
     blocked = row.on is On.BLOCK or (row.state is State.BLOCKED and row.on not in (On.LOST, On.UNBLOCKED))
     return replace(base, automatic_at=pair.now() if blocked else None)
 

@@ -5,6 +5,7 @@ Those of the lease alone are planted in test_never_two_active.py.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
@@ -17,7 +18,7 @@ from shared.usecases.name_keeping import NameKeeping
 from shared.usecases.naming import Naming
 from shared.usecases.witness import Witness
 from tests.simulation.broken import Broken
-from tests.simulation.links import How, watch_at
+from tests.simulation.links import STORE, How, watch_at
 from tests.simulation.pair_world import Defects, H, I, PairWorld
 from tests.simulation.peers import MemoryBook
 from tests.simulation.seeds import lived
@@ -36,14 +37,17 @@ def bad_day(seed: int, defects: Defects) -> Sequence[str]:
 
 
 def unseen_master(seed: int, defects: Defects) -> Sequence[str]:
-    """No watch sees the first master, and no voice has to be asked: whether it is at work only its lease can tell."""
+    """Nobody sees the first master, and no voice has to be asked: whether it is at work only its lease can tell."""
     menu = ((_unseen, 1.0, 1), (Trouble.store_only, 1.0, 4), (Trouble.machine_frozen, 0.5, 2))
     return lived(seed, menu=menu, pledges=False, defects=defects).failures
 
 
 def _unseen(trouble: Trouble) -> None:
-    links = trouble.pair.links
-    trouble.pair.at(3.0, lambda: links.cut([(watch_at(H), H), (watch_at(I), H)], How.SILENT))
+    pair, links = trouble.pair, trouble.pair.links
+    pair.at(3.0, lambda: links.cut([(watch_at(H), H), (watch_at(I), H), (I, H)], How.SILENT))
+    for minute in (8.0, 20.0, 32.0):
+        at = minute + trouble.chance.uniform(0, 5)
+        pair.at(at, lambda: pair.at(pair.world.now + 6.0, partial(links.heal, links.cut([(H, STORE)], How.SILENT))))
 
 
 def day_of_orders(seed: int, defects: Defects) -> Sequence[str]:
