@@ -3,13 +3,14 @@ drive it at the same time. The row remembers progress; safety does not rest on i
 """
 
 import contextlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.errors import Conflict, Permanent
-from shared.domain.failover_fsm import State
+from shared.domain.failover_fsm import IN_HAND, State
 from shared.domain.failover_safety import Kind, Rule
 from shared.domain.ids import Epoch, PairName, SiteName
 from shared.ports.store import Absent, Anything, Condition, Matches, Row, Store
@@ -40,8 +41,41 @@ class Failover:
     order: str = ""  # id of the order that began it; empty: it began by itself
     names: Mapping[str, str] = field(default_factory=dict)  # bound under `epoch` and read back: name -> value
     fence: Mapping[str, str] = field(default_factory=dict)  # how the old `site` is fenced, and what stood before
+    failback: bool = False  # a planned return: what was raised for the time away is put back at its end
+    force: tuple[Rule, ...] = ()  # rules that the order overrides
+    loss_s: float | None = None  # seconds of data that the take-over lost at most; None: not known
+    unprotected: str = ""  # the site that was lost, until it may take over again
+    unprotected_since: datetime | None = None
+    unprotected_told: datetime | None = None  # the last warning
+    surged: str = ""  # the site that carries more than its share
+    weights: Mapping[str, int] = field(default_factory=dict)  # instance -> its weight before that
+    sizes: Mapping[str, int] = field(default_factory=dict)  # scaling group -> its desired capacity before that
+    short: Mapping[str, str] = field(default_factory=dict)  # site -> what it lacks of what it must carry alone
     driver: str = ""  # the invocation that wrote this row
     version: int = 0
+    unread: str = ""  # what a newer version of this code keeps in the row, as JSON; not a column of its own
+
+
+_KNOWN: Final = frozenset(one.name for one in fields(Failover))
+
+
+def _load(text: str) -> Failover:
+    """With what this version does not know: during a deployment two versions write the row in turn, and the older one
+    must not lose what the newer one needs, such as what stood before and is to be put back."""
+    body = codec.load(Failover, text)
+    others = {key: value for key, value in json.loads(text).items() if key not in _KNOWN}
+    return replace(body, unread=json.dumps({"keys": others, "in_hand": body.state in IN_HAND}) if others else "")
+
+
+def _text(failover: Failover) -> str:
+    """A failover that begins anew forgets what was unknown: it told of the one before."""
+    plain = json.loads(codec.dump(failover))
+    del plain["unread"]
+    if failover.unread:
+        unread = json.loads(failover.unread)
+        if unread["in_hand"] or failover.state not in IN_HAND:
+            plain = {**unread["keys"], **plain}
+    return json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 class Failovers:
@@ -53,16 +87,16 @@ class Failovers:
         row = self._store.get(TABLE, (pair,))
         if row is None:
             return Failover(pair=pair, state=State.WATCHING, since=now, because="never failed over")
-        body = codec.load(Failover, str(row.columns["body"]))
-        return replace(body, version=int(row.columns["version"]))
+        return replace(_load(str(row.columns["body"])), version=int(row.columns["version"]))
 
     def save(self, failover: Failover) -> Failover:
         """Write the successor of the version it carries. Raises Conflict when another watch moved it first."""
         saved = replace(failover, version=failover.version + 1)
-        row = Row(key=(saved.pair,), columns={"version": saved.version, "body": codec.dump(saved)})
+        text = _text(saved)
+        row = Row(key=(saved.pair,), columns={"version": saved.version, "body": text})
         condition: Condition = Absent() if failover.version == 0 else Matches({"version": failover.version})
         settle.put(self._store, TABLE, row, condition=condition)
-        return saved
+        return replace(saved, unread=_load(text).unread)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
