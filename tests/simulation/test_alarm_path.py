@@ -47,14 +47,15 @@ class Scene:
         return self.pair.active(), record.value, record.remark, self.pair.failover().state, len(self.pair.rebinds)
 
     def taken(self, site: SiteName) -> list[tuple[object, ...]]:
-        """What the watch of `site` decided from the loss on; without measured numbers and the run's id."""
+        """What the watch of `site` decided, with its inputs, from the decision on; without times and the run's id."""
         return [
             (one.event, _told(" | ".join(one.because)), {key: _told(value) for key, value in one.inputs.items()})
             for one in self._decided(site)
         ]
 
     def _decided(self, site: SiteName) -> list[Decision]:
-        return [one for one in self.pair.decisions() if one.run.startswith(f"watch-{site[-1]}")]
+        mine = [one for one in self.pair.decisions() if one.run.startswith(f"watch-{site[-1]}")]
+        return mine[[one.event for one in mine].index("failover.decided") :]
 
 
 def _told(text: str) -> str:
@@ -160,8 +161,9 @@ def test_without_any_tick_one_event_ends_as_ticks_do_by_the_same_decisions(scene
     assert told.alarms.calls == BOTH
     assert told.end() == ticking.end() == MOVED
     assert told.taken(I) == ticking.taken(I)
-    decided = next(one for one in told.taken(I) if one[0] == "failover.decided")
+    decided = told.taken(I)[0]
     assert "the lease of hz-h has certainly run out" in str(decided[1])
+    assert "situation" in str(decided[2]), "all that was judged by"
 
 
 def events(trouble: Trouble) -> None:
