@@ -5,7 +5,7 @@ from datetime import timedelta
 from ipaddress import ip_address
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import BeforeValidator, ValidationInfo, field_validator, model_validator
 
 from shared.config import policy_rules
 from shared.config.policy_protection import BlackoutSection
@@ -26,8 +26,9 @@ from shared.config.policy_values import (
     integers,
     whole,
 )
-from shared.config.problems import Path, Problem
+from shared.config.problems import Path, Problem, quoted
 from shared.domain.ids import InstanceId, LoadBalancerId, PairName, SiteName
+from shared.domain.name_ttl import PRIVATE_TTLS
 from shared.domain.pair import (
     DataRule,
     Fence,
@@ -68,16 +69,29 @@ class DomainNameSection(Section):
 
     zone: Domain = key("corp.example", says="The zone.")
     host: Host = key("master", says="The record's host.")
-    ttl: Ttl = key("5s", says="Its time to live: 5s, 30s, 1m, 1h, 12h or 1d.")
-    type: Literal["A", "CNAME"] = key("A", "CNAME", default="A", says="What the record holds: an address or a name.")
     service: Literal["private", "public"] = key(
         "private", "public", default="private", says="PrivateZone (inside the VPC), or Alidns (for anybody)."
     )
+    ttl: Ttl = key(
+        "5s",
+        says="Its time to live. PrivateZone: 5s, 30s, 1m, 1h, 12h or 1d. Alidns: what the domain's edition allows.",
+    )
+    type: Literal["A", "CNAME"] = key("A", "CNAME", default="A", says="What the record holds: an address or a name.")
     values: dict[Name, Text] = key(
         "{hz-h: 203.0.113.10, hz-i: 203.0.113.20}",
         default={},
         says="What it holds for each site; unless said, the masters' private addresses.",
     )
+
+    @field_validator("ttl")
+    @classmethod
+    def _that_its_service_takes(cls, seconds: int, so_far: ValidationInfo) -> int:
+        """`service` stands before it, so it is known here."""
+        if so_far.data.get("service") == "private" and seconds not in PRIVATE_TTLS:
+            allowed = ", ".join(in_words(timedelta(seconds=one)) for one in PRIVATE_TTLS)
+            says = f"{quoted(in_words(timedelta(seconds=seconds)))} is not a time to live that PrivateZone takes."
+            raise ValueError(f"{says} Use one of {allowed}")
+        return seconds
 
     @model_validator(mode="after")
     def _has_its_values(self) -> "DomainNameSection":
@@ -199,7 +213,7 @@ class PairSection(Section):
     fence: FenceSection | None = key("{by: lease}", default=None, says="How the old master is made certain to be off.")
     probe: Text = key("/health", default="", says="A path on the master's port; unless said, a TCP connection.")
     quorum: _Quorum = key("2", default=2, says="Independent witnesses that must agree on a loss.")
-    resolvers: list[Text] = key("[100.100.2.136]", default=[], says="DNS servers that a moved name is read back from.")
+    resolvers: list[Text] = key("[100.100.2.136]", default=[], says="DNS servers that a moved name is asked of.")
     surge: dict[Name, SurgeSection] = key(
         "{hz-i: {groups: {asg-bp14wlu85wrpchm0: 4}}}", default={}, says="What each site must carry alone."
     )
@@ -287,6 +301,13 @@ def of_pair(pair: PairSection, path: Path) -> Iterator[Problem]:
         if one.values and set(one.values) != set(pair.members):
             says = f"has values for {', '.join(one.values)}; the pair's sites are {', '.join(pair.members)}"
             yield Problem(path=(*path, *where, "values"), says=says)
+    for number, server in enumerate(pair.resolvers):
+        if not _is_server(server):
+            says = f"{server} is no DNS server. Write an IPv4 address, or ADDRESS:PORT, e.g. 100.100.2.136"
+            yield Problem(path=(*path, "resolvers", number), says=says)
+    if not timedelta(seconds=1) <= pair.name_every <= timedelta(minutes=1):
+        says = f"{in_words(pair.name_every)} is outside 1s to 1m: a late write of a name stands for that long"
+        yield Problem(path=(*path, "name_every"), says=says)
     yield from policy_rules.of_names([{"name": one.name} for one in pair.hooks], (*path, "hooks"))
 
 
@@ -314,6 +335,11 @@ def _of_timing(pair: PairSection, path: Path) -> Iterator[Problem]:
     elif not timedelta(seconds=1) <= pair.watch_every <= timedelta(seconds=10):
         says = f"{in_words(pair.watch_every)} is outside 1s to 10s, in which a watch looks from inside its minute"
         yield Problem(path=(*path, "watch_every"), says=says)
+
+
+def _is_server(value: str) -> bool:
+    address, colon, port = value.partition(":")
+    return _is_address(address) and (not colon or (port.isdecimal() and 0 < int(port) < 65536))
 
 
 def _is_address(value: str) -> bool:

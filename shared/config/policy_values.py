@@ -12,10 +12,9 @@ from zoneinfo import available_timezones
 from pydantic import BeforeValidator, WithJsonSchema
 
 from shared.config.problems import nearest, quoted
+from shared.domain.name_ttl import PUBLIC_TTLS
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-NAME_TTLS = (5, 30, 60, 3_600, 43_200, 86_400)
-"""Seconds that PrivateZone takes for a record. Source: AddZoneRecord, Ttl, read 2026."""
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?", re.IGNORECASE)
@@ -95,10 +94,10 @@ def in_words(length: timedelta) -> str:
 
 
 def ttl(value: object) -> int:
+    """Which of them a name's service takes is another question: see `shared.domain.name_ttl`."""
     seconds = duration(timedelta(), timedelta(days=36_500))(value).total_seconds()
-    if seconds not in NAME_TTLS:
-        allowed = ", ".join(in_words(timedelta(seconds=one)) for one in NAME_TTLS)
-        raise ValueError(f"{quoted(value)} is not a time to live that PrivateZone takes. Use one of {allowed}")
+    if seconds not in PUBLIC_TTLS:
+        raise ValueError(f"{quoted(value)} is not a time to live. Use whole seconds from 1s to 1d")
     return int(seconds)
 
 

@@ -9,21 +9,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.domain.dns_plan import NameRecord
-from shared.domain.pair import NameRule, NameService
+from shared.domain.pair import NameRule
 
 PRIVATE_TTLS: Final = (5, 30, 60, 3600, 43200, 86400)  # seconds; 10 or 600 is refused
 PUBLIC_TTLS: Final = range(1, 86401)  # seconds; the domain's edition sets the floor
-
-
-def ttl_refusal(rule: NameRule) -> str:
-    """Why the name's service cannot keep the policy's time to live, whatever was paid for; empty when it may."""
-    if rule.service is NameService.PRIVATE and rule.ttl_seconds not in PRIVATE_TTLS:
-        return (
-            f"ttl {rule.ttl_seconds} s of {rule} is not one that PrivateZone takes: {', '.join(map(str, PRIVATE_TTLS))}"
-        )
-    if rule.ttl_seconds not in PUBLIC_TTLS:
-        return f"ttl {rule.ttl_seconds} s of {rule} is outside of 1 to 86400 s"
-    return ""
 
 
 def floor_finding(rule: NameRule, least: int) -> str:

@@ -19,7 +19,7 @@ from shared.domain.dns_plan import same_value
 from shared.domain.ids import Epoch
 from shared.domain.pair import Member, NameRule, NameService, Pair
 from shared.ports.clock import Clock
-from shared.ports.probes import Agents, Services
+from shared.ports.probes import Agents, Probes, Tried
 from shared.ports.resolvers import Resolved, Resolvers
 from shared.usecases.outcome import PROMOTE_TIMEOUT
 
@@ -31,10 +31,10 @@ HELD_FOR: Final = 10.0
 
 class ClientView:
     def __init__(
-        self, pair: Pair, *, agents: Agents, services: Services | None, resolvers: Resolvers | None, clock: Clock
+        self, pair: Pair, *, agents: Agents, probes: Probes | None, resolvers: Resolvers | None, clock: Clock
     ) -> None:
-        """Without `resolvers` or `services` that part is not looked at."""
-        self._pair, self._agents, self._services = pair, agents, services
+        """Without `resolvers` or `probes` that part is not looked at."""
+        self._pair, self._agents, self._probes = pair, agents, probes
         self._resolvers, self._clock = resolvers, clock
         self._began: float | None = None
 
@@ -50,15 +50,15 @@ class ClientView:
         now = self._clock.monotonic()
         self._began = now if self._began is None else self._began
         waited = now - self._began
-        if self._pair.agents:
-            report = self._agents.look(address, member.agent_port, timeout=PROMOTE_TIMEOUT)
-            if not report.active or report.epoch != epoch:
-                return False, (f"{address} is not active under epoch {epoch}: {report.sight}",)
+        report = self._agents.look(address, member.agent_port, timeout=PROMOTE_TIMEOUT)
+        if not report.active or report.epoch != epoch:
+            return False, (f"{address} is not active under epoch {epoch}: {report.sight}",)
         waits, told, leads = self._ask(values, waited)
         for where, needed in leads.items():
-            sight = self._answers(where, member.port)
-            if sight is not Sight.ANSWERED:
-                (waits if needed or waited < SILENT_FOR else told).append(f"{where}:{member.port} is {sight}")
+            tried = self._try(where, member.port)
+            if not tried.well:
+                why = f"{where}:{member.port}{self._pair.probe} is {tried.sight} {tried.detail}".rstrip()
+                (waits if needed or waited < SILENT_FOR else told).append(why)
         if waits:
             return False, (*waits, *told)
         return True, (f"{address} answers as active under epoch {epoch}", *told)
@@ -95,7 +95,7 @@ class ClientView:
                 leads[one] = leads.get(one, False) or private
         return waits, told, leads
 
-    def _answers(self, address: str, port: int) -> Sight:
-        if self._services is None:
-            return Sight.ANSWERED
-        return self._services.answers(address, port, timeout=CONNECT_TIMEOUT)
+    def _try(self, address: str, port: int) -> Tried:
+        if self._probes is None:
+            return Tried(sight=Sight.ANSWERED, well=True)
+        return self._probes.tries(address, port, path=self._pair.probe, timeout=CONNECT_TIMEOUT)

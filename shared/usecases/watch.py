@@ -31,7 +31,7 @@ from shared.ports.balancer import Balancer
 from shared.ports.clock import Clock
 from shared.ports.compute import Instances, Inventory
 from shared.ports.names import Names
-from shared.ports.probes import Agents, Probes, Services
+from shared.ports.probes import Agents, Probes
 from shared.ports.resolvers import Resolvers
 from shared.state import codec
 from shared.state.controls import Controls
@@ -98,7 +98,6 @@ class Ports:
     aside: Run
     public_names: Callable[[], Names] | None = None  # called for pairs that have some
     resolvers: Resolvers | None = None
-    services: Services | None = None
     # For pairs without agents, and those whose old side is stopped or isolated:
     probes: Probes | None = None
     views: Views | None = None
@@ -131,7 +130,7 @@ class PairWatch:
             names=ports.names,
             public_names=ports.public_names,
             clients=ClientView(
-                pair, agents=agents, services=ports.services, resolvers=ports.resolvers, clock=ports.clock
+                pair, agents=agents, probes=ports.probes, resolvers=ports.resolvers, clock=ports.clock
             ),
         )
         self._over = FailOver(

@@ -10,8 +10,8 @@ from functools import cache
 from typing import Final
 
 from shared.adapters import chance, environment
+from shared.adapters.master_probes import MasterProbes
 from shared.adapters.resolvers import UdpResolvers
-from shared.adapters.services import TcpServices
 from shared.config import settings
 from shared.domain.ids import SiteName
 from shared.ports.names import Names
@@ -94,6 +94,6 @@ def watch() -> Watch:
             aside=aside,
             public_names=public_names,
             resolvers=_resolvers(),
-            services=TcpServices(),
+            probes=MasterProbes(clock=clock()),
         ),
     )
