@@ -29,12 +29,15 @@ PASSING: Final = POLICIES / "passing"
 """What a role may hand on to instances, once the operator has named it."""
 PUBLIC: Final = POLICIES / "public"
 """What a role may do with public domains, once the operator has named them."""
+FENCING: Final = POLICIES / "fencing"
+"""What a role may do to region masters, once the operator has named them."""
 ENTERING: Final = ("backup", "prune")
 """Functions that assume a role in other accounts."""
 TRUSTED: Final = {"agent": "ecs.aliyuncs.com"}
 """Who may take on a role, where it is not Function Compute: the agent's is an instance RAM role, for the masters."""
 INSTANCE_ROLE: Final = "@instance_role@"
 DOMAIN: Final = "@domain@"
+FENCED: Final = "@instance@"
 REQUIRED: Final = {
     "ALIBABA_CLOUD_ACCOUNT_ID": "the account's numeric id",
     "UNDERSTUDY_REGION": "region of the instances, e.g. cn-hangzhou",
@@ -59,6 +62,8 @@ class Account:
     instance_roles: tuple[str, ...] = ()  # that recover may give to instances it makes; none: it can give none
     public_domains: tuple[str, ...] = ()  # whose records watch may rebind; none: it can touch no public name
 
+    fenced_instances: tuple[str, ...] = ()  # region masters that watch may stop or isolate; none: it can stop nothing
+
     @classmethod
     def of(cls, values: Mapping[str, str]) -> "Account":
         missing = [f"{name} ({why})" for name, why in REQUIRED.items() if not values.get(name)]
@@ -71,6 +76,7 @@ class Account:
             private_zone=values.get("UNDERSTUDY_PRIVATE_ZONE") or "*",
             instance_roles=tuple(re.findall(r"[^\s,]+", values.get("UNDERSTUDY_INSTANCE_ROLES") or "")),
             public_domains=tuple(re.findall(r"[^\s,]+", (values.get("UNDERSTUDY_PUBLIC_DOMAINS") or "").lower())),
+            fenced_instances=tuple(re.findall(r"[^\s,]+", values.get("UNDERSTUDY_FENCED_INSTANCES") or "")),
         )
 
 
@@ -100,6 +106,7 @@ def policy(entry: str, account: Account) -> str:
     # names nothing is passed. Source: ECS API, RunInstances, InvalidUser.PassRoleForbidden.
     document["Statement"] += _named(PASSING / f"{entry}.json", account, INSTANCE_ROLE, account.instance_roles)
     document["Statement"] += _named(PUBLIC / f"{entry}.json", account, DOMAIN, account.public_domains)
+    document["Statement"] += _named(FENCING / f"{entry}.json", account, FENCED, account.fenced_instances)
     return json.dumps(document, separators=(",", ":"))
 
 

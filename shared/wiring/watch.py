@@ -1,4 +1,5 @@
-"""Function `watch-<site>`: reads ECS and the load balancer, takes leases, moves the one name; creates nothing.
+"""Function `watch-<site>`: reads ECS and the load balancer, takes leases, moves names, and stops or isolates a master
+where the policy says so; creates nothing.
 
 Its store client is its own: one call that hangs must not outlast the rounds that a lease is judged by.
 """
@@ -23,6 +24,7 @@ from shared.state.failovers import Failovers, SwitchOrders
 from shared.state.heartbeats import Heartbeats
 from shared.state.leases import Leases
 from shared.state.policies import Policies
+from shared.state.views import Views
 from shared.usecases.watch import Ports, Watch
 from shared.wiring.foundation import clock, configuration, credentials
 
@@ -55,6 +57,7 @@ def _resolvers() -> Resolvers | None:
 def watch() -> Watch:
     from shared.adapters.agents import HttpAgents
     from shared.adapters.ecs import EcsInventory
+    from shared.adapters.ecs_instances import EcsInstances
     from shared.adapters.pvtz import PvtzNames
     from shared.adapters.sdk import Endpoint
     from shared.adapters.slb import SlbBalancer
@@ -95,5 +98,7 @@ def watch() -> Watch:
             public_names=public_names,
             resolvers=_resolvers(),
             probes=MasterProbes(clock=clock()),
+            views=Views(store),
+            instances=EcsInstances(endpoint=where, credentials=credentials),
         ),
     )

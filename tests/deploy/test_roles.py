@@ -36,6 +36,7 @@ ACCOUNT = Account(
     ots_instance="dr-state",
     private_zone="zone-1",
     public_domains=("corp.example",),
+    fenced_instances=("i-master-h", "i-master-i"),
 )
 VALUES = {**dict.fromkeys(REQUIRED, "x"), "ALIBABA_CLOUD_ACCOUNT_ID": "1"}
 
@@ -70,7 +71,15 @@ WITHHELD = {
     "alarm": {"ecs:DescribeDisks"},
     "watch": {
         "ecs:DescribeDisks",
-        "ecs:DescribeInstanceHistoryEvents",
+        "ecs:RunInstances",
+        "ecs:StartInstance",
+        "ecs:TagResources",
+        "ecs:DescribeInstanceRamRole",
+        "ecs:DescribeUserData",
+        "ecs:ModifyInstanceVpcAttribute",
+        "ecs:ReplaceSystemDisk",
+        "ecs:DescribeInstanceMaintenanceAttributes",
+        "ecs:ModifyInstanceMaintenanceAttributes",
         "alidns:DescribeDomainInfo",
         "slb:DescribeLoadBalancers",
         "slb:DescribeLoadBalancerAttribute",
@@ -284,8 +293,20 @@ def test_watch_moves_public_names_of_the_domains_that_are_named_and_of_no_other(
 
 
 def test_only_recover_changes_instances_and_the_balancer() -> None:
-    changing = {"ecs:RunInstances", "ecs:StopInstance", "ecs:StartInstance", "slb:AddBackendServers"}
+    changing = {"ecs:RunInstances", "ecs:StartInstance", "slb:AddBackendServers"}
     assert {entry for entry in entries() if actions(entry) & changing} == {"recover"}
+    assert {entry for entry in entries() if "ecs:StopInstance" in actions(entry)} == {"recover", "watch"}
+
+
+def test_watch_stops_the_masters_that_are_named_and_nothing_else() -> None:
+    fences = {"ecs:StopInstance", "ecs:ModifyInstanceAttribute"}
+    unnamed = json.loads(policy("watch", replace(ACCOUNT, fenced_instances=())))
+    assert not [one for one in unnamed["Statement"] if fences & set(one["Action"])]
+
+    account = Account.of({**VALUES, "UNDERSTUDY_FENCED_INSTANCES": "i-one, i-two"})
+    [statement] = [one for one in json.loads(policy("watch", account))["Statement"] if fences & set(one["Action"])]
+    assert set(statement["Action"]) == fences
+    assert statement["Resource"] == ["acs:ecs:*:1:instance/i-one", "acs:ecs:*:1:instance/i-two"]
 
 
 def test_only_named_functions_may_be_called() -> None:
