@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Final
 
 from shared.domain.decision import Decision
@@ -30,6 +31,20 @@ class Decisions:
         """Newest first."""
         for row in self._store.scan(TABLE, (scope,), backward=True, limit=newest):
             yield codec.load(Decision, str(row.columns["body"]))
+
+    def until(self, scope: str, at: datetime, *, newest: int | None = None) -> Iterator[Decision]:
+        """Those made at or before `at`, newest first."""
+        for row in self._store.scan(TABLE, (scope,), after=(scope, _just_after(at)), backward=True, limit=newest):
+            yield codec.load(Decision, str(row.columns["body"]))
+
+    def after(self, scope: str, at: datetime, *, first: int | None = None) -> Iterator[Decision]:
+        """Those made after `at`, oldest first."""
+        for row in self._store.scan(TABLE, (scope,), after=(scope, _just_after(at)), limit=first):
+            yield codec.load(Decision, str(row.columns["body"]))
+
+
+def _just_after(at: datetime) -> str:
+    return f"{codec.moment(at)}/~"  # a digest is hexadecimal
 
 
 def rows(scope: str, decisions: Sequence[Decision]) -> list[Write]:

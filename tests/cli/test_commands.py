@@ -283,7 +283,7 @@ def test_what_was_asked_for_can_be_asked_about_by_its_operation(
     assert f"operation {asked[2]}: open, begun " in told.out
     assert "asked for by " in told.out
     assert unknown.code == 2
-    assert "it is no operation" in unknown.err
+    assert "it is no operation, order or time" in unknown.err
 
 
 def test_pause_shows_in_status_until_resumed(run: Run, applied: Local, deployed: InProcessFunctions) -> None:

@@ -133,19 +133,31 @@ def coverage(json: Annotated[bool, typer.Option("--json", help="For machines.")]
 
 @app.command(rich_help_panel=LOOK)
 def explain(
-    scope: Annotated[str, typer.Argument(help="A protection, instance, pair or operation; `policy` or `prune`.")] = "",
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="A protection, instance, pair, operation or order; `policy` or `prune`. And, or alone, a time: 03:12, "
+            "yesterday 03:12, 2026-03-02T03:12Z."
+        ),
+    ] = None,
     last: Annotated[
         int | None, typer.Option("--last", "-n", min=1, max=1000, help="How many decisions; 20, with --json all.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="As JSON lines, for `understudy prove`.")] = False,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Make a pair's decisions again from their inputs; 1 when one differs.")
+    ] = False,
 ) -> None:
-    """Say what was decided, and why; also decisions not to act."""
+    """Say what was decided, and why; also decisions not to act. Of a time, in sentences."""
     from understudy.cli import explaining, exporting
 
+    words = what or []
     if json:
-        exporting.decisions(scope, last=last)
-        return
-    explaining.explain(scope, last=last or 20)
+        exporting.decisions(" ".join(words), last=last)
+    elif replay:
+        explaining.replay(words, last=last)
+    else:
+        explaining.explain(words, last=last or 20)
 
 
 @name.command("show")
