@@ -6,20 +6,23 @@ The world's virtual time is the emulated calendar's, so that what the operator's
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from Tea.exceptions import TeaException
 
+from shared.domain.errors import Forbidden
 from shared.domain.failover_fsm import State
 from shared.domain.ids import Epoch, HolderId, SiteName
 from shared.ports.names import NameRecord, Names
 from shared.state.decisions import Decisions
 from shared.state.heartbeats import Heartbeat, Heartbeats
+from shared.state.policies import Policies
+from shared.usecases.watch import Ports
 from shared.wiring import command as wired_command
 from shared.wiring import foundation
 from tests.runbooks.aliyun import aliyun
@@ -27,15 +30,17 @@ from tests.runbooks.book import Procedure, filled
 from tests.simulation.failover_world import ADDRESS, INSTANCE, FailoverWorld, TruthStore
 from tests.simulation.over_http import Wire, wire
 from tests.simulation.pair_world import PAIR, H, I
-from tests.simulation.world import Faults, ProcessClock, World
+from tests.simulation.world import Faults, Process, ProcessClock, World
 from tests.wirings import forget
 from understudy.agent.record import Record, Tell
 from understudy.cli.main import main
 from understudy.simulation.functions import InProcessFunctions
+from understudy.simulation.instances import InProcessInstances
 
 BETWEEN = 12.0
 """Seconds that an operator takes from one command to the next, and that watches need to follow it."""
 SETTLES = 60.0
+RESTS = {State.WATCHING, *(state for state in State if state.value == "reprotecting")}
 BAD_INPUT = 2
 
 
@@ -63,8 +68,29 @@ class OnTime:
         return getattr(self._names, name)
 
 
+class Changing:
+    """What watches may change of instances, at the emulator's, with the calendar at the moment of each call."""
+
+    def __init__(self, pair: "StagedWorld", process: Process) -> None:
+        self._pair, self._process = pair, process
+        self._instances = InProcessInstances(pair.cloud)
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*words: Any, **more: Any) -> Any:
+            self._pair.world.wait(self._process, 0.01)
+            if name in self._pair.stage.may_not:
+                raise Forbidden(f"function watch may not {name} an instance")
+            self._pair.stage.sync()
+            return self._pair.in_cloud(lambda: getattr(self._instances, name)(*words, **more))
+
+        return call
+
+
 class StagedWorld(FailoverWorld):
     stage: "Stage"
+
+    def ports(self, process: Process, site: SiteName, **more: Any) -> Ports:
+        return replace(super().ports(process, site, **more), instances=Changing(self, process))
 
     def names_of_the_cloud(self) -> Names:
         return OnTime(self.stage, super().names_of_the_cloud())
@@ -88,7 +114,9 @@ class Stage:
     capsys: pytest.CaptureFixture[str]
     block: float = 0.0
     watches: tuple[SiteName, ...] = (I,)
+    rules: Mapping[str, Any] = field(default_factory=dict)  # of the pair, other than usual
     lag: dict[SiteName, float] = field(default_factory=dict)
+    may_not: set[str] = field(default_factory=set)  # what watches are refused of instances
     transcript: list[Ended] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -96,6 +124,9 @@ class Stage:
         self.pair = StagedWorld(self.world, restarts=0.0, wire=self.wired, block=timedelta(seconds=self.block))
         self.pair.stage = self
         self.pair.open(watches=self.watches)
+        policies = Policies(TruthStore(self.pair.rows))
+        _, policy = policies.active()
+        policies.append(replace(policy, pairs=tuple(replace(pair, **self.rules) for pair in policy.pairs)))
 
     # --- time ---
 
@@ -229,7 +260,7 @@ class Stage:
     def serves(self, site: SiteName) -> bool:
         """It accepts commands, the name leads there, and nobody is asked for."""
         values = [(one.value, one.enabled) for one in self.records()]
-        rests = self.pair.failover().state is State.WATCHING
+        rests = self.pair.failover().state in RESTS
         return self.pair.active() == {site} and values == [(ADDRESS[site], True)] and rests
 
     def told(self) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from shared.domain.failover_fsm import State
+from shared.domain.pair import Fence, FenceBy
 from shared.ports.store import Anything
 from shared.wiring import foundation
 from tests.runbooks.book import procedures
@@ -124,4 +125,30 @@ def test_a_blocked_pair_is_moved_this_once(open_stage: Open) -> None:
 
     stage.run_until(lambda: stage.serves(H))
     assert stage.serves(H), stage.told()
+    assert last.code == 0, stage.told()
+
+
+def silent(stage: Stage) -> None:
+    """Its zone, to the cloud as well: its machines say what they last said."""
+    stage.pair.go_dark(H)
+    stage.wired.run(lambda: stage.wired.cloud.zones.set_dark("cn-hangzhou-h", True))
+
+
+@pytest.mark.parametrize("situation", ["seen-to-be-off", "stopped-by-hand"])
+def test_an_old_side_that_cannot_be_shown_to_be_off_is_dealt_with(open_stage: Open, situation: str) -> None:
+    stage = open_stage(rules={"fence": Fence(by=FenceBy.STOP)})
+    stage.run(LOSS)
+    if situation == "seen-to-be-off":
+        silent(stage)
+    else:
+        stage.pair.go_dark(H)
+        stage.may_not.add("stop")
+    stage.run_until(lambda: stage.pair.failover().state is State.NEEDS_OPERATOR, within=120)
+    assert "old-side-cannot-be-fenced" in " ".join(stage.pair.decisions()[-1].because)
+    assert stage.pair.rebinds == []
+
+    last = stage.follow(procedures("old-side-cannot-be-fenced")[situation], SITE="hz-i", INSTANCE="i-master-h")
+
+    stage.run_until(lambda: stage.serves(I))
+    assert stage.serves(I), stage.told()
     assert last.code == 0, stage.told()
