@@ -30,12 +30,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from shared.domain.detection import Finding, Judgement, Source, Verdict, judge
-from shared.domain.failover_fsm import Do, On, State, step
-from shared.domain.failover_order import Fate, Word, lag_of, word_on_order
+from shared.domain import failover_obstacles
+from shared.domain.detection import Judgement, Source, Verdict, judge
+from shared.domain.failover_fsm import AT_REST, Do, On, State, step
+from shared.domain.failover_order import Fate, Word, word_on_order
 from shared.domain.failover_safety import Kind
 from shared.domain.failover_situation import Missing, Situation
 from shared.domain.ids import SiteName
+from shared.domain.inventory import InstanceState
 
 CODE: Final = "2"
 """Of the rules. Decisions of another one are not made again: it may have answered otherwise, and rightly so."""
@@ -85,7 +87,7 @@ class Resolution:
     verdict: Verdict
     target: SiteName | None = None  # the site that is to serve
     word: Word | None = None  # what becomes of the order that waits
-    loss: timedelta | None = None  # what the target was behind when it was last measured: lost with a move
+    loss: timedelta | None = None  # of data, at most, by a move to the target; None: nobody knows
 
     @property
     def carried(self) -> Word | None:
@@ -95,7 +97,7 @@ class Resolution:
     @property
     def planned(self) -> bool:
         """The old side is asked to give its lease back."""
-        return self.on is On.SWITCH
+        return self.on in (On.SWITCH, On.FAILBACK)
 
 
 Speaks = Callable[[Case], Answer | None]
@@ -144,8 +146,12 @@ def decide(situation: Situation) -> Resolution:
         verdict=judgement.verdict,
         target=answer.target,
         word=word,
-        loss=None if answer.target in (None, situation.active) else lag_of(situation, answer.target).behind,
+        loss=_loss(situation, answer.target),
     )
+
+
+def _loss(situation: Situation, target: SiteName | None) -> timedelta | None:
+    return None if target in (None, situation.active) else situation.of(target).loss
 
 
 # --- the rules ---
@@ -180,7 +186,8 @@ def _ordered(case: Case) -> Answer | None:
     by = f" by {order.by}" if order.by else ""
     overridden = (f"overridden: {', '.join(word.overrode)}",) if word.overrode else ()
     why = (f"{order.kind} to {order.to_site} ordered{by}: {order.because}", *overridden)
-    return Answer(On.LOST if unplanned else On.SWITCH, why, order.to_site)
+    on = On.FORCED if unplanned else On.FAILBACK if order.kind is Kind.FAILBACK else On.SWITCH
+    return Answer(on, why, order.to_site)
 
 
 def _acknowledged(case: Case) -> Answer | None:
@@ -212,10 +219,23 @@ def _unfenced(case: Case) -> Answer | None:
     if not case.is_loss or not s.unfenced:
         return None
     off = (o for o in s.observations if o.source is Source.ECS and o.subject == s.active)
-    if any(o.finding is Finding.ABSENT and o.age <= s.fresh for o in off):
+    if any(o.detail == InstanceState.STOPPED and o.age <= s.fresh for o in off):
         return None
     why = f"{s.active} could not be shown to be off at {s.unfenced}"
     return Answer(On.UNFENCED, (why, "runbook: old-side-cannot-be-fenced"))
+
+
+def _obstacle(case: Case) -> Answer | None:
+    s = case.situation
+    if not case.is_loss or s.lease is None:
+        return None
+    objections = (speaks(s, s.standby) for _, speaks in failover_obstacles.ALL)
+    found = next((one for one in objections if one is not None), None)
+    if found is None:
+        return None
+    if s.lease.free and s.of(s.active).fit:
+        return Answer(On.LOST, (f"{s.active} gave its lease back, and is ready again",), s.active)
+    return Answer(*found)
 
 
 def _blocked(case: Case) -> Answer | None:
@@ -254,6 +274,16 @@ def _block_over(case: Case) -> Answer | None:
     return Answer(On.UNBLOCKED) if over else None
 
 
+def _protection(case: Case) -> Answer | None:
+    s = case.situation
+    if not case.is_well or s.state not in AT_REST:
+        return None
+    lacks = s.of(s.standby).unprotected
+    if lacks:
+        return Answer(On.UNPROTECTED, (f"{s.standby} may not take over by itself: {lacks}",))
+    return Answer(On.REPROTECTED) if s.state is State.REPROTECTING else None
+
+
 def _as_judged(case: Case) -> Answer:
     return Answer(OF_VERDICT[case.verdict])
 
@@ -266,13 +296,14 @@ RULES: Final[tuple[tuple[str, Speaks], ...]] = (
     ("acknowledged", _acknowledged),
     ("back_to_holder", _back_to_holder),
     ("standby_unfit", _standby_unfit),
-    # maintenance, mode, data, capacity, vetoes and protection speak here: after what cannot be, before what may not be
     ("unfenced", _unfenced),
+    ("obstacle", _obstacle),
     ("blocked", _blocked),
     ("lost", _lost),
     ("name_trouble", _name_trouble),
     ("name_unsettled", _name_unsettled),
     ("block_over", _block_over),
+    ("protection", _protection),
     ("as_judged", _as_judged),
 )
 

@@ -13,7 +13,7 @@ from typing import Final
 from shared.domain.failover_fsm import State
 from shared.domain.failover_safety import Kind, Lag, Rule, lag_objection
 from shared.domain.failover_situation import LeaseFacts, OrderFacts, Situation
-from shared.domain.ids import SiteName
+from shared.domain.pair import DataRule, Short
 
 GOOD_FOR: Final = timedelta(minutes=10)
 """How long an order to move stands: later, whoever gave it no longer expects it to move anything."""
@@ -56,23 +56,34 @@ def word_on_order(situation: Situation, *, lost: bool) -> Word | None:
         return Word(fate=Fate.ASIDE)
     if not situation.of(order.to_site).fit:
         return Word(fate=Fate.WAITS, why="its agent does not answer, or is not ready")
-    lagging = lag_objection(lag_of(situation, order.to_site), [lag_of(situation, lease.owner)])
-    if order.kind is not Kind.RESTORE and lagging and Rule.LAG not in order.force:
-        return Word(fate=Fate.WAITS, why=lagging)
+    objections = {} if order.kind is Kind.RESTORE else _objections(situation, order, lease, lost=lost)
+    standing = [why for rule, why in objections.items() if rule not in order.force]
+    if standing:
+        return Word(fate=Fate.WAITS, why="; ".join(standing))
     unplanned, block = lost and order.kind is Kind.FAILOVER, situation.blocked_until
     if unplanned and block is not None and Rule.BLOCK not in order.force:
         why = f"no second failover before {block.isoformat()}, and it does not override the block"
         return Word(fate=Fate.REFUSED, why=why)
-    stood = (
-        (Rule.BLOCK, unplanned and block is not None),
-        (Rule.LAG, bool(lagging)),
-        (Rule.FENCE, bool(situation.unfenced)),
-    )
-    return Word(fate=Fate.CARRIED, overrode=tuple(rule for rule, in_force in stood if in_force and rule in order.force))
+    stood = {
+        *objections,
+        *([Rule.BLOCK] if unplanned and block is not None else []),
+        *([Rule.FENCE] if situation.unfenced else []),
+    }
+    return Word(fate=Fate.CARRIED, overrode=tuple(sorted(rule for rule in stood if rule in order.force)))
 
 
-def lag_of(situation: Situation, site: SiteName | None) -> Lag:
-    return Lag() if site is None else situation.of(site).lag
+def _objections(situation: Situation, order: OrderFacts, lease: LeaseFacts, *, lost: bool) -> dict[Rule, str]:
+    """What stands in the way, by the rule that overrides it. A planned move asks its hooks when it is prepared."""
+    target, agreed = situation.of(order.to_site), situation.agreed
+    rule = DataRule(max_lag=agreed.max_lag, unknown=agreed.unknown_lag)
+    if lost and target.loss is not None:
+        behind = lag_objection(Lag(behind=target.loss), [], rule)
+    else:
+        behind = lag_objection(target.lag, [situation.of(lease.owner).lag], rule)
+    short = target.short if agreed.short.get(order.to_site) is Short.REFUSE else ""
+    vetoed = "; ".join(situation.vetoes) or situation.asking if lost else ""
+    found = {Rule.LAG: behind, Rule.CAPACITY: short, Rule.HOOK: vetoed, Rule.UNPROTECTED: target.unprotected}
+    return {rule: why for rule, why in found.items() if why}
 
 
 def too_old(situation: Situation, order: OrderFacts) -> str:

@@ -11,7 +11,7 @@ from typing import Final
 
 from shared.domain.errors import BadInput
 from shared.domain.ids import Epoch, SiteName
-from shared.domain.pair import MOST_LAG, DataRule, Short, UnknownLag
+from shared.domain.pair import DataRule, Short, UnknownLag
 from shared.domain.preview import Check
 
 
@@ -40,6 +40,7 @@ OVERRIDABLE: Final = {
     Kind.FAILOVER: frozenset({Rule.BLOCK, Rule.FENCE, Rule.LAG}),
     Kind.RESTORE: frozenset({Rule.UNSEEN}),
 }
+AS_USUAL: Final = DataRule()
 HEARD_WITHIN: Final = timedelta(seconds=30)
 """Agents beat every five seconds. Wall clocks of two machines are compared here, so nothing finer is read from it; the
 watch looks with its own eyes before it acts."""
@@ -84,7 +85,7 @@ class Facts:
     stopped: str = ""  # why nothing moves: a pause, or the switch is off
     standing: str = ""  # an order that was given and not carried out yet
     blocked_until: datetime | None = None
-    data: DataRule = DataRule()
+    data: DataRule = AS_USUAL
     unprotected: str = ""  # why the target may not take over again yet
     short: str = ""  # what the target lacks of what it must carry alone
     if_short: Short = Short.WARN
@@ -100,7 +101,7 @@ def overrides(kind: Kind, names: Collection[str]) -> frozenset[Rule]:
     return frozenset(Rule(name) for name in names)
 
 
-def lag_objection(target: Lag, others: Collection[Lag], rule: DataRule = DataRule()) -> str:
+def lag_objection(target: Lag, others: Collection[Lag], rule: DataRule = AS_USUAL) -> str:
     """Why the data of `target` stands in the way; empty when it does not. A pair of whose sites none measures has no
     lag to judge, unless its policy refuses an unknown one."""
     if target.behind is None:
@@ -195,9 +196,7 @@ def _more(facts: Facts, force: frozenset[Rule]) -> list[Check]:
         ok = forced or facts.if_short is Short.WARN
         said = ": overridden" if forced else "" if facts.if_short is Short.REFUSE else " (a warning, by the policy)"
         found.append(
-            Check(
-                name="capacity", ok=ok, says=facts.short + said, remedy="" if ok else "runbook capacity-is-short"
-            )
+            Check(name="capacity", ok=ok, says=facts.short + said, remedy="" if ok else "runbook capacity-is-short")
         )
     return found
 

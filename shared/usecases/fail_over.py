@@ -30,12 +30,16 @@ from shared.usecases.fencing import Fencing
 from shared.usecases.naming import Naming
 from shared.usecases.old_side import FORCED, OVERDUE
 from shared.usecases.outcome import PROMOTE_TIMEOUT, Outcome
+from shared.usecases.preparing import Preparing
 from shared.usecases.witness import Witness
 
 TRY_AGAIN: Final = timedelta(milliseconds=200)
 PATIENCE: Final = timedelta(seconds=30)  # in one state of a failover, before an operator is called
 STOP_PATIENCE: Final = timedelta(seconds=60)  # a stop by force takes seconds, on a busy host longer (assumption)
-WAITS: Final = frozenset({On.FENCE_WAITS, On.PROMOTE_WAITS, On.REBIND_WAITS, On.CONFIRM_WAITS})
+PREPARE_PATIENCE: Final = timedelta(seconds=10)  # then a planned move is called off: the old side serves
+WARN_EVERY: Final = timedelta(hours=1)  # while a pair is unprotected
+WAITS: Final = frozenset({On.PREPARE_WAITS, On.FENCE_WAITS, On.PROMOTE_WAITS, On.REBIND_WAITS, On.CONFIRM_WAITS})
+TOLD_AS: Final[Mapping[On, str]] = {On.UNPROTECTED: "pair.unprotected", On.REPROTECTED: "pair.protected"}
 PHASE_ENDED_BY: Final[Mapping[On, str]] = {
     On.FENCED: "fence",
     On.PROMOTED: "promote",
@@ -54,6 +58,7 @@ class FailOver:
         witness: Witness,
         fencing: Fencing,
         naming: Naming,
+        preparing: Preparing,
         failovers: Failovers,
         decisions: Decisions,
         agents: Agents,
@@ -61,7 +66,7 @@ class FailOver:
     ) -> None:
         self._pair, self._policy, self._witness, self._run = pair, policy, witness, ""
         self._failovers, self._decisions, self._agents, self._clock = failovers, decisions, agents, clock
-        self._fencing, self._naming = fencing, naming
+        self._fencing, self._naming, self._preparing = fencing, naming, preparing
         self._mark: tuple[State, float] | None = None  # the state we entered, and when on the monotonic clock
         self._tried: tuple[State, datetime, float] | None = None  # the state and its `since`; our own first try at it
 
@@ -80,7 +85,8 @@ class FailOver:
         changes: Mapping[str, object],
         inputs: Mapping[str, str] | None = None,
     ) -> Failover:
-        """Into FENCING. The record stands before anything is done. `fence` in `changes`: what an order overrides."""
+        """Into FENCING, or PREPARING when it is planned. The record stands before anything is done. `fence` in
+        `changes`: what an order overrides."""
         self._fencing.forget()
         self._naming.forget()
         # What stood before an isolation that was tried already is not what stands now.
@@ -104,7 +110,7 @@ class FailOver:
         """Write the next state, then its decision. Raises Conflict when another watch moved first."""
         row = step(failover.state, on)
         now, mono = self._clock.now(), self._clock.monotonic()
-        changed = replace(failover, **(changes or {}))  # type: ignore[arg-type]
+        changed = replace(failover, **{**_of_protection(failover, on, now), **(changes or {})})  # type: ignore[arg-type]
         ended, seconds = dict(changed.ended), dict(changed.seconds)
         phase = PHASE_ENDED_BY.get(on)
         if phase is not None:
@@ -126,7 +132,7 @@ class FailOver:
         if row.next is not failover.state:
             self._mark = (row.next, mono)
         self.record(
-            event or f"failover.{row.next}",
+            event or _event(failover, on, row.next),
             (row.because, *why),
             epoch=saved.epoch,
             acted=row.do not in (Do.NOTHING, Do.CALL_OPERATOR) or phase is not None,
@@ -195,9 +201,11 @@ class FailOver:
             tried = self._trying(failover)
             on, why, changes = self._perform(failover)
             if on in WAITS and self._overdue(failover, tried):
-                on, why = On.OVERDUE, (f"for more than {self._patience.total_seconds():.0f} s: {'; '.join(why)}",)
-                if failover.state is State.FENCING and failover.fence:
-                    changes = {"fence": {**failover.fence, OVERDUE: codec.moment(self._clock.now())}}
+                patience = self._patience(failover.state)
+                on, why = On.OVERDUE, (f"for more than {patience.total_seconds():.0f} s: {'; '.join(why)}",)
+                if failover.state is State.FENCING and self._pair.fence.by is not FenceBy.LEASE:
+                    stuck = {"site": str(failover.from_site), OVERDUE: codec.moment(self._clock.now())}
+                    changes = {"fence": {**failover.fence, **stuck}}
             noted = on is On.FENCE_WAITS and changes
             if on in WAITS and not noted:
                 self._clock.sleep(TRY_AGAIN)
@@ -232,10 +240,12 @@ class FailOver:
         """`since` is another machine's wall clock, perhaps a wrong one, and perhaps nobody tried since: neither alone
         calls an operator."""
         own = timedelta(seconds=self._clock.monotonic() - tried)
-        return own > self._patience and self._clock.now() - failover.since > self._patience
+        patience = self._patience(failover.state)
+        return own > patience and self._clock.now() - failover.since > patience
 
-    @property
-    def _patience(self) -> timedelta:
+    def _patience(self, state: State) -> timedelta:
+        if state is State.PREPARING:
+            return PREPARE_PATIENCE
         longest = max(PATIENCE, 4 * self._pair.lease)
         match self._pair.fence.by:
             case FenceBy.STOP:
@@ -248,6 +258,8 @@ class FailOver:
         assert failover.to_site is not None, "a failover in hand has a target"
         try:
             match failover.state:
+                case State.PREPARING:
+                    return self._preparing.prepare(failover, failover.to_site)
                 case State.FENCING:
                     return self._fencing.fence(failover, failover.to_site)
                 case State.PROMOTING:
@@ -277,18 +289,31 @@ class FailOver:
             return On.SUPERSEDED, (newer,), {}
         return On.PROMOTE_WAITS, (f"the agent of {target}: {report.sight} {report.detail}".rstrip(),), {}
 
+    def warn(self, failover: Failover, why: tuple[str, ...], inputs: Mapping[str, str]) -> Failover:
+        """Once an hour that the pair is unprotected, by whichever watch writes it first. Raises Conflict."""
+        now = self._clock.now()
+        if failover.unprotected_told is not None and now - failover.unprotected_told < WARN_EVERY:
+            return failover
+        saved = self._failovers.save(replace(failover, unprotected_told=now))
+        self.record(TOLD_AS[On.UNPROTECTED], why, epoch=saved.epoch, acted=False, inputs=inputs)
+        return saved
+
     def _completed(self, failover: Failover) -> None:
         seconds = {name: round(failover.seconds[name], 3) for name in FAILOVER_PHASES if name in failover.seconds}
         total = sum(seconds.values())
         self.record(
             "switchover.completed" if failover.planned else "failover.completed",
-            (f"{failover.to_site} serves under epoch {failover.epoch}, {total:.1f} s after the last good sight",),
+            (
+                f"{failover.to_site} serves under epoch {failover.epoch}, {total:.1f} s after the last good sight",
+                *_lost_data(failover),
+            ),
             epoch=failover.epoch,
             acted=True,
             inputs={
                 "seconds": json.dumps(seconds),
                 "ended": json.dumps(_texts(failover.ended)),
                 "total": f"{total:.3f}",
+                "loss_s": "" if failover.loss_s is None else f"{failover.loss_s:g}",
             },
         )
 
@@ -299,11 +324,38 @@ class FailOver:
 
 
 _WAITS_IN: Final[Mapping[State, On]] = {
+    State.PREPARING: On.PREPARE_WAITS,
     State.FENCING: On.FENCE_WAITS,
     State.PROMOTING: On.PROMOTE_WAITS,
     State.REBINDING: On.REBIND_WAITS,
     State.CONFIRMING: On.CONFIRM_WAITS,
 }
+
+
+def _event(before: Failover, on: On, after: State) -> str:
+    if before.state is State.PREPARING and after is not State.FENCING:
+        return f"{'failback' if before.failback else 'switchover'}.called_off"
+    return TOLD_AS.get(on, f"failover.{after}")
+
+
+def _of_protection(failover: Failover, on: On, now: datetime) -> dict[str, object]:
+    """A side that was lost while the other one came to serve is unprotected from then on, until it is shown to be fit.
+    Before anybody has served under the new epoch nothing has parted the two."""
+    lost = not failover.planned and failover.from_site != failover.to_site
+    match on:
+        case On.PROMOTED if lost and failover.from_site is not None:
+            return {"unprotected": failover.from_site, "unprotected_since": now, "unprotected_told": None}
+        case On.UNPROTECTED:
+            return {"unprotected_told": now}
+        case On.REPROTECTED:
+            return {"unprotected": "", "unprotected_since": None, "unprotected_told": None}
+    return {}
+
+
+def _lost_data(failover: Failover) -> tuple[str, ...]:
+    if failover.loss_s is None:
+        return () if failover.planned else ("how much data was lost is not known",)
+    return (f"up to {failover.loss_s:g} s of data may be lost",)
 
 
 def _texts(moments: Mapping[str, datetime]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from shared.domain.detection import Sight
 from shared.domain.errors import Conflict
 from shared.domain.failover_fsm import On
+from shared.domain.failover_safety import Rule
 from shared.domain.ids import Epoch, SiteName
 from shared.domain.lease import UNCLAIMED, Lease, LeaseState, Sighting
 from shared.domain.policy import Pair
@@ -15,8 +16,9 @@ from shared.ports.clock import Clock
 from shared.ports.probes import AgentReport, Agents
 from shared.state.failovers import Failover
 from shared.state.leases import Leases
-from shared.usecases.old_side import FORCED, RUNBOOK, OldSide
+from shared.usecases.old_side import FORCED, RUNBOOK, OldSide, Step, begun
 from shared.usecases.outcome import PROMOTE_TIMEOUT, Outcome
+from shared.usecases.preparing import behind
 from shared.usecases.witness import UNATTENDED, Witness
 
 
@@ -59,8 +61,8 @@ class Fencing:
             return On.SUPERSEDED, (f"{lease.owner} holds epoch {lease.epoch}",), {}
         if not failover.planned and not self._takeable(sighting) and lease.version != failover.seen_version:
             return On.FENCE_LOST, (f"{lease.owner} has renewed its lease",), {}
-        begun = failover.fence.get("site") == lease.owner
-        if not self._gave_up(failover, lease) and not begun:
+        fencing = begun(failover, lease.owner)
+        if not self._gave_up(failover, lease) and not fencing:
             pause = self._pause()
             if pause is not None:
                 return On.PAUSE, (pause,), {}
@@ -71,9 +73,13 @@ class Fencing:
         if not _ready(report):
             return On.STANDBY_UNFIT, (f"the agent of {target} does not answer, or is not ready",), {}
         if not self._pair.agents:
-            if not begun and not failover.planned and _ready(self._report(lease.owner)):
+            if not fencing and not failover.planned and _ready(self._report(lease.owner)):
                 return On.FENCE_LOST, (f"the service of {lease.owner} answers again",), {}
         elif failover.planned and lease.state is LeaseState.HELD and not self._takeable(sighting):
+            lags = behind(self._pair, report)
+            if lags and Rule.LAG not in failover.force and not self._gave_up(failover, lease):
+                # Never both off: what was prepared some moments ago is asked again before the old side stops.
+                return On.NOT_READY, (f"{target}: {lags}", "runbook: data-is-behind"), {}
             self._demoted = lease.epoch
             said = self._demote(lease.owner)
             # Its answer is not enough: the row must say that it is free. Only then has the deadline been revoked.
@@ -89,7 +95,7 @@ class Fencing:
             step = self._old_side.step(failover, lease.owner)
             if step.row is not None:
                 return On.FENCE_WAITS, (step.why,), {"fence": step.row}
-            if not step.off and not self._overridden(failover, lease.owner):
+            if not step.off and not self._overridden(failover, lease.owner, step):
                 return On.FENCE_WAITS, (step.why, RUNBOOK), {}
             off = step.why if step.off else f"overridden by {failover.fence[FORCED]}: {step.why}"
         return self._take(failover, sighting, target, off)
@@ -108,9 +114,9 @@ class Fencing:
             self._taken(failover, taken.epoch),
         )
 
-    def _overridden(self, failover: Failover, old: SiteName) -> bool:
+    def _overridden(self, failover: Failover, old: SiteName, step: Step) -> bool:
         """Once it was tried, and only while the old master answers nobody here: what answers is at work."""
-        if not failover.fence.get(FORCED) or failover.fence.get("site") != old:
+        if not failover.fence.get(FORCED) or step.alive:
             return False
         return self._report(old).sight is not Sight.ANSWERED
 

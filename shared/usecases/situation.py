@@ -25,6 +25,7 @@ from shared.usecases.held_back import HeldBack
 from shared.usecases.name_keeping import NameKeeping
 from shared.usecases.old_side import OVERDUE
 from shared.usecases.ordered import facts_of
+from shared.usecases.other_side import OtherSide
 from shared.usecases.witness import Seen
 
 
@@ -39,9 +40,10 @@ class Situations:
         orders: SwitchOrders,
         held: HeldBack,
         kept: NameKeeping,
+        other: OtherSide,
         clock: Clock,
     ) -> None:
-        self._pair, self._site, self._agreed = pair, site, Agreed.of(pair)
+        self._pair, self._site, self._agreed, self._other = pair, site, Agreed.of(pair), other
         self._orders, self._held, self._kept, self._clock = orders, held, kept, clock
 
     def without(self, what: Missing, because: str, failover: Failover | None) -> Situation:
@@ -51,12 +53,13 @@ class Situations:
 
     def seen(self, failover: Failover, seen: Seen, *, calm: bool) -> Situation:
         """What the witnesses see. It can be judged, and not yet decided on."""
-        return replace(
+        found = replace(
             self._bare(failover, calm=calm),
             lease=_lease(seen.sighting, seen.at),
             observations=tuple(_bounded(one) for one in seen.observations),
             sites={site: _site(report) for site, report in seen.reports.items()},
         )
+        return self._other.added(found, failover, seen, well=judged(found).verdict is Verdict.HEALTHY)
 
     def complete(self, seen: Situation) -> tuple[Situation, SwitchOrder | None]:
         """With what operators and the name say, and with the order that was found, where one matters. Of a loss the

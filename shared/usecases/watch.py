@@ -21,7 +21,7 @@ from typing import Final
 from shared.domain.detection import Verdict
 from shared.domain.errors import Conflict, CredentialsRejected, DrError, OutcomeUnknown, Permanent, Retryable
 from shared.domain.failover_decision import Resolution, decide, judged
-from shared.domain.failover_fsm import IN_HAND, Do, On, State
+from shared.domain.failover_fsm import AT_REST, IN_HAND, Do, On, State
 from shared.domain.failover_safety import Rule
 from shared.domain.failover_situation import Missing, Situation
 from shared.domain.ids import Epoch, PolicyVersion, SiteName
@@ -30,6 +30,7 @@ from shared.observability import log
 from shared.ports.balancer import Balancer
 from shared.ports.clock import Clock
 from shared.ports.compute import Instances, Inventory
+from shared.ports.hooks import Hooks
 from shared.ports.names import Names
 from shared.ports.probes import Agents, Probes
 from shared.ports.resolvers import Resolvers
@@ -39,6 +40,7 @@ from shared.state.decisions import Decisions
 from shared.state.failovers import Failover, Failovers, SwitchOrder, SwitchOrders
 from shared.state.heartbeats import Heartbeats
 from shared.state.leases import Leases
+from shared.state.name_orders import NameOrders
 from shared.state.policies import Policies
 from shared.state.views import Views
 from shared.usecases.aside import Run
@@ -50,11 +52,14 @@ from shared.usecases.name_keeping import NameKeeping
 from shared.usecases.naming import Naming
 from shared.usecases.old_side import FORCED, old_side_of
 from shared.usecases.ordered import Ordered, told
+from shared.usecases.other_side import OtherSide
+from shared.usecases.preparing import Preparing
 from shared.usecases.replay import RESOLUTION, SITUATION
 from shared.usecases.restore_lease import RestoreLease
 from shared.usecases.roll import Roll
 from shared.usecases.service_masters import ServiceMasters
 from shared.usecases.situation import Situations
+from shared.usecases.vetoes import Vetoes
 from shared.usecases.witness import Seen, Witness
 
 SPAN: Final = timedelta(seconds=62)  # from the trigger's time: two seconds into the next tick's minute
@@ -98,10 +103,13 @@ class Ports:
     aside: Run
     public_names: Callable[[], Names] | None = None  # called for pairs that have some
     resolvers: Resolvers | None = None
+    name_orders: NameOrders | None = None
     # For pairs without agents, and those whose old side is stopped or isolated:
     probes: Probes | None = None
     views: Views | None = None
     instances: Instances | None = None
+    hooks: Hooks | None = None  # for pairs that have some
+    beside: Run | None = None  # as `aside`, for what must not wait behind slow looks
 
 
 class PairWatch:
@@ -129,10 +137,9 @@ class PairWatch:
             witness=self.witness,
             names=ports.names,
             public_names=ports.public_names,
-            clients=ClientView(
-                pair, agents=agents, probes=ports.probes, resolvers=ports.resolvers, clock=ports.clock
-            ),
+            clients=ClientView(pair, agents=agents, probes=ports.probes, resolvers=ports.resolvers, clock=ports.clock),
         )
+        vetoes = Vetoes(pair, hooks=ports.hooks, clock=ports.clock, run=ports.beside or ports.aside)
         self._over = FailOver(
             pair=pair,
             policy=policy,
@@ -153,6 +160,7 @@ class PairWatch:
                 ),
             ),
             naming=naming,
+            preparing=Preparing(pair, witness=self.witness, agents=agents, vetoes=vetoes, held=self._held),
             failovers=ports.failovers,
             decisions=ports.decisions,
             agents=agents,
@@ -170,13 +178,32 @@ class PairWatch:
             clock=ports.clock,
         )
         self._kept = NameKeeping(
-            pair, naming=naming, witness=self.witness, over=self._over, clock=ports.clock, run=ports.aside
+            pair,
+            site=site,
+            naming=naming,
+            witness=self.witness,
+            over=self._over,
+            orders=ports.name_orders,
+            clock=ports.clock,
+            run=ports.aside,
         )
         self._roll = Roll(
-            pair, site=site, heartbeats=ports.heartbeats, over=self._over, clock=ports.clock, run=ports.aside
+            pair,
+            site=site,
+            heartbeats=ports.heartbeats,
+            over=self._over,
+            clock=ports.clock,
+            run=ports.aside,
+            names=lambda: self._kept.findings,
         )
         self._situations = Situations(
-            pair, site=site, orders=ports.orders, held=self._held, kept=self._kept, clock=ports.clock
+            pair,
+            site=site,
+            orders=ports.orders,
+            held=self._held,
+            kept=self._kept,
+            other=OtherSide(pair, vetoes=vetoes, clock=ports.clock),
+            clock=ports.clock,
         )
         self._failover: Failover | None = None
         self._well_at: tuple[float, datetime] | None = None
@@ -213,7 +240,7 @@ class PairWatch:
         """To the next round, or to the moment at which the lease will certainly have run out, if that is earlier."""
         now = self._clock.monotonic()
         sighting = self.witness.sighting
-        if sighting is not None and self.state is not State.WATCHING:
+        if sighting is not None and self.state not in AT_REST:
             expiry = sighting.expires_at(self.witness.terms)
             if expiry > now:
                 next_round = min(next_round, expiry)
@@ -238,7 +265,7 @@ class PairWatch:
         if calm:
             self._roll.read()
         try:
-            seen = self.witness.look(closer=calm or self.state is not State.WATCHING)
+            seen = self.witness.look(closer=calm or self.state not in AT_REST)
         except (Retryable, OutcomeUnknown) as error:
             self._cannot(Missing.STORE, error)
             return
@@ -309,7 +336,7 @@ class PairWatch:
         resolution = decide(situation)
         if order is not None and resolution.word is not None:
             self._ordered.heed(order, resolution.word, self._inputs(situation, resolution))
-        if resolution.do is not Do.FENCE:
+        if resolution.do not in (Do.FENCE, Do.PREPARE):
             self._follow(situation, resolution)
             return
         carried = order if resolution.carried is not None else None
@@ -330,16 +357,21 @@ class PairWatch:
         """Into the state that was decided on; where it is that already, told once."""
         assert self._failover is not None, "it was read in this round"
         if resolution.next is self._failover.state:
-            self._note(situation, resolution)
+            if resolution.on is On.UNPROTECTED:
+                inputs = self._inputs(situation, resolution)
+                self._failover = self._over.warn(self._failover, resolution.because, inputs)
+            else:
+                self._note(situation, resolution)
             return
         inputs = self._inputs(situation, resolution)
         self._failover = self._over.move(self._failover, resolution.on, why=resolution.because, inputs=inputs)
-        self._noted = (resolution.next, resolution.on)
+        self._noted = (resolution.next, resolution.on, resolution.verdict, resolution.rule)
 
     def _drive(self, failover: Failover, *, until: float) -> None:
         self._failover = self._over.drive(failover, until=until + FINISH.total_seconds())
         self._kept.forget()
-        self._noted = (self._failover.state, On.HEALTHY)  # its end is recorded; a healthy round adds nothing
+        # Its end is recorded; a healthy round adds nothing.
+        self._noted = (self._failover.state, On.HEALTHY, Verdict.HEALTHY, "as_judged")
 
     def _begin(
         self,
@@ -365,6 +397,9 @@ class PairWatch:
                 "epoch": lease.epoch,
                 "seen_version": lease.version,
                 "planned": resolution.planned,
+                "failback": resolution.on is On.FAILBACK,
+                "force": carried.force if carried else (),
+                "loss_s": None if resolution.loss is None else resolution.loss.total_seconds(),
                 "order": carried.id if carried else "",
                 "lost_at": well,
                 "fence": {FORCED: carried.by or "an order"} if carried and Rule.FENCE in carried.force else {},
@@ -375,7 +410,7 @@ class PairWatch:
         )
         # The record is part of deciding: its time belongs to that phase, and the next phase starts here.
         decided = self._clock.monotonic()
-        self._over.mark(State.FENCING, decided)
+        self._over.mark(begun.state, decided)
         return _with_seconds(begun, "decide", decided - judged_at)
 
     def _last_good(self, seen: Seen, mono: float, now: datetime) -> tuple[float, datetime]:
@@ -387,11 +422,11 @@ class PairWatch:
         return since, now - timedelta(seconds=mono - since)
 
     def _note(self, situation: Situation, resolution: Resolution) -> None:
-        """A decision not to act, once per change."""
-        on = resolution.on
-        if self._noted == (situation.state, on):
+        """A decision not to act, once per change: of what it is, or of what is withheld by it."""
+        on, said = resolution.on, (situation.state, resolution.on, resolution.verdict, resolution.rule)
+        if self._noted == said:
             return
-        first, self._noted = not self._noted, (situation.state, on)
+        first, self._noted = not self._noted, said
         if first and on is On.HEALTHY:
             return
         self._over.record(

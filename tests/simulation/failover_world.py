@@ -19,6 +19,7 @@ from shared.domain.lease import Terms
 from shared.domain.pair import Member, NameRule, NameService, Pair
 from shared.domain.policy import Policy, PruneLimits
 from shared.ports.compute import Inventory
+from shared.ports.hooks import HookAnswer, Said
 from shared.ports.names import NameRecord, Names
 from shared.ports.resolvers import Resolved
 from shared.state.controls import Controls
@@ -26,6 +27,7 @@ from shared.state.decisions import Decisions
 from shared.state.failovers import Failover, Failovers, SwitchOrders
 from shared.state.heartbeats import Heartbeats
 from shared.state.leases import Leases
+from shared.state.name_orders import NameOrders
 from shared.state.policies import Policies
 from shared.usecases.aside import Run
 from shared.usecases.ask_failover import AskFailover
@@ -37,6 +39,7 @@ from tests.simulation.sites import (
     ADDRESS,
     Binding,
     SimAgents,
+    SimHooks,
     SimInventory,
     SimNames,
     SimResolvers,
@@ -136,6 +139,10 @@ class FailoverWorld(PairWorld):
     wall: dict[SiteName, float] = field(default_factory=dict)  # how wrong the clocks of a site's functions are
     crash: dict[str, int] = field(default_factory=dict)  # watch process -> dies at its n-th call to the outside
     calls: dict[str, int] = field(default_factory=dict)
+    agreed: Callable[[Pair], Pair] = lambda pair: pair  # what the policy says otherwise
+    lags: dict[SiteName, timedelta] = field(default_factory=dict)  # what agents measure; none: they do not
+    hooks_say: HookAnswer = field(default_factory=lambda: HookAnswer(said=Said.PROCEED))
+    hooks_asked: list[tuple[float, str]] = field(default_factory=list)
 
     def open(self, *, watches: Sequence[SiteName] = (H, I)) -> "FailoverWorld":
         if self.wire is not None:
@@ -147,7 +154,9 @@ class FailoverWorld(PairWorld):
                 region="cn-hangzhou",
                 protections=(),
                 rebuilds=(),
-                pairs=(pair_policy(block=self.block, terms=self.defects.terms, more_names=self.more_names),),
+                pairs=(
+                    self.agreed(pair_policy(block=self.block, terms=self.defects.terms, more_names=self.more_names)),
+                ),
                 prune=PruneLimits(max_items=1, max_percent=1),
             )
         )
@@ -289,6 +298,8 @@ class FailoverWorld(PairWorld):
             aside=aside,
             public_names=lambda: SimNames(self, process, place, InProcessPublicNames(self.cloud)),
             resolvers=SimResolvers(self, process, site),
+            hooks=SimHooks(self, process),
+            name_orders=NameOrders(store),
         )
 
     def outside(self, process: Process) -> None:

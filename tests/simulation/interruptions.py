@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from shared.domain.failover_fsm import State
+from shared.domain.failover_fsm import AT_REST
 from shared.state.failovers import SwitchOrder
 from tests.simulation.failover_world import ADDRESS, FailoverWorld
 from tests.simulation.pair_world import PAIR, H, I
@@ -104,7 +104,7 @@ def _wrong(pair: FailoverWorld, *, may_go_back: bool) -> Iterator[str]:
         yield f"{min(active)} is active, and the name is bound to {pair.record().value}"
     if not may_go_back and pair.record().remark != "epoch=2":
         yield f"the record says {pair.record().remark}"
-    if pair.failover().state is not State.WATCHING:
+    if pair.failover().state not in AT_REST:
         yield f"the pair is {pair.failover().state}: {pair.failover().because}"
     if pair.orders().pending(PAIR) is not None:
         yield "the order is still pending"

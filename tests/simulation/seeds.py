@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass, field
 
 from shared.domain.decision import Decision
-from shared.domain.failover_fsm import State
+from shared.domain.failover_fsm import AT_REST, State
 from tests.simulation.failover_world import ADDRESS, FailoverWorld
 from tests.simulation.trouble import MENU, Draw, Menu, Trouble, troubled
 
@@ -99,7 +99,7 @@ def unrest(pair: FailoverWorld) -> str:
     if pair.record().value != ADDRESS[holder]:
         return f"the name is bound to {pair.record().value}, and {holder} is active"
     state = pair.failover().state
-    if state not in (State.WATCHING, State.SUSPECTING):
+    if state not in (*AT_REST, State.SUSPECTING):
         return f"the pair is {state}"
     return "" if pair.accepted_by(holder, after=pair.world.now - 3) else f"{holder} accepts nothing"
 

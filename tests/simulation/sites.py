@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NoReturn
 from shared.domain.errors import CredentialsRejected, DrError, Forbidden, OutcomeUnknown, Retryable, Throttled
 from shared.domain.ids import Epoch, InstanceId, SiteName
 from shared.domain.inventory import Disk, Instance, SystemEvent
+from shared.domain.pair import Hook
+from shared.ports.hooks import HookAnswer, Said
 from shared.ports.names import NameRecord, Names
 from shared.ports.probes import AgentReport, PeerView, Sight
 from shared.ports.resolvers import Resolved
@@ -123,6 +125,8 @@ class SimAgents:
             epoch=holder.grant.epoch,
             site=site,
             ready=pair.ready(site),
+            lag=pair.lags.get(site),
+            lag_age=timedelta(seconds=1) if site in pair.lags else None,
             peers={other: self._peer(site, other) for other in ADDRESS if other != site and other in pair.holders},
         )
 
@@ -138,6 +142,20 @@ class SimAgents:
         holder = pair.holders[other]
         active = holder.grant.active_at(pair.machines[other].reads(pair.world.now))
         return PeerView(sight=Sight.ANSWERED, age=age, active=active, epoch=holder.grant.epoch)
+
+
+class SimHooks:
+    """Somebody who is asked before a failover, and says what the test wants."""
+
+    def __init__(self, pair: "FailoverWorld", process: Process) -> None:
+        self._pair, self._process = pair, process
+
+    def ask(self, hook: Hook, question: bytes) -> HookAnswer:  # the port's
+        self._pair.outside(self._process)
+        self._pair.hooks_asked.append((self._pair.world.now, self._process.name))
+        silent = self._pair.hooks_say.said is Said.SILENT
+        self._pair.world.wait(self._process, hook.within.total_seconds() if silent else 0.1)
+        return self._pair.hooks_say
 
 
 class CloudWay:

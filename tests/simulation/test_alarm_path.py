@@ -62,7 +62,7 @@ def _told(text: str) -> str:
     return re.sub(r"\d+(\.\d+)?", "#", text)
 
 
-MOVED = ({I}, ADDRESS[I], "epoch=2", State.WATCHING, 1)
+MOVED = ({I}, ADDRESS[I], "epoch=2", State.REPROTECTING, 1)
 STILL = ({H}, ADDRESS[H], "", State.WATCHING, 0)
 
 

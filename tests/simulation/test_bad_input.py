@@ -164,7 +164,7 @@ TABLE_OF_CASES = [
     Case(name="record edited while paused", spoiled=paused_and_by_hand, ends=State.PAUSED, active=H),
     Case(name="record edited again and again", spoiled=by_somebody_who_insists, runbook=NAME,
          says="somebody else writes it too", active=H, records=[("A", FOREIGN, True)], calls=8),
-    Case(name="name bound to neither at the loss", spoiled=by_hand, lost=h_lost, ends=State.WATCHING, active=I,
+    Case(name="name bound to neither at the loss", spoiled=by_hand, lost=h_lost, ends=State.REPROTECTING, active=I,
          epoch=2, records=AT_I),
     # nobody to move to
     Case(name="standby's master not well", spoiled=lambda pair: pair.unready.add(I), lost=h_lost, runbook=STANDBY,
@@ -185,7 +185,7 @@ TABLE_OF_CASES = [
          active=H),
     Case(name="order for an older epoch", spoiled=ordered(epoch=Epoch(0)), ends=State.WATCHING, says="epoch",
          active=H),
-    Case(name="order in no language at the loss", spoiled=ordered_in_no_language, lost=h_lost, ends=State.WATCHING,
+    Case(name="order in no language at the loss", spoiled=ordered_in_no_language, lost=h_lost, ends=State.REPROTECTING,
          active=I, epoch=2, records=AT_I),
     # nobody knows whether it is paused, so nothing moves, and that is told
     Case(name="pause in no language at the loss", spoiled=paused_in_no_language, lost=h_lost, ends=State.SUSPECTING,

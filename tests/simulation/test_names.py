@@ -2,15 +2,18 @@
 itself, and whatever happens between two of them, in the end all of them lead to the active master."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from emulator.alidns.editions import FREE
 from emulator.faults.fault import Fault
-from shared.domain.failover_fsm import State
+from shared.domain.failover_fsm import AT_REST, State
 from shared.domain.ids import SiteName
 from shared.ports.resolvers import Resolved
-from tests.simulation.failover_world import ADDRESS, MORE_NAMES, FailoverWorld
-from tests.simulation.pair_world import H, I
+from shared.state.name_orders import NameOrder, NameOrders
+from tests.simulation.failover_world import ADDRESS, MORE_NAMES, FailoverWorld, TruthStore
+from tests.simulation.pair_world import PAIR, H, I
 from tests.simulation.test_failover_mends import lose, once_in
 from tests.simulation.test_failover_stories import LOSS, Open, opened, served_again
 from understudy.simulation.names import InProcessNames
@@ -88,7 +91,7 @@ def test_a_name_that_must_not_be_touched_keeps_no_other_where_it_is_and_calls_an
     pair.world.run(15)
 
     assert stand(pair) == WANTED[I]
-    assert pair.failover().state is State.WATCHING
+    assert pair.failover().state in AT_REST
 
 
 def test_a_service_that_answers_later_is_waited_for_and_the_names_move_in_their_order(opened: Open) -> None:
@@ -105,7 +108,7 @@ def test_a_service_that_answers_later_is_waited_for_and_the_names_move_in_their_
 
     assert stand(pair) == WANTED[I]
     assert [name for _, name, _ in pair.moved] == NAMES
-    assert pair.failover().state is State.WATCHING
+    assert pair.failover().state in AT_REST
     assert remarks(pair) == {"epoch=2"}
 
 
@@ -140,7 +143,7 @@ def test_wherever_the_watch_dies_between_two_names_its_successor_goes_on(opened:
         pair.world.run(45)
         died += any("crashed" in line for line in pair.world.trace)
         assert stand(pair) == WANTED[I], f"died at call {number}"
-        assert pair.failover().state is State.WATCHING, f"died at call {number}"
+        assert pair.failover().state in AT_REST, f"died at call {number}"
         assert pair.overlap() == ""
     assert died > 60
 
@@ -187,7 +190,7 @@ def test_an_old_answer_that_ends_soon_is_waited_for_and_is_not_astray(opened: Op
     lose(pair)
     pair.world.run(40)
 
-    assert pair.failover().state is State.WATCHING
+    assert pair.failover().state in AT_REST
     assert calm_end + 3 < ended(pair) < calm_end + 6
     assert [name for _, name, _ in pair.moved] == NAMES
 
@@ -269,10 +272,92 @@ def test_a_time_to_live_that_is_not_the_policys_is_told_once_before_it_costs_any
     [why] = whys(pair, "name.ttl_differs")
     assert "up to 600 s" in why
     assert "understudy name prepare" in why
-    assert pair.failover().state is State.WATCHING
+    assert pair.failover().state in AT_REST
     InProcessPublicNames(pair.cloud).retime(record, ttl_seconds=5)
     pair.world.run(20)
     assert len(whys(pair, "name.ttl_agrees")) == 1
+
+
+# Times to live, by order --------------------------------------------------------------------------------------------
+
+
+def retimed(pair: FailoverWorld, seconds: int) -> None:
+    names = InProcessPublicNames(pair.cloud)
+    [record] = names.records(zone="public.example", host="master")
+    names.retime(record, ttl_seconds=seconds)
+
+
+def ttl(pair: FailoverWorld) -> int:
+    [record] = InProcessPublicNames(pair.cloud).records(zone="public.example", host="master")
+    return record.ttl_seconds
+
+
+def order(pair: FailoverWorld) -> None:
+    NameOrders(TruthStore(pair.rows)).give(NameOrder(pair=PAIR, at=pair.now(), by="test"))
+
+
+def test_an_order_sets_the_time_to_live_alone_and_by_one_watch(opened: Open) -> None:
+    pair = opened(more_names=MORE_NAMES)
+    retimed(pair, 600)
+    pair.world.run(70)
+    assert ttl(pair) == 600, "nobody has ordered it"
+    order(pair)
+    pair.world.run(15)
+
+    assert ttl(pair) == 5
+    assert stand(pair) == WANTED[H]
+    [why] = whys(pair, "names.prepared")
+    assert "clients may keep the answer under the old one, 600 s" in why
+    assert NameOrders(TruthStore(pair.rows)).pending(PAIR) is None
+    assert pair.moved == []
+
+
+def test_an_order_that_came_too_early_for_anything_to_differ_is_not_carried_out_late(opened: Open) -> None:
+    pair = opened(more_names=MORE_NAMES)
+    pair.world.run(20)
+    order(pair)
+    pair.world.run(700)
+    retimed(pair, 600)
+    pair.world.run(30)
+
+    assert ttl(pair) == 600
+    assert "too old" in whys(pair, "names.not_prepared")[0]
+
+
+def test_what_the_service_refuses_is_told_and_not_asked_again(opened: Open) -> None:
+    pair = opened(more_names=MORE_NAMES)
+    retimed(pair, 600)
+    pair.cloud.alidns.domain("public.example").edition = FREE
+    order(pair)
+    pair.world.run(40)
+
+    [why] = whys(pair, "names.not_prepared")
+    assert "QuotaExceeded.TTL" in why
+    assert ttl(pair) == 600
+    assert NameOrders(TruthStore(pair.rows)).pending(PAIR) is None
+
+
+def test_while_a_pair_moves_no_time_to_live_is_set(opened: Open) -> None:
+    pair = opened(watches=(I,), more_names=MORE_NAMES)
+    retimed(pair, 600)
+    pair.world.run(5)
+    order(pair)
+    lose(pair)
+    seen: list[State] = []
+    update = pair.cloud.alidns.update_record
+
+    def updated(*arguments: Any, **fields: Any) -> object:
+        if fields["ttl"] == 5:
+            seen.append(pair.failover().state)
+        return update(*arguments, **fields)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pair.cloud.alidns, "update_record", updated)
+        pair.world.run(45)
+
+    assert seen == [State.WATCHING]
+    assert stand(pair) == WANTED[I]
+    assert ttl(pair) == 5
 
 
 @pytest.mark.parametrize("seed", range(4))

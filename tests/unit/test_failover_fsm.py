@@ -40,7 +40,22 @@ def test_each_state_of_a_failover_in_hand_can_wait_and_can_take_too_long() -> No
     for state in IN_HAND:
         mine = [row for row in FAILOVER if row.state is state]
         assert any(row.next is state for row in mine), f"{state} has no row for waiting"
-        assert any(row.on is On.OVERDUE and row.next is State.NEEDS_OPERATOR for row in mine)
+        ends = State.WATCHING if state is State.PREPARING else State.NEEDS_OPERATOR  # nothing has moved yet
+        assert any(row.on is On.OVERDUE and row.next is ends for row in mine)
+
+
+def test_a_planned_move_asks_before_anything_stops_and_a_loss_is_not_kept_waiting_by_it() -> None:
+    for row in FAILOVER:
+        if row.on in (On.SWITCH, On.FAILBACK):
+            assert (row.next, row.do) == (State.PREPARING, Do.PREPARE)
+        if row.on in (On.LOST, On.FORCED):
+            assert (row.next, row.do) == (State.FENCING, Do.FENCE)
+
+
+def test_what_calls_a_planned_move_off_leaves_the_old_side_at_work() -> None:
+    ends = {row.next for row in FAILOVER if row.state is State.PREPARING}
+
+    assert ends == {State.PREPARING, State.FENCING, State.WATCHING, State.PAUSED}
 
 
 def test_after_the_take_over_there_is_no_way_back_to_the_old_holder() -> None:
@@ -77,10 +92,10 @@ def test_a_combination_outside_the_table_stops_the_run() -> None:
 
 
 def test_each_verdict_and_obstacle_has_a_row_wherever_a_watch_may_meet_it() -> None:
-    met = (On.HEALTHY, On.SUSPECT, On.LOST, On.BLIND, On.UNKNOWN, On.PAUSE, On.BLOCK, On.STANDBY_UNFIT, On.SWITCH,
-           On.LEASE_DAMAGED)  # fmt: skip
-    for state in (State.WATCHING, State.SUSPECTING, State.BLOCKED, State.NEEDS_OPERATOR):
-        for on in (*met, On.REBIND_REFUSED):
+    met = (On.SUSPECT, On.LOST, On.BLIND, On.UNKNOWN, On.PAUSE, On.BLOCK, On.STANDBY_UNFIT, On.SWITCH, On.FAILBACK,
+           On.LEASE_DAMAGED, On.NOT_READY, On.VETOED, On.FORBIDDEN, On.FORCED, On.REBIND_REFUSED)  # fmt: skip
+    for state in (State.WATCHING, State.REPROTECTING, State.SUSPECTING, State.BLOCKED, State.NEEDS_OPERATOR):
+        for on in (*met, On.UNPROTECTED if state is State.REPROTECTING else On.HEALTHY):
             assert step(state, on).state is state
 
 
