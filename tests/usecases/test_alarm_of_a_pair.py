@@ -4,11 +4,12 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from shared.domain.errors import DrError, Forbidden, NotFound, OutcomeUnknown, Retryable, Throttled
+from shared.ports.store import Store
 from shared.state.called import AGAIN, CALLED, SENDING, Called
 from shared.state.deliveries import TABLE
 from shared.usecases.alarm import Answer
@@ -141,7 +142,9 @@ def test_wherever_alarm_dies_both_watches_are_called_once_the_notice_comes_again
             stage = Stage(wire=Tripwire(at=at, after=after))
             stage.notice(MASTER_H)
             assert len(stage.deaths) == 1
-            stage.pass_time(timedelta(minutes=1), ticks=False)  # Function Compute tries again a minute later
+            stage.pass_time(
+                SENDING + timedelta(seconds=1), ticks=False
+            )  # the notice comes again, well within the minute
             stage.notice(MASTER_H)
             stage.pass_time(timedelta(seconds=1), ticks=False)
 
@@ -281,6 +284,20 @@ def test_of_two_alarms_at_once_one_calls(stage: Stage) -> None:
     assert second.claim(WATCH_H) is not None
 
 
+@pytest.mark.parametrize("before", [False, True], ids=["never called", "called before"])
+def test_of_two_alarms_that_read_at_the_same_moment_one_calls(stage: Stage, before: bool) -> None:
+    store = InProcessStore(stage.cloud, "understudy")
+    claims: list[object] = []
+    quick = Called(store, stage.clock)
+    slow = Called(cast("Store", _After(store, lambda: claims.append(quick.claim(WATCH_H)))), stage.clock)
+    if before:
+        assert quick.claim(WATCH_H) is not None
+        stage.pass_time(SENDING, ticks=False)
+
+    assert slow.claim(WATCH_H) is None
+    assert claims[0] is not None
+
+
 def test_a_caller_that_wakes_up_after_its_claim_was_taken_over_undoes_nothing(stage: Stage) -> None:
     store = InProcessStore(stage.cloud, "understudy")
     slow, quick = Called(store, stage.clock), Called(store, stage.clock)
@@ -311,6 +328,21 @@ def test_what_a_stranger_writes_into_an_alarm_is_cut(stage: Stage, line: Line) -
     threshold(stage, {"instanceId": MASTER_H}, alertName="x" * 5_000)
 
     assert {len(payload["because"]) for _, payload in line.sent} == {LONGEST_REASON}
+
+
+class _After:
+    """A store that somebody else writes to between a read and the write that follows."""
+
+    def __init__(self, store: InProcessStore, meanwhile: Callable[[], object]) -> None:
+        self._store, self._meanwhile = store, meanwhile
+
+    def get(self, table: str, key: Any) -> Any:
+        found = self._store.get(table, key)
+        self._meanwhile()
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
 
 
 class _Ahead:
