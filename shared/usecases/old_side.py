@@ -34,6 +34,7 @@ class Step:
     """How far it is. `row`: to be written before anything else happens."""
 
     off: bool = False
+    alive: bool = False  # it was heard, or others may hear it
     why: str = ""
     row: Mapping[str, str] | None = None
 
@@ -47,6 +48,11 @@ class Way(Protocol):
     def forget(self) -> None:
         """Another failover begins."""
         ...
+
+
+def begun(failover: Failover, old: SiteName) -> bool:
+    """Whether the row says what is done to this old side: then it may have been done."""
+    return failover.fence.get("site") == old and "by" in failover.fence
 
 
 class OldSide:
@@ -64,8 +70,8 @@ class OldSide:
         """No more often than once a second; what was found in between is told again, and never as the proof."""
         now = self._clock.monotonic()
         if self._looked is not None and now - self._looked[0] < LOOK_EVERY.total_seconds():
-            return Step(why=self._looked[1].why)
-        row = failover.fence if failover.fence.get("site") == old else {}
+            return Step(why=self._looked[1].why, alive=self._looked[1].alive)
+        row = failover.fence if begun(failover, old) else {}
         try:
             found = self._way.step(row, self._pair.member(old))
         except (Retryable, OutcomeUnknown, Permanent, NeedsOperator) as error:
@@ -156,6 +162,8 @@ class Isolate:
 
     def step(self, row: Mapping[str, str], old: Member) -> Step:
         found = instance_of(self._inventory, old)
+        if found.state is InstanceState.STOPPED:
+            return Step(off=True, why=f"{old.instance} of {old.site} reads stopped")
         into = (self._pair.fence.group,)
         isolated = found.security_groups == into
         if not isolated and self._line is None:
@@ -165,12 +173,12 @@ class Isolate:
         if not isolated:
             self._silent_since = None
             self._instances.set_groups(old.instance, into)
-            return Step(why=f"{old.instance} is moved into {into[0]}")
+            return Step(why=f"{old.instance} is moved into {into[0]}", alive=True)
         voice = self._voice(row, found, old)
         now = self._clock.monotonic()
         if voice:
             self._silent_since = None
-            return Step(why=voice)
+            return Step(why=voice, alive=True)
         self._silent_since = now if self._silent_since is None else self._silent_since
         silent, proof = now - self._silent_since, self._pair.fence.proof.total_seconds()
         if silent < proof:

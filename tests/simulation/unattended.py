@@ -1,0 +1,254 @@
+"""A pair without agents in a `World`: the real watches, masters that serve whenever their machine runs, and instances,
+groups and events of the emulator, whose clock follows the world's.
+
+Such a master knows of no lease. So what must never happen is told of the name: it moves to the other site only when the
+old master is off, seen with the eyes of somebody who sees everything.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from emulator import deeds
+from emulator.seed import load_text
+from shared.domain.ids import InstanceId, SiteName
+from shared.domain.inventory import Instance, SystemEvent
+from shared.domain.pair import Fence, FenceBy, Pair
+from shared.domain.policy import Policy, PruneLimits
+from shared.ports.probes import Line, Sight, Tried
+from shared.state.policies import Policies
+from shared.state.views import Views
+from shared.usecases.aside import Run
+from shared.usecases.watch import Ports
+from tests.simulation.failover_world import INSTANCE, SEED, FailoverWorld, pair_policy
+from tests.simulation.links import ECS, NAMES, STORE, Cut, How, watch_at
+from tests.simulation.pair_world import H, I
+from tests.simulation.sites import ADDRESS, CloudWay, SimInventory, TruthStore
+from tests.simulation.world import EPOCH, Process
+from understudy.simulation.instances import InProcessInstances
+
+SHUT = "sg-shut"
+SHUT_GROUP = "security_groups: [{id: sg-t}, {id: sg-shut, rules: []}]"
+ZONE = {H: "cn-hangzhou-h", I: "cn-hangzhou-i"}
+LOOKS = 0.1  # seconds between looks of whoever sees everything
+STOP = Fence(by=FenceBy.STOP)
+ISOLATE = Fence(by=FenceBy.ISOLATE, group=SHUT, proof=timedelta(seconds=5))
+
+
+@dataclass
+class UnattendedWorld(FailoverWorld):
+    fence: Fence = STOP
+    quorum: int = 2
+    survive: bool = False  # whether connections outlive an isolation
+    stops: list[tuple[float, SiteName, bool]] = field(default_factory=list)  # asked when, of whom, was it at work
+    changes: list[tuple[float, SiteName]] = field(default_factory=list)  # of groups
+    wrong: list[str] = field(default_factory=list)  # what must not happen, and did
+    forced: bool = False  # somebody has taken that risk
+    _served: SiteName = H
+    _cut: dict[SiteName, Cut] = field(default_factory=dict)
+
+    def open(self, *, watches: Sequence[SiteName] = (H, I)) -> "UnattendedWorld":
+        load_text(SEED.replace("security_groups: [{id: sg-t}]", SHUT_GROUP), self.cloud, where="test", settings={})
+        prune = PruneLimits(max_items=1, max_percent=1)
+        policy = Policy(region="cn-hangzhou", protections=(), rebuilds=(), pairs=(self.unattended(),), prune=prune)
+        Policies(TruthStore(self.rows)).append(policy)
+        for site in (H, I):
+            self.machines[site] = self.world.machine(site)
+            self.agents[site] = self.world.spawn(f"agent-{site[-1]}", self.machines[site], self._idle)
+        for site in watches:
+            self.world.spawn(f"watch-{site[-1]}", self.world.machine(f"fc-{site}"), self._watch(site))
+        self.at(0.0, self._look)
+        return self
+
+    def unattended(self) -> Pair:
+        pair = pair_policy(block=self.block)
+        return replace(pair, agents=False, fence=self.fence, quorum=self.quorum, probe="/health")
+
+    def _idle(self, process: Process) -> None:
+        while True:
+            self.world.park(process)
+
+    # --- what is so ---
+
+    def follow(self) -> None:
+        """The emulator's clock comes up to the world's."""
+        behind = EPOCH + timedelta(seconds=self.world.now) - self.cloud.clock.now()
+        if behind > timedelta(0):
+            self.cloud.clock.advance(behind)
+
+    def instance(self, site: SiteName) -> "object":
+        return self.cloud.ecs.instances[INSTANCE[site]]
+
+    def powered(self, site: SiteName) -> bool:
+        found = self.cloud.ecs.instances[INSTANCE[site]]
+        return found.state in ("Running", "Stopping") and found.failure is None
+
+    def isolated(self, site: SiteName) -> bool:
+        """In a dark zone nobody hears of a change."""
+        return self.cloud.ecs.instances[INSTANCE[site]].security_group_ids == (SHUT,) and site not in self.dark
+
+    def at_work(self, site: SiteName) -> bool:
+        """Whether anybody at all may still be served there."""
+        return self.powered(site) and site not in self.dead and (not self.isolated(site) or self.survive)
+
+    def active(self) -> set[SiteName]:
+        """Whom clients reach by the name."""
+        value = self.record().value
+        return {site for site, address in ADDRESS.items() if address == value and self.at_work(site)}
+
+    def _look(self) -> None:
+        self.follow()
+        site = next(site for site, address in ADDRESS.items() if address == self.record().value)
+        if site != self._served:
+            if self.at_work(self._served) and not self.forced:
+                self.wrong.append(f"the name moved to {site} at {self.world.now:.2f} while {self._served} was at work")
+            self._served = site
+        self.world.later(LOOKS, self._look)
+
+    # --- what befalls it ---
+
+    def go_dark(self, site: SiteName) -> None:
+        """The zone, and with it the site's watch."""
+        super().go_dark(site)
+        self.cloud.do(deeds.set_dark, zone=ZONE[site], dark=True)
+        other = I if site == H else H
+        links = [(watch_at(site), one) for one in (other, STORE, NAMES, ECS)] + [(watch_at(other), site)]
+        self._cut[site] = self.links.cut(links, How.SILENT)
+
+    def lighten(self, site: SiteName) -> None:
+        if site in self._cut:
+            super().lighten(site)
+            self.cloud.do(deeds.set_dark, zone=ZONE[site], dark=False)
+            self.links.heal(self._cut.pop(site))
+
+    def host_fails(self, site: SiteName) -> None:
+        self.follow()
+        if self.cloud.ecs.instances[INSTANCE[site]].state == "Running":
+            self.cloud.ecs.failures.host(self.cloud.ecs.instances[INSTANCE[site]], recovers=True)
+
+    def repair(self, site: SiteName) -> None:
+        """As an operator who looks after a site that was fenced: a machine as before, a standby from now on."""
+        self.follow()
+        found = self.cloud.ecs.instances[INSTANCE[site]]
+        if site == self._served and self.at_work(site):
+            return
+        if found.security_group_ids == (SHUT,):
+            self.cloud.ecs.interfaces.primary(found).belong_to(("sg-t",))
+        if found.state == "Stopped":
+            self.cloud.ecs.lifecycle.start(found)
+
+    # --- as the watches reach it ---
+
+    def way_to_agent(self, place: str, site: SiteName) -> How | None:
+        return self.links.way(place, site) if place == watch_at(site) else super().way_to_agent(place, site)
+
+    def ports(self, process: Process, site: SiteName, *, aside: Run = lambda look: look()) -> Ports:
+        place = watch_at(site)
+        return replace(
+            super().ports(process, site, aside=aside),
+            inventory=FollowedInventory(self, process, place),
+            probes=SimProbes(self, process, place),
+            views=Views(self.store_of(process)),
+            instances=SimInstances(self, process, place),  # type: ignore[arg-type]  # what a watch calls of it
+        )
+
+
+class FollowedInventory(SimInventory):
+    def __init__(self, pair: UnattendedWorld, process: Process, place: str) -> None:
+        super().__init__(pair, process, place)
+        self._world = pair
+
+    def instances(
+        self, *, ids: Sequence[InstanceId] | None = None, tags: Mapping[str, str] | None = None
+    ) -> Iterator[Instance]:
+        self._way.way(writes=False)
+        self._world.follow()
+        return iter(list(self._inventory.instances(ids=ids, tags=tags)))
+
+    def system_events(self, instance: InstanceId) -> Iterator[SystemEvent]:
+        self._way.way(writes=False)
+        self._world.follow()
+        return iter(list(self._inventory.system_events(instance)))
+
+
+class SimInstances:
+    """The instances port, as far as a watch uses it."""
+
+    def __init__(self, pair: UnattendedWorld, process: Process, place: str) -> None:
+        self._pair, self._way = pair, CloudWay(pair, process, place, ECS)
+        self._instances = InProcessInstances(pair.cloud)
+
+    def stop(self, instance: InstanceId, *, force: bool) -> None:
+        site = self._site(instance)
+        self._change(lambda: self._instances.stop(instance, force=force))
+        self._pair.stops.append((self._pair.world.now, site, self._pair.at_work(site)))
+
+    def set_groups(self, instance: InstanceId, groups: Sequence[str]) -> None:
+        self._change(lambda: self._instances.set_groups(instance, groups))
+        self._pair.changes.append((self._pair.world.now, self._site(instance)))
+
+    def _change(self, change: Callable[[], None]) -> None:
+        answered = self._way.way(writes=True)
+        self._pair.follow()
+        change()
+        if not answered:
+            self._way.silence(1.0, writes=True)
+
+    @staticmethod
+    def _site(instance: InstanceId) -> SiteName:
+        return next(site for site, one in INSTANCE.items() if one == instance)
+
+
+class SimProbes:
+    def __init__(self, pair: UnattendedWorld, process: Process, place: str) -> None:
+        self._pair, self._process, self._place = pair, process, place
+
+    def tries(self, address: str, port: int, *, path: str, timeout: timedelta) -> Tried:
+        pair, world = self._pair, self._pair.world
+        pair.outside(self._process)
+        world.wait(self._process, 0.002)
+        pair.follow()
+        site = next(site for site, own in ADDRESS.items() if own == address)
+        sight = self.sight(site)
+        if pair.isolated(site) and sight is not Sight.REFUSED:
+            sight = Sight.SILENT
+        if world.chance.random() < world.faults.lost_reply:
+            sight = Sight.SILENT
+        if sight is Sight.SILENT:
+            world.wait(self._process, timeout.total_seconds())
+        return Tried(sight=sight, well=sight is Sight.ANSWERED and (not path or pair.ready(site)))
+
+    def sight(self, site: SiteName) -> Sight:
+        """Of a machine that is not isolated, or along a connection that outlives it."""
+        pair = self._pair
+        if pair.way_to_agent(self._place, site) is not None or not pair.powered(site):
+            return Sight.SILENT
+        if site in pair.dead:
+            return Sight.SILENT if pair.isolated(site) else Sight.REFUSED
+        return Sight.ANSWERED
+
+    def line(self, address: str, port: int, *, path: str, timeout: timedelta) -> Line | None:
+        if self.tries(address, port, path=path, timeout=timeout).sight is not Sight.ANSWERED:
+            return None
+        return SimLine(self, self._pair, self._process, address)
+
+
+class SimLine:
+    def __init__(self, probes: SimProbes, pair: UnattendedWorld, process: Process, address: str) -> None:
+        self._probes, self._pair, self._process = probes, pair, process
+        self._site = next(site for site, own in ADDRESS.items() if own == address)
+        self.broken = False
+
+    def asks(self, *, timeout: timedelta) -> Sight:
+        self._pair.outside(self._process)
+        self._pair.follow()
+        sight = self._probes.sight(self._site)
+        if self._pair.isolated(self._site) and not self._pair.survive:
+            sight = Sight.SILENT
+        self.broken = self.broken or sight is Sight.REFUSED
+        if sight is Sight.SILENT:
+            self._pair.world.wait(self._process, timeout.total_seconds())
+        return Sight.REFUSED if self.broken else sight
+
+    def close(self) -> None:
+        self.broken = True
