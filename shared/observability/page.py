@@ -115,6 +115,7 @@ def _pair(pair: PairView) -> str:
             ("Watch", f"<span class={'good' if one.running else 'bad'}>{escape(str(one))}</span>")
             for one in pair.watches
         ),
+        *(("Name", f"<span class=warn>{escape(one)}</span>") for one in pair.names),
     ]
     return f"<section><h2>Pair {escape(pair.pair)} <code>{escape(pair.name)}</code></h2>{_table((), rows)}</section>"
 

@@ -120,6 +120,7 @@ class PairView:
     since: datetime
     agents: tuple[str, ...]
     watches: tuple[WatchView, ...] = ()
+    names: tuple[str, ...] = ()  # what will cost time when the pair moves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

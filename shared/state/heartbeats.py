@@ -48,6 +48,7 @@ class WatchBeat:
     at: datetime  # the writer's wall clock: minutes are judged by it, nothing finer
     away_from: datetime | None = None  # its last absence: the tick before, and the one after
     away_to: datetime | None = None
+    names: tuple[str, ...] = ()  # what it found of the pair's names that will cost time when the pair moves
 
     def after(self, before: "WatchBeat | None") -> "WatchBeat":
         """This one, with the last absence, as far as the one `before` tells."""

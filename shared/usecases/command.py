@@ -28,6 +28,7 @@ from shared.usecases.adopting import MOST, AdoptRequest
 from shared.usecases.ask_failover import AskFailover
 from shared.usecases.ask_image import AskImage
 from shared.usecases.ask_launch import AskLaunch
+from shared.usecases.ask_names import AskNames
 from shared.usecases.ask_plan import AskPlan
 from shared.usecases.ask_rebuild import AskRebuild
 from shared.usecases.ask_restore import AskRestore
@@ -58,8 +59,9 @@ class Command:
         functions: Functions,
         clock: Clock,
         failover: AskFailover | None = None,
+        names: AskNames | None = None,
     ) -> None:
-        """`failover`: what may be asked of pairs; without it nothing is."""
+        """`failover`, `names`: what may be asked of pairs and of their names; without them nothing is."""
         self._policies = policies
         self._controls = controls
         self._journal = journal
@@ -110,6 +112,7 @@ class Command:
                 clock=clock,
             ).commands(self._moment),
             **(failover.commands(self._moment) if failover else {}),
+            **(names.commands(self._moment) if names else {}),
         }
 
     def run(self, arguments: Arguments, *, run: str) -> Result:

@@ -13,15 +13,17 @@ from typing import Final
 from shared.domain.dns_plan import RUNBOOK, NameRecord, Rebind, Settled, plan_name
 from shared.domain.errors import CredentialsRejected, DrError
 from shared.domain.failover_fsm import On
-from shared.domain.ids import Epoch
+from shared.domain.ids import Epoch, SiteName
 from shared.domain.lease import Lease
 from shared.domain.name_ttl import ttl_finding
 from shared.domain.pair import NameRule, Pair
 from shared.observability import log
 from shared.ports.clock import Clock
 from shared.state import codec
+from shared.state.name_orders import NameOrders
 from shared.usecases.aside import Aside, Run
 from shared.usecases.fail_over import FailOver
+from shared.usecases.name_preparing import NamePreparing
 from shared.usecases.naming import Naming, label
 from shared.usecases.witness import Seen, Witness
 
@@ -33,8 +35,25 @@ REASSERTED_WITHIN: Final = 600.0
 
 
 class NameKeeping:
-    def __init__(self, pair: Pair, *, naming: Naming, witness: Witness, over: FailOver, clock: Clock, run: Run) -> None:
-        self._pair, self._clock = pair, clock
+    def __init__(
+        self,
+        pair: Pair,
+        *,
+        site: SiteName,
+        naming: Naming,
+        witness: Witness,
+        over: FailOver,
+        orders: NameOrders | None,
+        clock: Clock,
+        run: Run,
+    ) -> None:
+        """`site`: where this watch stands."""
+        self._pair, self._site, self._clock = pair, site, clock
+        self._preparing = (
+            None
+            if orders is None
+            else NamePreparing(pair, orders=orders, naming=naming, witness=witness, over=over, clock=clock)
+        )
         self._kept = tuple(
             _Kept(rule, pair=pair, naming=naming, witness=witness, over=over, clock=clock, run=run)
             for rule in pair.names
@@ -77,6 +96,9 @@ class NameKeeping:
         often = self._clock.monotonic() - self._changed < SETTLING
         for one in self._kept:
             one.keep(lease, paused=paused, often=often)
+        calm = self.settled and not paused and lease.owner == self._site
+        if calm and self.findings and self._preparing is not None and self._preparing.carry_out(lease):
+            self.forget()
 
 
 class _Kept:

@@ -4,6 +4,7 @@ A watch that is not running is noticed by nothing else: everything it watches ma
 says so; therefore each says of itself, when it is back, for how long it was away.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
@@ -21,9 +22,18 @@ WAS_AWAY: Final = "watch.was_away"
 
 class Roll:
     def __init__(
-        self, pair: Pair, *, site: SiteName, heartbeats: Heartbeats, over: FailOver, clock: Clock, run: Run
+        self,
+        pair: Pair,
+        *,
+        site: SiteName,
+        heartbeats: Heartbeats,
+        over: FailOver,
+        clock: Clock,
+        run: Run,
+        names: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
-        """`over` records what is found, beside the decisions about the pair."""
+        """`over` records what is found, beside the decisions about the pair. `names`: what was found of its names."""
+        self._names = names
         self._pair, self._site, self._heartbeats, self._over, self._clock = pair, site, heartbeats, over, clock
         self._run = ""
         self._since: datetime | None = None  # our own first call: whoever never answered is counted from here
@@ -83,5 +93,6 @@ class Roll:
     def _exchange(self) -> tuple[dict[SiteName, WatchBeat], WatchBeat | None]:
         """All watches' ticks, and our own as it was written; None for that when another tick of ours wrote it."""
         name = self._pair.name
-        written = self._heartbeats.tick(name, WatchBeat(site=self._site, run=self._run, at=self._clock.now()))
+        beat = WatchBeat(site=self._site, run=self._run, at=self._clock.now(), names=self._names())
+        written = self._heartbeats.tick(name, beat)
         return self._heartbeats.watches(name), written

@@ -6,13 +6,13 @@ compares. Who holds a lease is not who is active: that is measured from the mast
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Final
 
 from shared.domain.assumptions import NOTHING_MEASURED, Known, Measured
-from shared.domain.ids import DiskId, InstanceId, OperationId, PolicyVersion, SnapshotId
+from shared.domain.ids import DiskId, InstanceId, OperationId, PolicyVersion, SiteName, SnapshotId
 from shared.domain.objectives import measure, recovery_point_age, worst_gap
 from shared.domain.operation import Operation, OperationKind
 from shared.domain.plan import Stands
@@ -43,7 +43,7 @@ from shared.state.decisions import Decisions
 from shared.state.failovers import Failovers
 from shared.state.families import Families
 from shared.state.fleet import Fleet
-from shared.state.heartbeats import OVERDUE, Heartbeats
+from shared.state.heartbeats import OVERDUE, Heartbeats, WatchBeat
 from shared.state.journal import Journal
 from shared.state.leases import Leases
 from shared.state.points import Points
@@ -180,10 +180,11 @@ class Status:
             lease = self._leases.read(pair.name)
             failover = self._failovers.of(pair.name, now=now)
             beats = self._heartbeats.of(pair.name)
+            ticks = self._heartbeats.watches(pair.name)
             views.append(
                 PairView(
                     pair=pair.name,
-                    name=f"{pair.name_host}.{pair.name_zone}",
+                    name=", ".join(dict.fromkeys(str(rule) for rule in pair.names)),
                     preferred=pair.preferred,
                     lease_owner=None if lease is None else lease.owner,
                     lease_state="none" if lease is None else lease.state.value,
@@ -196,14 +197,15 @@ class Status:
                         f"{'ready' if beat.ready else 'not ready'}, heard {_ago(now - beat.at)} ago"
                         for site, beat in sorted(beats.items())
                     ),
-                    watches=self._watches(pair, now),
+                    watches=self._watches(pair, ticks, now),
+                    names=tuple(dict.fromkeys(one for tick in ticks.values() for one in tick.names)),
                 )
             )
         return tuple(views)
 
-    def _watches(self, pair: Pair, now: datetime) -> tuple[WatchView, ...]:
+    @staticmethod
+    def _watches(pair: Pair, ticks: Mapping[SiteName, WatchBeat], now: datetime) -> tuple[WatchView, ...]:
         """One per site: a watch that nobody hears leaves everything it watches looking well."""
-        ticks = self._heartbeats.watches(pair.name)
         views = []
         for member in pair.members:
             tick = ticks.get(member.site)

@@ -10,10 +10,12 @@ from shared.state.families import Families
 from shared.state.heartbeats import Heartbeats
 from shared.state.journal import Journal
 from shared.state.leases import Leases
+from shared.state.name_orders import NameOrders
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.state.subjects import Subjects
 from shared.usecases.ask_failover import AskFailover
+from shared.usecases.ask_names import AskNames
 from shared.usecases.command import Command
 from shared.wiring.foundation import clock, functions, store
 
@@ -37,6 +39,12 @@ def command() -> Command:
             heartbeats=Heartbeats(store()),
             failovers=Failovers(store()),
             orders=SwitchOrders(store()),
+            decisions=Decisions(store()),
+            clock=clock(),
+        ),
+        names=AskNames(
+            policies=Policies(store()),
+            orders=NameOrders(store()),
             decisions=Decisions(store()),
             clock=clock(),
         ),

@@ -23,6 +23,7 @@ from shared.state.decisions import Decisions
 from shared.state.failovers import Failovers, SwitchOrders
 from shared.state.heartbeats import Heartbeats
 from shared.state.leases import Leases
+from shared.state.name_orders import NameOrders
 from shared.state.policies import Policies
 from shared.state.views import Views
 from shared.usecases.watch import Ports, Watch
@@ -97,6 +98,7 @@ def watch() -> Watch:
             aside=aside,
             public_names=public_names,
             resolvers=_resolvers(),
+            name_orders=NameOrders(store),
             probes=MasterProbes(clock=clock()),
             views=Views(store),
             instances=EcsInstances(endpoint=where, credentials=credentials),

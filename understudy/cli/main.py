@@ -171,6 +171,16 @@ def name_show(
     names.show(pair, as_json=json)
 
 
+@name.command("prepare")
+def name_prepare(
+    pair: Annotated[str, typer.Argument(help="The pair, as `understudy status` names it.")],
+) -> None:
+    """Have a watch set the policy's time to live on a pair's names, in calm: long before a move, not in one."""
+    from understudy.cli import names
+
+    names.prepare(pair)
+
+
 @name.command("trail")
 def name_trail(
     pair: Annotated[str, typer.Argument(help="The pair.")],

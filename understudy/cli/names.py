@@ -15,6 +15,7 @@ from shared.domain.dns_plan import RUNBOOK, NameRecord, Rebind, RefuseRebind, pl
 from shared.domain.errors import BadInput, CredentialsRejected, NotFound, Permanent
 from shared.domain.ids import SiteName
 from shared.domain.lease import Lease
+from shared.domain.name_ttl import floor_finding, ttl_finding
 from shared.domain.pair import NameRule, NameService, Pair
 from shared.ports.trail import NameChange
 from shared.state import codec
@@ -45,6 +46,7 @@ class Shown:
     records: tuple[NameRecord, ...]
     state: str  # bound | astray | refused | unknown
     says: str
+    finding: str = ""  # what will cost time when the pair moves
 
 
 def show(pair_name: str, *, as_json: bool) -> None:
@@ -61,6 +63,31 @@ def show(pair_name: str, *, as_json: bool) -> None:
         raise typer.Exit(NEEDS_OPERATOR)
     if any(one.state != "bound" for one in shown):
         raise typer.Exit(REFUSED)
+
+
+def prepare(pair_name: str) -> None:
+    """The order is given when a record differs, and every name's service takes what the policy says."""
+    connection = Connection()
+    pair = _pair(connection, pair_name)
+    differ: list[NameRecord] = []
+    for rule in pair.names:
+        service = names_of(rule.service, connection)
+        if finding := floor_finding(rule, service.least_ttl(zone=rule.zone)):
+            raise BadInput(finding)
+        records = service.records(zone=rule.zone, host=rule.host)
+        differ += [one for one in records if one.ttl_seconds != rule.ttl_seconds]
+    out = console()
+    if not differ:
+        out.print(f"[green]{escape(pair.name)}: every name has the policy's time to live[/green]")
+        return
+    connection.command("prepare_names", pair=pair.name, at=f"{connection.clock.now():%Y-%m-%dT%H:%M:%SZ}")
+    longest = max(one.ttl_seconds for one in differ)
+    out.print(
+        f"ordered: in calm, the watch of the holder's site sets {len(differ)} names of {escape(pair.name)}. Clients "
+        f"may keep an answer under the old time to live for up to {longest} s more: do not move the pair before. "
+        f"`understudy explain {escape(pair.name)}` tells how it went",
+        soft_wrap=True,
+    )
 
 
 def trail(pair_name: str, *, since: str) -> None:
@@ -129,7 +156,13 @@ def _shown(connection: Connection, pair: Pair, rule: NameRule, lease: Lease | No
 
     def told(state: str, says: str, records: tuple[NameRecord, ...] = ()) -> Shown:
         return Shown(
-            name=name, service=rule.service.value, wanted=wanted or "", records=records, state=state, says=says
+            name=name,
+            service=rule.service.value,
+            wanted=wanted or "",
+            records=records,
+            state=state,
+            says=says,
+            finding=ttl_finding(name, rule, records, pair=pair.name),
         )
 
     try:
@@ -177,6 +210,8 @@ def _print(pair: Pair, lease: Lease | None, shown: list[Shown]) -> None:
             out.print(records)
         colour = {"bound": "green", "refused": "red"}.get(one.state, "yellow")
         out.print(f"[{colour}]{one.state}[/{colour}]: {escape(one.says)}", soft_wrap=True)
+        if one.finding:
+            out.print(f"[yellow]{escape(one.finding)}[/yellow]", soft_wrap=True)
     if any(one.state == "refused" for one in shown):
         out.print(f"runbook: {RUNBOOK}")
 
