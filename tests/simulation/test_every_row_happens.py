@@ -7,7 +7,10 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.failover_fsm import FAILOVER, IN_HAND, On, Row, State, step
+from shared.domain.failover_safety import Kind, Rule
 from shared.domain.ids import Epoch
+from shared.domain.pair import Hook, Mode, Pair
+from shared.ports.hooks import HookAnswer, Said
 from shared.state.controls import Pause
 from shared.state.failovers import Failover, Failovers, SwitchOrder
 from shared.state.leases import TABLE
@@ -64,6 +67,38 @@ def standby_dead(pair: FailoverWorld) -> None:
     dark(pair)
 
 
+def behind(pair: FailoverWorld) -> None:
+    pair.lags[I] = timedelta(hours=1)
+    dark(pair)
+
+
+def vetoed(pair: FailoverWorld) -> None:
+    pair.hooks_say = HookAnswer(said=Said.VETO, why="test")
+    dark(pair)
+
+
+def ordered(kind: Kind, *force: Rule) -> Happens:
+    return lambda pair: pair.orders().give(
+        SwitchOrder(pair=PAIR, to_site=I, at=pair.now(), because="test", kind=kind, force=force)
+    )
+
+
+def ordered_once_lost(pair: FailoverWorld) -> None:
+    dark(pair)
+    pair.at(pair.world.now + 7, lambda: ordered(Kind.FAILOVER, Rule.BLOCK)(pair))
+
+
+def manual(pair: Pair) -> Pair:
+    return replace(pair, mode=Mode.MANUAL)
+
+
+def hooked(pair: Pair) -> Pair:
+    return replace(pair, hooks=(Hook(name="test", url="http://10.0.0.9/"),))
+
+
+AGREED = {On.FORBIDDEN: manual, On.FORCED: manual, On.VETOED: hooked}
+"""What the policy of that day says otherwise."""
+
 MEETS: dict[On, Happens] = {
     On.HEALTHY: nothing,
     On.SUSPECT: lambda pair: pair.dead.add(H),
@@ -71,13 +106,22 @@ MEETS: dict[On, Happens] = {
     On.BLIND: blind,
     On.UNKNOWN: nothing,  # it never ran
     On.LEASE_DAMAGED: lambda pair: pair.rows.table(TABLE)[(PAIR,)].update({"epoch": "three"}),
+    On.UNPROTECTED: lambda pair: pair.dead.add(I),
+    On.REPROTECTED: nothing,
     On.STANDBY_UNFIT: standby_dead,
+    On.NOT_READY: behind,
+    On.VETOED: vetoed,
+    On.FORBIDDEN: dark,
     On.UNFENCED: dark,
     On.BLOCK: dark,
     On.UNBLOCKED: nothing,
     On.PAUSE: pause,
     On.RESUME: nothing,
-    On.SWITCH: lambda pair: pair.orders().give(SwitchOrder(pair=PAIR, to_site=I, at=pair.now(), because="test")),
+    On.SWITCH: ordered(Kind.SWITCHOVER),
+    On.FAILBACK: ordered(Kind.FAILBACK),
+    On.FORCED: ordered_once_lost,
+    On.PREPARED: nothing,
+    On.PREPARE_WAITS: blind,
     On.RESOLVED: lambda pair: pair.controls().acknowledge(PAIR, pair.now() + timedelta(hours=1)),
     On.FENCED: dark,
     On.FENCE_WAITS: blind_and_dark,
@@ -102,7 +146,12 @@ def stands(row: Row, pair: FailoverWorld) -> Failover:
     if row.state is State.FENCING:
         version = pair.rows.table(TABLE)[(PAIR,)]["version"]
         seen = int(version) if row.on in (On.FENCED, On.FENCE_WAITS) else 0
-        base = replace(base, to_site=I, seen_version=seen, planned=row.on in (On.PAUSE, On.STANDBY_UNFIT, On.OVERDUE))
+        planned = row.on in (On.PAUSE, On.STANDBY_UNFIT, On.NOT_READY, On.OVERDUE)
+        base = replace(base, to_site=I, seen_version=seen, planned=planned)
+    if row.state is State.PREPARING:
+        base = replace(base, to_site=I, planned=True)
+    if row.on is On.UNPROTECTED:
+        base = replace(base, unprotected=I)
     if row.on is On.SUPERSEDED:
         base = replace(base, epoch=Epoch(0))
     if row.on is On.UNFENCED:
@@ -129,16 +178,19 @@ def test_each_row_is_met(row: Row, opened: Open, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("shared.domain.failover_decision.step", stepped)
     monkeypatch.setattr("shared.usecases.fail_over.step", stepped)
     monkeypatch.setattr(FailOver, "_perform", perform)
-    pair = opened(watches=(I,), more_names=MORE_NAMES if row.on is On.ONE_REBOUND else ())
+    names = MORE_NAMES if row.on is On.ONE_REBOUND else ()
+    pair = opened(watches=(I,), more_names=names, agreed=AGREED.get(row.on, lambda pair: pair))
     never_ran = row.on is On.UNKNOWN
     if never_ran:
         pair.dead.update({H, I})
     else:
         pair.world.run(START)
         MEETS[row.on](pair)
-    if row.state is State.FENCING and row.on is On.STANDBY_UNFIT:
+    if row.state is State.FENCING and row.on in (On.STANDBY_UNFIT, On.NOT_READY):
         pair.dark.discard(H)  # planned: the old side is well
     failovers = Failovers(TruthStore(pair.rows))
+    if row.on is On.UNPROTECTED:
+        failovers.save(stands(row, pair))
     while (row.state, row.on) not in met and pair.world.now < START + LONGEST:
         if pair.failover().state is not row.state:
             failovers.save(stands(row, pair))

@@ -8,7 +8,7 @@ import pytest
 
 from shared.domain.failover_fsm import AT_REST, State
 from shared.domain.ids import SiteName
-from shared.domain.pair import NameRule
+from shared.domain.pair import NameRule, Pair
 from shared.state.controls import Pause
 from shared.state.failovers import SwitchOrder
 from tests.simulation.failover_world import ADDRESS, FailoverWorld
@@ -29,10 +29,11 @@ def opened() -> Iterator[Open]:
         watches: tuple[SiteName, ...] = (H, I),
         block: float = 3600.0,
         more_names: tuple[NameRule, ...] = (),
+        agreed: Callable[[Pair], Pair] = lambda pair: pair,
     ) -> FailoverWorld:
         world = World(seed, Faults.none())
         worlds.append(world)
-        made = FailoverWorld(world, restarts=0.0, block=timedelta(seconds=block), more_names=more_names)
+        made = FailoverWorld(world, restarts=0.0, block=timedelta(seconds=block), more_names=more_names, agreed=agreed)
         return made.open(watches=watches)
 
     yield build
