@@ -1,4 +1,4 @@
-"""What runbooks promise by their form: commands that exist, procedures that end in a look, and none that nobody tried."""
+"""What runbooks promise by their form: commands that exist, procedures that end in a look, none that nobody tried."""
 
 import re
 from pathlib import Path
