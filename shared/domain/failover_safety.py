@@ -65,6 +65,7 @@ class Side:
     """One site, as its agent told last."""
 
     site: SiteName
+    attended: bool = True  # an agent stands beside its master; without one nothing is told of it beforehand
     heard: timedelta | None = None  # how long ago; None: never
     active: bool = False
     ready: bool = False
@@ -202,6 +203,8 @@ def _more(facts: Facts, force: frozenset[Rule]) -> list[Check]:
 
 
 def _fit(target: Side) -> Check:
+    if not target.attended:
+        return Check(name="fit", ok=True, says=f"{target.site} has no agent: a watch tries its service before it moves")
     remedy = f"start the master and agent of {target.site}"
     if target.heard is None:
         says, ok = f"the agent of {target.site} was never heard", False

@@ -27,6 +27,7 @@ from shared.domain.failover_safety import (
 )
 from shared.domain.ids import Epoch, PairName, SiteName
 from shared.domain.lease import Lease, LeaseState
+from shared.domain.pair import FenceBy
 from shared.domain.policy import Pair
 from shared.domain.preview import Action, Check, Preview, critical_path, token_of
 from shared.observability import log
@@ -43,6 +44,7 @@ from shared.usecases.held_back import SWITCH, blocked_until, stopped
 
 ORDER_SEEN_WITHIN: Final = 5  # rounds of a watch
 TICK: Final = timedelta(microseconds=1)  # the least by which two stored moments differ
+USUAL_STOP: Final = timedelta(seconds=30)  # a stop by force (assumption)
 STEP: Final = timedelta(seconds=1)  # about as long as each of the others takes
 
 Result = dict[str, object]
@@ -184,7 +186,7 @@ class AskFailover:
     def _facts(self, pair: Pair, known: Known, lease: Lease, target: SiteName) -> Facts:
         now = self._clock.now()
         order = known.order if known.order is not None and now - known.order.at <= GOOD_FOR else None
-        sides = {member.site: self._side(member.site, known.beats.get(member.site)) for member in pair.members}
+        sides = {one.site: self._side(one.site, known.beats.get(one.site), pair) for one in pair.members}
         return Facts(
             owner=lease.owner,
             epoch=lease.epoch,
@@ -198,9 +200,9 @@ class AskFailover:
             blocked_until=blocked_until(pair, known.failover, known.standing, now),
         )
 
-    def _side(self, site: SiteName, beat: Heartbeat | None) -> Side:
-        if beat is None:
-            return Side(site=site)
+    def _side(self, site: SiteName, beat: Heartbeat | None, pair: Pair) -> Side:
+        if beat is None or not pair.agents:  # a beat of before there were none tells nothing
+            return Side(site=site, attended=pair.agents)
         heard = max(timedelta(0), self._clock.now() - beat.at)
         age = None if beat.lag_age_s is None else timedelta(seconds=beat.lag_age_s) + heard
         behind = None if beat.lag_s is None else timedelta(seconds=beat.lag_s)
@@ -340,10 +342,12 @@ def _preview(kind: Kind, pair: Pair, facts: Facts, force: frozenset[Rule]) -> Pr
     silent = all(one.heard is None or one.heard > HEARD_WITHIN for one in facts.others)
     lost = kind is Kind.FAILOVER and silent
     stop = f"{owner} gives its lease back" if not lost else f"the lease of {owner} runs out, unless it is given back"
+    takes = f"{target} takes over as epoch {facts.epoch + 1}"
     does = (
         (f"a watch reads the order, and looks at {target} once more", seen),
-        (stop, pair.lease if lost else pair.renew_every + STEP),
-        (f"{target} takes over as epoch {facts.epoch + 1}, and its agent is told", STEP),
+        *(((stop, pair.lease if lost else pair.renew_every + STEP),) if pair.agents else ()),
+        *_fence(pair, owner),
+        (f"{takes}, and its agent is told" if pair.agents else takes, STEP),
         (f"{pair.name_host}.{pair.name_zone} is bound to {target}", STEP),
         (f"{target} is seen active through the name", STEP),
     )
@@ -372,6 +376,18 @@ def _preview(kind: Kind, pair: Pair, facts: Facts, force: frozenset[Rule]) -> Pr
 
 def _standing(order: SwitchOrder) -> str:
     return f"a {order.kind} to {order.to_site} of {order.at.isoformat()} stands already"
+
+
+def _fence(pair: Pair, owner: SiteName) -> tuple[tuple[str, timedelta], ...]:
+    """What is done to the old side beside its lease, or instead of one."""
+    old = pair.member(owner).instance
+    match pair.fence.by:
+        case FenceBy.LEASE:
+            return ()
+        case FenceBy.STOP:
+            return ((f"{old} of {owner} is stopped, and stays so until somebody starts it", USUAL_STOP),)
+        case FenceBy.ISOLATE:
+            return ((f"{old} of {owner} is moved into {pair.fence.group}, and stays there", pair.fence.proof + STEP),)
 
 
 def _because(arguments: Arguments, *, needed: bool) -> str:
