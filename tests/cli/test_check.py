@@ -49,6 +49,25 @@ def test_it_says_what_a_month_costs_with_its_assumptions(run: Run, file: Path) -
     assert "prices that are assumptions: copy_gib, store_10000_write_units" in ended.out
 
 
+def test_it_says_what_a_month_of_each_pair_costs_and_what_of_it_another_pair_shares(run: Run, file: Path) -> None:
+    """64.29 for two watches, 7.17 for the store; the second pair of the sites pays for its store."""
+    text = file.read_text()
+    pair = text[text.index("  - name: control") :]
+    other = pair.replace("name: control", "name: other").replace("host: master", "host: other")
+    file.write_text(text + other.replace("i-master-", "i-other-"))
+
+    ended = run("check", "--file", str(file), "--accept-doubts")
+
+    first, second = (
+        line.split()
+        for line in ended.out.splitlines()
+        if line.strip().startswith(("pair control ", "pair other ")) and "DNS" in line
+    )
+    assert {"hz-h,", "hz-i", "64.29", "7.17", "71.46"} <= {*first}
+    assert {"of", "pairs", "0.00", "7.17"} <= {*second}
+    assert "Another pair of the same sites costs its store only" in ended.out
+
+
 def test_the_prices_are_the_operators(run: Run, file: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine.yaml"
     mine.write_text((tmp_path / "prices.yaml").read_text().replace("value: 0.0173", "value: 17.3"))
