@@ -4,29 +4,33 @@ saw and how old that was, what spoke for a move and what against, and what was d
 Pure: the same situation gives the same text. What a decision led to is told by the decisions after it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from shared.domain import failover_obstacles
 from shared.domain.detection import Finding, Observation, Sight, Source, Verdict
 from shared.domain.failover_decision import Answer, Case, Resolution, judged, speakers
 from shared.domain.failover_fsm import Do, On, step
 from shared.domain.failover_order import Fate
 from shared.domain.failover_situation import Missing, Situation
 
+BEGINS: Final = frozenset({Do.FENCE, Do.PREPARE})
 JUST_NOW: Final = timedelta(seconds=0.5)
 
-SILENT_RULES: Final[Mapping[str, str]] = {
+SILENT: Final[Mapping[str, str]] = {
     "held": "no pause stood and its switch was on",
     "standby_unfit": "{standby} answered and was ready",
     "unfenced": "the old side was not known to be beyond fencing",
+    "forbidden": "failovers were automatic, and no maintenance window was open",
+    "unprotected": "{standby} was protected",
+    "data_behind": "the data of {standby} was not known to be further behind than the policy allows",
+    "short_of_room": "{standby} was not known to lack room",
+    "vetoed": "no hook had a veto",
     "blocked": "no block was in force",
 }
-"""What it means that a rule had no objection. One that is not named here is told by its name alone."""
-NO_OBJECTION: Final = frozenset({"unread", "resumed", "ordered", "acknowledged", "back_to_holder", "lost"})
-"""Rules that do not stand in the way of a move, so that their silence says nothing."""
-AFTER_A_LOSS: Final = frozenset({"name_trouble", "name_unsettled", "block_over", "as_judged"})
+"""What may stand in the way of a move after a loss, and what it means that it did not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,21 +200,27 @@ def _answered(spoken: Mapping[str, Answer | None], *rules: str) -> str:
 
 
 def _for_and_against(s: Situation, spoken: Mapping[str, Answer | None]) -> tuple[str, ...]:
-    against: list[str] = []
-    for_it: list[str] = []
-    for rule, answer in spoken.items():
-        if rule in NO_OBJECTION or rule in AFTER_A_LOSS:
-            continue
-        if answer is None:
-            for_it.append(SILENT_RULES.get(rule, f"`{rule}` had no objection").format(standby=s.standby))
-        elif answer.on not in (On.LOST, On.SWITCH):
-            against.append(", ".join(answer.why) or str(answer.on))
-    back = spoken.get("back_to_holder")
-    if back is not None and not against:
-        for_it = [*back.why]
-    told = [f"Against a move spoke: {'; '.join(against)}."] if against else []
-    told += [f"For it: {'; '.join(for_it)}."] if for_it else []
-    return tuple(told)
+    said: dict[str, tuple[On, tuple[str, ...]] | None] = {
+        rule: None if answer is None else (answer.on, answer.why) for rule, answer in spoken.items()
+    }
+    # One rule of the decision stands for all of these, and only the first of them is heard there.
+    said |= {name: speaks(s, s.standby) for name, speaks in failover_obstacles.ALL}
+    against = [
+        ", ".join(found[1]) or str(found[0])
+        for rule in SILENT
+        if (found := said.get(rule)) is not None and found[0] is not On.LOST
+    ]
+    for_it = [text.format(standby=s.standby) for rule, text in SILENT.items() if said.get(rule) is None]
+    if against:
+        return (
+            f"Against a move spoke: {'; '.join(against)}.",
+            *(f"Nothing else did: {one}." for one in _listed(for_it)),
+        )
+    return tuple(f"Nothing spoke against a move: {one}." for one in _listed(for_it))
+
+
+def _listed(texts: Sequence[str]) -> tuple[str, ...]:
+    return ("; ".join(texts),) if texts else ()
 
 
 def _order(s: Situation, resolution: Resolution) -> tuple[str, ...]:
@@ -236,7 +246,7 @@ def _order(s: Situation, resolution: Resolution) -> tuple[str, ...]:
 
 def _done(s: Situation, resolution: Resolution) -> tuple[str, ...]:
     row = step(s.state, resolution.on)
-    if resolution.do is Do.FENCE:
+    if resolution.do in BEGINS:
         assert resolution.target is not None
         return (f"So a move to {resolution.target} was begun: {row.because}.", *_loss(s, resolution))
     called = ", and an operator was called" if resolution.do is Do.CALL_OPERATOR else ""
@@ -251,8 +261,7 @@ def _loss(s: Situation, resolution: Resolution) -> tuple[str, ...]:
         return ()
     if resolution.loss is None:
         return (f"Nobody had measured how far the data of {resolution.target} was behind.",)
-    behind = f"The data of {resolution.target} was {_long(resolution.loss)} behind when it was last measured"
-    return (f"{behind}: what it had not received by then is lost.",)
+    return (f"By what was measured last, it loses at most {_long(resolution.loss)} of data.",)
 
 
 def _words(state: str) -> str:

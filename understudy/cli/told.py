@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -59,12 +60,13 @@ def story(scope: str, found: Around, asked: Asked) -> list[str]:
     if not found.standing and not found.within:
         lines.append("Nothing had been decided about it by then.")
     elif not found.within:
-        newest, *others = found.standing
-        before = duration(asked.since - newest.at)
-        lines += [f"The newest decision by then was made {before} before. A decision is recorded when it changes, so "
-                  "until the next one it still held."]  # fmt: skip
-        lines += decision(newest)
-        lines += [f"Of the watch of {escape(one.inputs['witness'])} the newest was: {_line(one)}" for one in others]
+        before = _ago(asked.since - found.standing[0].at)
+        lines.append(
+            f"The newest decision by then was made {before} before. Decisions are recorded when they change, so until "
+            "the next one the newest of each watch still held."
+        )
+        for one in found.standing:
+            lines += decision(one)
     else:
         lines += [f"Before it stood: {_line(one)}" for one in found.standing[:1]]
         for one in found.within:
@@ -83,7 +85,7 @@ def brief(scope: str, found: Around) -> list[str]:
 def decision(one: Decision) -> list[str]:
     """One decision in full."""
     by = f" by the watch of {escape(one.inputs['witness'])}" if "witness" in one.inputs else ""
-    head = f"[bold]{moment(one.at)}[/bold] {escape(one.event)}{by}{'' if one.acted else ' (nothing was done)'}"
+    head = f"[bold]{_instant(one.at)}[/bold] {escape(one.event)}{by}"
     return [head, *(f"  {escape(text)}" for text in sentences(one))]
 
 
@@ -123,11 +125,27 @@ def followed(after: Iterable[Decision]) -> list[str]:
 
 def _line(one: Decision) -> str:
     witness = f" ({escape(one.inputs['witness'])})" if "witness" in one.inputs else ""
-    return f"{moment(one.at)} {escape(one.event)}{witness}: {escape('; '.join(one.because[:2]))}"
+    reasons = one.because[:1] if "witness" in one.inputs else one.because[:2]
+    return f"{_instant(one.at)} {escape(one.event)}{witness}: {escape('; '.join(reasons))}"
+
+
+def _instant(at: datetime) -> str:
+    """To the tenth: a failover is over in seconds."""
+    tenths = at.astimezone(UTC).microsecond // 100_000
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}.{tenths}Z"
+
+
+def _ago(length: timedelta) -> str:
+    return duration(timedelta(seconds=round(length.total_seconds(), 1)))
 
 
 def _sentences_of(because: Iterable[str]) -> list[str]:
-    return [f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}" for text in because if text]
+    return [f"{_begun(text)}{'' if text.endswith('.') else '.'}" for text in because if text]
+
+
+def _begun(text: str) -> str:
+    """With a capital, unless it begins with the name of a thing."""
+    return text[:1].upper() + text[1:] if text.split(" ", 1)[0].isalpha() else text
 
 
 def replayed(scope: str, decisions: Iterable[Decision]) -> int:
