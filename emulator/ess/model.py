@@ -331,6 +331,15 @@ class AutoScaling:
         group.max_size = size
         self.will.awaken(group)
 
+    def change_desired(self, group: ScalingGroup, size: int) -> None:
+        """The group brings itself there."""
+        if group.state not in (ACTIVE, INACTIVE):
+            raise ApiError("IncorrectScalingGroupStatus", f"The scaling group {group.id} is {group.state}.")
+        if not group.min_size <= size <= group.max_size:
+            raise ApiError("InvalidParameter", f"DesiredCapacity {size} of {group.id} is outside MinSize and MaxSize.")
+        group.desired = size
+        self.will.awaken(group)
+
     def _activity_ended(self, group: ScalingGroup, activity: Activity) -> None:
         self.refreshes.activity_ended(group, activity)  # before the size is put right by itself
         self.will.activity_ended(group, activity)

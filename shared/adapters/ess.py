@@ -147,6 +147,10 @@ class EssScaling:
         request = models.ModifyScalingGroupRequest(scaling_group_id=group, max_size=size)
         self._sent("ModifyScalingGroup", request, changes=True)
 
+    def resize(self, group: str, *, desired: int) -> None:
+        request = models.ModifyScalingGroupRequest(scaling_group_id=group, desired_capacity=desired)
+        self._sent("ModifyScalingGroup", request, changes=True)
+
     def suspend(self, group: str, processes: Sequence[str]) -> None:
         request = models.SuspendProcessesRequest(
             region_id=self._region, scaling_group_id=group, processes=list(processes)

@@ -193,6 +193,29 @@ def test_a_maximum_below_what_is_wanted_is_refused(door: Door) -> None:
     assert door.scaling.groups([GROUP])[GROUP].most == 4
 
 
+@pytest.mark.parametrize("size", [0, 5])
+def test_a_size_outside_the_groups_bounds_is_refused(door: Door, size: int) -> None:
+    door.group(min_size=1)
+    before = door.scaling.groups([GROUP])[GROUP].desired
+
+    with pytest.raises(Permanent):
+        door.scaling.resize(GROUP, desired=size)
+    with pytest.raises(NotFound):
+        door.scaling.resize("asg-none", desired=3)
+
+    assert door.scaling.groups([GROUP])[GROUP].desired == before
+
+
+def test_a_raised_size_is_reached_by_launches_of_the_groups_own_and_asking_twice_adds_nothing(door: Door) -> None:
+    door.scaling.resize(GROUP, desired=3)
+    door.scaling.resize(GROUP, desired=3)
+    door.advance(ENOUGH)
+    door.advance(ENOUGH)
+
+    assert door.scaling.groups([GROUP])[GROUP].desired == 3
+    assert len(door.newcomers()) == 1
+
+
 def test_while_one_activity_runs_another_one_waits(door: Door) -> None:
     door.scaling.attach(GROUP, [FREE], entrusted=False, token="join")
 
@@ -504,6 +527,20 @@ def test_a_change_that_goes_wrong_is_cleared_up_by_reading_back(door: Door, mish
         hold_write(door.cloud, door.run, "ess", write, mishap)
         door.advance(ENOUGH)
     assert len(door.states()) == 2, "nobody joined twice, and nobody was launched"
+
+
+@pytest.mark.parametrize("mishap", RPC, ids=str)
+def test_a_size_whose_reply_is_lost_is_reached_once(door: Door, mishap: Mishap) -> None:
+    write = Write(
+        action="ModifyScalingGroup",
+        send=lambda: door.scaling.resize(GROUP, desired=3),
+        done=lambda: door.scaling.groups([GROUP])[GROUP].desired == 3,
+    )
+    hold_write(door.cloud, door.run, "ess", write, mishap)
+    door.advance(ENOUGH)
+    door.advance(ENOUGH)
+
+    assert len(door.newcomers()) == 1
 
 
 @pytest.mark.parametrize("mishap", [m for m in RPC if not m.applied], ids=str)

@@ -130,6 +130,10 @@ class InProcessScaling:
         with called(self._cloud, "ess", "ModifyScalingGroup", changes=True, about=group):
             self._ess.change_maximum(self._ess.group(group), size)
 
+    def resize(self, group: str, *, desired: int) -> None:
+        with called(self._cloud, "ess", "ModifyScalingGroup", changes=True, about=group):
+            self._ess.change_desired(self._ess.group(group), desired)
+
     def suspend(self, group: str, processes: Sequence[str]) -> None:
         with called(self._cloud, "ess", "SuspendProcesses", changes=True, about=group):
             self._ess.suspend(self._ess.group(group), processes)
