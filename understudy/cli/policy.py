@@ -184,6 +184,14 @@ def _findings(policy: Policy, seen: _Seen) -> None:
 
     for one in findings(policy, seen.clouds):
         console().print(f"note: {escape(one)}", soft_wrap=True)
+    if not policy.pairs:
+        return
+    from shared.usecases.name_findings import name_findings
+    from understudy.cli.names import names_of
+
+    for pair in policy.pairs:
+        for one in name_findings(pair, lambda service: names_of(service, seen.connection)):
+            console().print(f"note: {escape(one)}", soft_wrap=True)
 
 
 def _show(policy: Policy, found: _Found) -> None:
@@ -211,7 +219,7 @@ def _show(policy: Policy, found: _Found) -> None:
         sites = " and ".join(f"{member.site} ({member.zone})" for member in pair.members)
         console().print(
             f"pair [bold]{escape(pair.name)}[/bold]: {escape(sites)}, {escape(pair.preferred)} when all is well; name "
-            f"{escape(pair.name_host)}.{escape(pair.name_zone)}; lease {duration(pair.lease)}"
+            f"{escape(', '.join(dict.fromkeys(map(str, pair.names))))}; lease {duration(pair.lease)}"
         )
 
 
