@@ -5,10 +5,11 @@ from dataclasses import replace
 
 from shared.domain.failover_fsm import State
 from shared.domain.ids import Epoch, PairName
-from shared.ports.store import Matches, Row
+from shared.ports.store import Anything, Matches, Row
 from shared.state.failovers import TABLE, Failover, Failovers
-from tests.simulation.failover_world import TruthStore
-from tests.simulation.world import EPOCH, Rows
+from tests.simulation.failover_world import FailoverWorld, TruthStore
+from tests.simulation.pair_world import H
+from tests.simulation.world import EPOCH, Faults, Rows, World
 
 PAIR = PairName("control")
 NEWER = {"weights_before": {"i-1": 40}, "told": "x"}
@@ -58,3 +59,26 @@ def test_a_row_of_this_version_holds_nothing_more_than_before() -> None:
 
     assert failovers.of(PAIR, now=EPOCH) == saved
     assert "unread" not in written(rows)
+
+
+def test_a_state_of_a_newer_version_keeps_an_older_watch_from_acting_and_it_says_so() -> None:
+    world = World(1, Faults.none())
+    try:
+        pair = FailoverWorld(world, restarts=0.0).open()
+
+        def newer_state() -> None:
+            body = {"pair": PAIR, "state": "a state of tomorrow", "since": "2026-03-02T00:00:00Z", "because": "x"}
+            row = Row(key=(PAIR,), columns={"version": 7, "body": json.dumps(body)})
+            TruthStore(pair.rows).put(TABLE, row, condition=Anything())
+
+        pair.at(9.0, newer_state)
+        pair.at(10.0, lambda: pair.go_dark(H))
+        world.run(60)
+
+        assert pair.rebinds == []
+        assert pair.active() == set()
+        withheld = [one for one in pair.decisions() if one.event == "failover.withheld"]
+        assert any("stored Failover cannot be read" in " ".join(one.because) for one in withheld)
+        assert pair.rows.table(TABLE)[(PAIR,)]["version"] == 7
+    finally:
+        world.end()
