@@ -37,7 +37,7 @@ class Rule(StrEnum):
 OVERRIDABLE: Final = {
     Kind.SWITCHOVER: frozenset[Rule](),
     Kind.FAILBACK: frozenset[Rule](),
-    Kind.FAILOVER: frozenset({Rule.BLOCK, Rule.FENCE, Rule.LAG}),
+    Kind.FAILOVER: frozenset({Rule.BLOCK, Rule.CAPACITY, Rule.FENCE, Rule.HOOK, Rule.LAG, Rule.UNPROTECTED}),
     Kind.RESTORE: frozenset({Rule.UNSEEN}),
 }
 AS_USUAL: Final = DataRule()

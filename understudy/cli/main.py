@@ -635,7 +635,10 @@ def failback(
 def failover(
     pair: PairName,
     to: Annotated[str, typer.Option("--to", help="The site; the other one when left out.")] = "",
-    force: Annotated[list[str] | None, typer.Option("--force", help="Override a rule: block, or lag.")] = None,
+    force: Annotated[
+        list[str] | None,
+        typer.Option("--force", help="Override a rule: block, capacity, fence, hook, lag or unprotected."),
+    ] = None,
     because: Reason = "",
     confirm: ConfirmMove = "",
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
