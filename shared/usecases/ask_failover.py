@@ -348,7 +348,7 @@ def _preview(kind: Kind, pair: Pair, facts: Facts, force: frozenset[Rule]) -> Pr
         *(((stop, pair.lease if lost else pair.renew_every + STEP),) if pair.agents else ()),
         *_fence(pair, owner),
         (f"{takes}, and its agent is told" if pair.agents else takes, STEP),
-        (f"{pair.name_host}.{pair.name_zone} is bound to {target}", STEP),
+        (f"{', then '.join(map(str, pair.names))} {'is' if len(pair.names) == 1 else 'are'} bound to {target}", STEP),
         (f"{target} is seen active through the name", STEP),
     )
     actions = tuple(
@@ -358,7 +358,7 @@ def _preview(kind: Kind, pair: Pair, facts: Facts, force: frozenset[Rule]) -> Pr
     refused = critical_path(actions) - seen
     warnings = [
         f"nobody is active for about {refused.total_seconds():.0f} s, and clients that keep the old address for the "
-        f"name's TTL ({pair.name_ttl_seconds} s) are refused up to that long"
+        f"name's TTL ({max(one.ttl_seconds for one in pair.names)} s) are refused up to that long"
     ]
     lagging = lag_objection(facts.target.lag, [one.lag for one in facts.others])
     if lagging and Rule.LAG in force:
