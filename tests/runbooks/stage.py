@@ -21,7 +21,6 @@ from shared.domain.ids import Epoch, HolderId, SiteName
 from shared.ports.names import NameRecord, Names
 from shared.state.decisions import Decisions
 from shared.state.heartbeats import Heartbeat, Heartbeats
-from shared.state.policies import Policies
 from shared.usecases.watch import Ports
 from shared.wiring import command as wired_command
 from shared.wiring import foundation
@@ -40,7 +39,7 @@ from understudy.simulation.instances import InProcessInstances
 BETWEEN = 12.0
 """Seconds that an operator takes from one command to the next, and that watches need to follow it."""
 SETTLES = 60.0
-RESTS = {State.WATCHING, *(state for state in State if state.value == "reprotecting")}
+RESTS = {State.WATCHING, State.REPROTECTING}
 BAD_INPUT = 2
 
 
@@ -115,18 +114,20 @@ class Stage:
     block: float = 0.0
     watches: tuple[SiteName, ...] = (I,)
     rules: Mapping[str, Any] = field(default_factory=dict)  # of the pair, other than usual
-    lag: dict[SiteName, float] = field(default_factory=dict)
     may_not: set[str] = field(default_factory=set)  # what watches are refused of instances
     transcript: list[Ended] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.world = World(1, Faults.none())
-        self.pair = StagedWorld(self.world, restarts=0.0, wire=self.wired, block=timedelta(seconds=self.block))
+        self.pair = StagedWorld(
+            self.world,
+            restarts=0.0,
+            wire=self.wired,
+            block=timedelta(seconds=self.block),
+            agreed=lambda pair: replace(pair, **self.rules),
+        )
         self.pair.stage = self
         self.pair.open(watches=self.watches)
-        policies = Policies(TruthStore(self.pair.rows))
-        _, policy = policies.active()
-        policies.append(replace(policy, pairs=tuple(replace(pair, **self.rules) for pair in policy.pairs)))
 
     # --- time ---
 
@@ -163,8 +164,8 @@ class Stage:
                     epoch=holder.grant.epoch,
                     address=ADDRESS[site],
                     ready=self.pair.ready(site),
-                    lag_s=self.lag.get(site),
-                    lag_age_s=0.0 if site in self.lag else None,
+                    lag_s=None if site not in self.pair.lags else self.pair.lags[site].total_seconds(),
+                    lag_age_s=0.0 if site in self.pair.lags else None,
                 ),
             )
 
