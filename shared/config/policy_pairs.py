@@ -290,6 +290,12 @@ def of_pair(pair: PairSection, path: Path) -> Iterator[Problem]:
     if fence == "isolate" and not (pair.fence and pair.fence.group):
         says = "isolates, and names no security group to do it with. Add group: sg-... (one that lets nothing through)"
         yield Problem(path=(*path, "fence"), says=says)
+    if fence == "isolate" and not pair.probe:
+        says = (
+            "isolates, and names no probe: only an answer on an open connection shows whether it is dead. "
+            "Add probe: /health (a path on the masters' port)"
+        )
+        yield Problem(path=(*path, "fence"), says=says)
     for site in pair.surge:
         if site not in pair.members:
             says = f"is no member of this pair. Use one of: {', '.join(pair.members)}"

@@ -75,6 +75,7 @@ CALLS = (
     "DetachDisk",
     "LockSnapshot",
     "ModifyImageAttribute",
+    "ModifyInstanceAttribute",
     "ModifyInstanceMaintenanceAttributes",
     "ModifyInstanceVpcAttribute",
     "ReInitDisk",

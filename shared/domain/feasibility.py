@@ -18,6 +18,7 @@ from shared.domain.image_room import image_costs, room_doubts, room_notes
 from shared.domain.overlap import overlap_doubts
 from shared.domain.pair_cost import PairCost, pair_costs
 from shared.domain.policy import Policy, Protection, Schedule
+from shared.domain.quorum import quorum_doubts, quorum_notes
 from shared.domain.recovery_bound import Bound, interval_that_fits, recovery_bound, target_that_fits
 from shared.domain.timetable import ORDINARY, longest, ordinary
 from shared.domain.wording import length
@@ -72,10 +73,12 @@ def study(
         *(doubt for bound in bounds for doubt in _target(policy, bound)),
         *_patience(policy),
         *room_doubts(policy),
+        *quorum_doubts(policy),
     ]
     notes = [
         *automatic_notes(disks),
         *room_notes(policy),
+        *quorum_notes(policy),
         *(note for one in policy.protections for note in first_copies(one, disks.get(one.name, ()), known)),
     ]
     return Study(
