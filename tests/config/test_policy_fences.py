@@ -1,4 +1,4 @@
-"""How a pair's old master is fenced, in `understudy.yaml`: what could not be proven is refused before it is deployed."""
+"""How a pair's old master is fenced, in `understudy.yaml`: what could not be proven is refused."""
 
 from datetime import timedelta
 from typing import Any
