@@ -51,6 +51,7 @@ from understudy.agent.process import call_timeout
 from understudy.simulation.compute import InProcessInventory
 from understudy.simulation.names import InProcessNames
 from understudy.simulation.public_names import InProcessPublicNames
+from understudy.simulation.resolvers import InProcessResolvers
 
 if TYPE_CHECKING:
     from tests.simulation.over_http import Wire
@@ -59,6 +60,7 @@ T = TypeVar("T")
 
 __all__ = ["ADDRESS", "INSTANCE", "Binding", "Crash", "FailoverWorld", "TruthStore", "pair_policy"]
 
+UNHURRIED = timedelta(seconds=10)  # for real datagrams on a busy machine: virtual time stands meanwhile
 INSTANCE = {H: InstanceId("i-master-h"), I: InstanceId("i-master-i")}
 SEED = """
 region: cn-hangzhou
@@ -256,6 +258,14 @@ class FailoverWorld(PairWorld):
     def names_of_the_cloud(self) -> Names:
         return InProcessNames(self.cloud) if self.wire is None else self.wire.names
 
+    def public_names_of_the_cloud(self) -> Names:
+        return InProcessPublicNames(self.cloud) if self.wire is None else self.wire.public_names
+
+    def resolve(self, names: Sequence[str], servers: Sequence[str], timeout: timedelta) -> tuple[Resolved, ...]:
+        if self.wire is not None:
+            return self.wire.resolvers.ask(names, servers=servers, timeout=UNHURRIED)
+        return InProcessResolvers(self.cloud).ask(names, servers=servers, timeout=timeout)
+
     def inventory_of_the_cloud(self) -> Inventory:
         return InProcessInventory(self.cloud) if self.wire is None else self.wire.inventory
 
@@ -296,7 +306,7 @@ class FailoverWorld(PairWorld):
             balancer=None,
             clock=clock,
             aside=aside,
-            public_names=lambda: SimNames(self, process, place, InProcessPublicNames(self.cloud)),
+            public_names=lambda: SimNames(self, process, place, self.public_names_of_the_cloud()),
             resolvers=SimResolvers(self, process, site),
             hooks=SimHooks(self, process),
             name_orders=NameOrders(store),

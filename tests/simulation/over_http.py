@@ -1,4 +1,4 @@
-"""The same world with the store, the name service and the inventory of the emulator behind HTTP and the official SDKs.
+"""The same world with the store, the name services and the inventory of the emulator behind HTTP and the official SDKs.
 
 Delays, losses and refusals stay in the wrappers of `world` and `sites`, and virtual time stands while a call is made:
 so a seed must tell the same story through either door, or the models in process are not what the wire says.
@@ -11,12 +11,15 @@ from typing import Any
 
 from emulator.cloud import Cloud
 from emulator.testing import Local, mock_aliyun
+from shared.adapters.alidns import AlidnsNames
 from shared.adapters.credentials import Credentials
 from shared.adapters.ecs import EcsInventory
 from shared.adapters.ots import OtsStore
 from shared.adapters.pvtz import PvtzNames
+from shared.adapters.resolvers import UdpResolvers
 from shared.adapters.sdk import Endpoint
 from shared.ports.names import Names
+from shared.ports.resolvers import Resolvers
 from shared.ports.store import Condition, Key, Row, Store, Value
 from tests.simulation.world import Rows
 from understudy.simulation.store import create_tables
@@ -69,6 +72,8 @@ class Wire:
     rows: StoredRows
     names: Names
     inventory: EcsInventory
+    public_names: Names
+    resolvers: Resolvers
 
     @property
     def cloud(self) -> Cloud:
@@ -86,12 +91,15 @@ def wire() -> Iterator[Wire]:
         key = Credentials(*local.access_key)
         store = OtsStore(endpoint=local.url, instance=local.ots_instance, credentials=lambda: key)
         where = Endpoint(REGION, local.url)
+        assert local.dns is not None
         try:
             yield Wire(
                 local,
                 StoredRows(store),
                 PvtzNames(endpoint=where, credentials=lambda: key),
                 EcsInventory(endpoint=where, credentials=lambda: key),
+                AlidnsNames(endpoint=where, credentials=lambda: key),
+                UdpResolvers(instead=(local.dns,)),
             )
         finally:
             store.close()

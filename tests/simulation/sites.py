@@ -19,7 +19,6 @@ from shared.state.leases import Leases
 from tests.simulation.links import ECS, NAMES, STORE, How
 from tests.simulation.pair_world import PAIR, H, I
 from tests.simulation.world import Process, ProcessStore, Rows
-from understudy.simulation.resolvers import InProcessResolvers
 
 if TYPE_CHECKING:
     from tests.simulation.failover_world import FailoverWorld
@@ -268,8 +267,7 @@ class SimResolvers:
             self._pair.world.wait(self._process, timeout.total_seconds())
             return tuple(Resolved(server="vpc", name=name, why="no answer") for name in names)
         self._pair.world.wait(self._process, 0.005)
-        pair = self._pair
-        told = pair.in_cloud(lambda: InProcessResolvers(pair.cloud).ask(names, servers=servers, timeout=timeout))
+        told = self._pair.resolve(names, servers, timeout)
         return tuple(self._pair.held.get(one.name, one) for one in told)
 
 

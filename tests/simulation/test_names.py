@@ -13,9 +13,11 @@ from shared.domain.ids import SiteName
 from shared.ports.resolvers import Resolved
 from shared.state.name_orders import NameOrder, NameOrders
 from tests.simulation.failover_world import ADDRESS, MORE_NAMES, FailoverWorld, TruthStore
+from tests.simulation.over_http import Wire, wire
 from tests.simulation.pair_world import PAIR, H, I
 from tests.simulation.test_failover_mends import lose, once_in
 from tests.simulation.test_failover_stories import LOSS, Open, opened, served_again
+from tests.simulation.world import Faults, World
 from understudy.simulation.names import InProcessNames
 from understudy.simulation.public_names import InProcessPublicNames
 
@@ -159,6 +161,25 @@ def test_a_name_that_is_written_back_while_it_is_confirmed_is_bound_again(
     assert astray
     assert stand(pair) == WANTED[I]
     assert [name for _, name, _ in pair.moved] == [*NAMES, NAMES[1]]
+
+
+def test_the_official_sdks_and_real_datagrams_tell_the_same_story() -> None:
+    def story(wired: Wire | None) -> tuple[list[str], list[tuple[float, str, str]], list[str]]:
+        world = World(3, Faults.none())
+        try:
+            pair = FailoverWorld(world, restarts=0.0, more_names=MORE_NAMES, wire=wired).open(watches=(I,))
+            lose(pair)
+            pair.world.run(30)
+            return world.trace, pair.moved, ["; ".join((one.event, *one.because)) for one in pair.decisions()]
+        finally:
+            world.end()
+
+    in_process = story(None)
+    with wire() as wired:
+        over_the_wire = story(wired)
+
+    assert [name for _, name, _ in in_process[1]] == NAMES
+    assert over_the_wire == in_process
 
 
 # What clients are told ----------------------------------------------------------------------------------------------
