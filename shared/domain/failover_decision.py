@@ -12,13 +12,15 @@ The rules are asked one after the other, and the first that answers decides. The
 6.  `back_to_holder`    given back, and only its old holder can take it: better the old holder than nobody
 7.  `standby_unfit`     there is nothing good to move to
 8.  `unfenced`          it was tried, and the old side cannot be shown to be off
-9.  `blocked`           no second automatic move so soon
-10. `lost`              nothing stands in the way
+9.  `obstacle`          what is an operator's to decide: the rules of `failover_obstacles`, in their order
+10. `blocked`           no second automatic move so soon
+11. `lost`              nothing stands in the way
     -- without one --
-11. `name_trouble`      the name was changed by somebody else
-12. `name_unsettled`    not well again before the name is known to point to the holder
-13. `block_over`        the block has ended
-14. `as_judged`         what the witnesses say, and nothing more
+12. `name_trouble`      the name was changed by somebody else
+13. `name_unsettled`    not well again before the name is known to point to the holder
+14. `block_over`        the block has ended
+15. `protection`        all is well but for the other side, which may not take over by itself yet
+16. `as_judged`         what the witnesses say, and nothing more
 
 A rule reads the `Case` and nothing else. A new one is a function of a few lines here, or in a module of its own for a
 group of them, and a line in `RULES`; what it reads that is not in the situation yet is added there, with a default, and

@@ -3,8 +3,8 @@ be explained, and made again.
 
 Whatever a rule of `failover_decision` reads stands here. What is added later needs a default that means "not known", so
 that older rows load. Texts are cut at `LONGEST_TEXT`, so that the size is bounded: a situation of two sites is 1 to
-2 KB in its stored form, and 6 KB if every text in it is as long as it may be. It holds no secrets: addresses, epochs,
-ages.
+2 KB in its stored form, and 10 KB if every text in it is as long as it may be (a test holds both). It holds no secrets:
+addresses, epochs, ages.
 """
 
 from collections.abc import Mapping

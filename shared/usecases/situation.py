@@ -1,6 +1,7 @@
 """Puts together what a round saw, as the value that is decided on and stored with the decision."""
 
 from dataclasses import replace
+from typing import Final
 
 from shared.domain.detection import Observation, Verdict
 from shared.domain.failover_decision import CODE, judged, wants_order
@@ -27,6 +28,8 @@ from shared.usecases.old_side import OVERDUE
 from shared.usecases.ordered import facts_of
 from shared.usecases.other_side import OtherSide
 from shared.usecases.witness import Seen
+
+MOST_VETOES: Final = 5  # are kept: one is enough to stand in the way
 
 
 class Situations:
@@ -72,6 +75,8 @@ class Situations:
             acknowledged=self._held.acknowledged,
             name_trouble=short(self._kept.trouble),
             name_settled=self._kept.settled,
+            vetoes=tuple(short(veto) for veto in seen.vetoes[:MOST_VETOES]),
+            asking=short(seen.asking),
         )
         order = self._orders.pending(self._pair.name) if wants_order(found) else None
         return (replace(found, order=facts_of(order)) if order else found), order
