@@ -60,7 +60,7 @@ def test_data_of_which_nobody_knows_how_far_it_is_behind(open_stage: Open) -> No
 
 
 def test_room_that_is_short(open_stage: Open) -> None:
-    stage = open_stage(rules={"surge": {I: Surge(groups={"asg-i": 8}, short=Short.REFUSE)}})
+    stage = open_stage(rules={"surge": {I: Surge(short=Short.REFUSE)}})
     stage.run(LOSS)
     stands = replace(stage.pair.failover(), short={I: "group asg-i may have 4 at most, and 8 are wanted"})
     Failovers(TruthStore(stage.pair.rows)).save(stands)
