@@ -145,7 +145,11 @@ def test_it_is_shown_first_and_done_when_its_token_is_typed_back(deployed: Deplo
     assert shops(deployed)[0].tags["team"] == "shop"
     operation = done.out.split("`understudy explain ")[1].split("`")[0]
     told = run("explain", operation)
-    assert "3 of 3 instances shop were made of m-1" in told.out
+    assert "It came to this: 3 of 3 instances shop were made of m-1." in told.out
+    assert "it took 30 s (30 s boot)" in told.out
+    assert "i-" in told.out
+    assert '["i-' not in told.out, "words, not JSON"
+    assert told.out.count("launch.requested") == 1
 
 
 def test_a_wrong_token_does_nothing_and_says_what_it_would_do_now(deployed: Deployed, run: Run) -> None:
