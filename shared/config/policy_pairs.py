@@ -45,6 +45,9 @@ from shared.domain.pair import (
     UnknownLag,
 )
 
+HOOK_FUNCTIONS = "understudy-hook-"
+"""What a watch's role may invoke begins so: deploy/ram/watch.json."""
+
 _Weight = Annotated[int, BeforeValidator(whole(0, 100, what="a weight")), integers(0, 100)]
 _Capacity = Annotated[int, BeforeValidator(whole(0, 2_000, what="a number of instances")), integers(0, 2_000)]
 _Quorum = Annotated[int, BeforeValidator(whole(1, 5, what="a number of witnesses")), integers(1, 5)]
@@ -164,7 +167,11 @@ class HookSection(Section):
     """Asked before a failover: its no stops it."""
 
     name: Name = key("ledger-is-closed", says="Its name.")
-    function: Id = key("may-we-move", default="", says="A function of this account.")
+    function: Id = key(
+        "understudy-hook-may-we-move",
+        default="",
+        says="A function of this account, called understudy-hook-...: a watch may invoke no other.",
+    )
     url: Text = key("http://192.168.1.9:8080/may-we-move", default="", says="A URL inside the VPC.")
     within: Heartbeat = key("1s", default=timedelta(seconds=1), says="It has so long to answer.")
     silence: Literal["veto", "proceed"] = key(
@@ -175,6 +182,12 @@ class HookSection(Section):
     def _asks_one(self) -> "HookSection":
         if bool(self.function) == bool(self.url):
             raise ValueError("asks a function or a URL: give one of the two")
+        if self.function and not self.function.startswith(HOOK_FUNCTIONS):
+            raise ValueError(
+                f"function {self.function!r} is not called {HOOK_FUNCTIONS}...: a watch may invoke no other"
+            )
+        if self.url and not self.url.startswith(("http://", "https://")):
+            raise ValueError(f"url {self.url!r} must begin with http:// or https://")
         return self
 
     def value(self) -> Hook:
@@ -218,7 +231,7 @@ class PairSection(Section):
         "{hz-i: {groups: {asg-bp14wlu85wrpchm0: 4}}}", default={}, says="What each site must carry alone."
     )
     hooks: list[HookSection] = key(
-        "[{name: ledger-is-closed, function: may-we-move}]", default=[], says="Asked before a failover."
+        "[{name: ledger-is-closed, function: understudy-hook-may-we-move}]", default=[], says="Asked before a failover."
     )
     maintenance: list[BlackoutSection] = key(
         "[{name: sundays, between: '02:00-04:00', weekdays: [sun]}]",

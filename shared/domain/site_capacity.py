@@ -5,7 +5,7 @@ it; what they were before is kept, and put back with the failback. Somebody who 
 only what still is as we raised it is put back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from shared.domain.ids import InstanceId
@@ -111,10 +111,10 @@ def before(steps: tuple[Step, ...], room: Room) -> Before:
     return Before(weights=weights, sizes=sizes)
 
 
-def restoring(was: Before, surges: Mapping[str, Surge], room: Room) -> tuple[Step, ...]:
+def restoring(was: Before, surges: Collection[Surge], room: Room) -> tuple[Step, ...]:
     """Back to what `was`, of what stands as it was raised. Sizes never go below a group's minimum."""
-    raised = {server: weight for one in surges.values() for server, weight in one.weights.items()}
-    grown = {name: size for one in surges.values() for name, size in one.groups.items()}
+    raised = {server: weight for one in surges for server, weight in one.weights.items()}
+    grown = {name: size for one in surges for name, size in one.groups.items()}
     weights = [
         Weigh(server, weight)
         for server, weight in sorted(was.weights.items())

@@ -251,7 +251,7 @@ class FailOver:
             case FenceBy.STOP:
                 return max(longest, STOP_PATIENCE)
             case FenceBy.ISOLATE:
-                return max(longest, self._pair.fence.proof + PATIENCE)
+                return max(longest, 2 * self._pair.fence.proof + PATIENCE)
         return longest
 
     def _perform(self, failover: Failover) -> Outcome:
@@ -345,6 +345,8 @@ def _of_protection(failover: Failover, on: On, now: datetime) -> dict[str, objec
     match on:
         case On.PROMOTED if lost and failover.from_site is not None:
             return {"unprotected": failover.from_site, "unprotected_since": now, "unprotected_told": None}
+        case On.CONFIRMED if failover.failback:
+            return {"surged": ""}
         case On.UNPROTECTED:
             return {"unprotected_told": now}
         case On.REPROTECTED:

@@ -45,7 +45,7 @@ class PairWatch:
         parts = parts_of(pair, site=site, policy=policy, ports=ports)
         self.witness, self._held, self._over = parts.witness, parts.held, parts.over
         self._ordered, self._restore, self._kept = parts.ordered, parts.restore, parts.kept
-        self._roll, self._situations = parts.roll, parts.situations
+        self._roll, self._situations, self._surge = parts.roll, parts.situations, parts.surge
         self._failover: Failover | None = None
         self._well_at: tuple[float, datetime] | None = None
         self._noted: tuple[str, ...] = ()
@@ -172,6 +172,7 @@ class PairWatch:
             return
         carried = order if resolution.carried is not None else None
         self._failover = self._begin(failover, seen, situation, resolution, carried)
+        self._surge.now()  # beside what follows: nothing waits for it
         if carried is not None:
             self._ports.orders.close(carried)
         self._drive(self._failover, until=until)
@@ -183,6 +184,8 @@ class PairWatch:
             self.witness.look_aside()
         if self.state not in IN_HAND:
             self._kept.assert_name(seen, paused=self._held.why)
+            if self._failover is not None:
+                self._surge.look(self._failover)
 
     def _follow(self, situation: Situation, resolution: Resolution) -> None:
         """Into the state that was decided on; where it is that already, told once."""
@@ -230,6 +233,7 @@ class PairWatch:
                 "planned": resolution.planned,
                 "failback": resolution.on is On.FAILBACK,
                 "force": carried.force if carried else (),
+                **self._surge.changes(target, failover, failback=resolution.on is On.FAILBACK),
                 "loss_s": None if resolution.loss is None else resolution.loss.total_seconds(),
                 "order": carried.id if carried else "",
                 "lost_at": well,

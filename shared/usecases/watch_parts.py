@@ -12,6 +12,7 @@ from shared.ports.hooks import Hooks
 from shared.ports.names import Names
 from shared.ports.probes import Agents, Probes
 from shared.ports.resolvers import Resolvers
+from shared.ports.scaling import Scaling
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
 from shared.state.failovers import Failovers, SwitchOrders
@@ -35,6 +36,7 @@ from shared.usecases.restore_lease import RestoreLease
 from shared.usecases.roll import Roll
 from shared.usecases.service_masters import ServiceMasters
 from shared.usecases.situation import Situations
+from shared.usecases.surge import SurgeKeeping
 from shared.usecases.vetoes import Vetoes
 from shared.usecases.witness import Witness
 
@@ -64,6 +66,7 @@ class Ports:
     views: Views | None = None
     instances: Instances | None = None
     hooks: Hooks | None = None  # for pairs that have some
+    scaling: Callable[[], Scaling] | None = None  # called for pairs whose groups are raised
     beside: Run | None = None  # as `aside`, for what must not wait behind slow looks
 
 
@@ -77,6 +80,7 @@ class Parts:
     kept: NameKeeping
     roll: Roll
     situations: Situations
+    surge: SurgeKeeping
 
 
 def parts_of(pair: Pair, *, site: SiteName, policy: PolicyVersion, ports: Ports) -> Parts:
@@ -168,6 +172,15 @@ def parts_of(pair: Pair, *, site: SiteName, policy: PolicyVersion, ports: Ports)
         other=OtherSide(pair, vetoes=vetoes, clock=ports.clock),
         clock=ports.clock,
     )
+    surge = SurgeKeeping(
+        pair,
+        balancer=ports.balancer,
+        scaling=ports.scaling,
+        failovers=ports.failovers,
+        over=over,
+        clock=ports.clock,
+        run=ports.beside or ports.aside,
+    )
     return Parts(
         witness=witness,
         held=held,
@@ -177,6 +190,7 @@ def parts_of(pair: Pair, *, site: SiteName, policy: PolicyVersion, ports: Ports)
         kept=kept,
         roll=roll,
         situations=situations,
+        surge=surge,
     )
 
 

@@ -11,12 +11,15 @@ from functools import cache
 from typing import Final
 
 from shared.adapters import chance, environment
+from shared.adapters.hooks import CloudHooks
 from shared.adapters.master_probes import MasterProbes
 from shared.adapters.resolvers import UdpResolvers
 from shared.config import settings
 from shared.domain.ids import SiteName
+from shared.ports.functions import Functions
 from shared.ports.names import Names
 from shared.ports.resolvers import Resolvers
+from shared.ports.scaling import Scaling
 from shared.ports.store import Store
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
@@ -54,6 +57,18 @@ def _resolvers() -> Resolvers | None:
     return UdpResolvers(instead=instead)
 
 
+def hook_functions(within: timedelta) -> Functions:
+    """Of this account, by their full names."""
+    from shared.adapters.functions import FcFunctions
+    from shared.adapters.sdk import Endpoint
+
+    configured = configuration()
+    where = Endpoint(configured.region, configured.endpoint)
+    return FcFunctions(
+        endpoint=where, credentials=credentials, account=configured.account, prefix="", answer_within=within
+    )
+
+
 @cache
 def watch() -> Watch:
     from shared.adapters.agents import HttpAgents
@@ -72,6 +87,12 @@ def watch() -> Watch:
 
         return AlidnsNames(endpoint=where, credentials=credentials)
 
+    @cache
+    def scaling() -> Scaling:
+        from shared.adapters.ess import EssScaling
+
+        return EssScaling(endpoint=where, credentials=credentials)
+
     store = watch_store()
     # Threads, not processes that outlive the call: what is still under way at its end is frozen with the instance, and
     # its answer is too old to count when it is thawed.
@@ -79,6 +100,12 @@ def watch() -> Watch:
 
     def aside(look: Callable[[], None]) -> None:
         pool.submit(look)
+
+    # A hook that has a second to answer, and the weights of a failover, do not wait behind a name service's ten.
+    urgent = ThreadPoolExecutor(max_workers=8, thread_name_prefix="beside")
+
+    def beside(look: Callable[[], None]) -> None:
+        urgent.submit(look)
 
     return Watch(
         site=SiteName(settings.site(environment.require)),
@@ -102,5 +129,8 @@ def watch() -> Watch:
             probes=MasterProbes(clock=clock()),
             views=Views(store),
             instances=EcsInstances(endpoint=where, credentials=credentials),
+            hooks=CloudHooks(functions=hook_functions),
+            scaling=scaling,
+            beside=beside,
         ),
     )
