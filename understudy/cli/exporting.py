@@ -3,7 +3,7 @@ another that counts them. The format is told in `understudy.checker_exports`, wh
 this."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 import typer
@@ -19,23 +19,30 @@ def decisions(scope: str, *, last: int | None) -> None:
     """Of a pair, or whatever else is decided about, oldest first. All of them, unless only the `last` are asked for."""
     connection = Connection()
     until = connection.clock.now()
+    for line in decided(scope, Decisions(connection.store), last=last, until=until):
+        typer.echo(line)
+
+
+def decided(scope: str, stored: Decisions, *, last: int | None = None, until: datetime) -> Iterator[str]:
+    """The export as lines. `until`: read before the store is."""
     # One more than asked for says whether anything is left out.
-    found = list(Decisions(connection.store).of(scope, newest=None if last is None else last + 1))[::-1]
+    found = list(stored.of(scope, newest=None if last is None else last + 1))[::-1]
     complete = last is None or len(found) <= last
     shown: Sequence[Decision] = found if complete else found[1:]
     since = None if complete or not shown else shown[0].at
-    _print("decisions", scope, (codec.dump(one) for one in shown), complete=complete, since=since, until=until)
+    lines = (codec.dump(one) for one in shown)
+    return _exported("decisions", scope, lines, complete=complete, since=since, until=until)
 
 
 def trail(
     of: str, names: Sequence[str], changes: Iterable[NameChange], *, since: datetime | None, until: datetime
-) -> None:
+) -> Iterator[str]:
+    """The export as lines. Whatever the cloud still has since then: how long that is, it does not say."""
     lines = (codec.dump(one) for one in sorted(changes, key=lambda change: change.at))
-    # Whatever the cloud still has since then: how long that is, it does not say.
-    _print("trail", of, lines, complete=True, since=since, until=until, names=tuple(names))
+    return _exported("trail", of, lines, complete=True, since=since, until=until, names=tuple(names))
 
 
-def _print(
+def _exported(
     kind: str,
     of: str,
     lines: Iterable[str],
@@ -44,7 +51,7 @@ def _print(
     since: datetime | None,
     until: datetime,
     names: Sequence[str] = (),
-) -> None:
+) -> Iterator[str]:
     head = {
         "export": kind,
         "of": of,
@@ -53,9 +60,9 @@ def _print(
         "until": codec.moment(until),
         "names": list(names),
     }
-    typer.echo(json.dumps(head))
+    yield json.dumps(head)
     count = 0
     for line in lines:
-        typer.echo(line)
+        yield line
         count += 1
-    typer.echo(json.dumps({"end": kind, "lines": count}))
+    yield json.dumps({"end": kind, "lines": count})

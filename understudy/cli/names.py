@@ -103,7 +103,8 @@ def trail(pair_name: str, *, since: str) -> None:
                 yield replace(one, name=label(rule).lower())
 
     names = [label(rule).lower() for rule in pair.names]
-    exporting.trail(pair.name, names, changes(), since=begin, until=now)
+    for line in exporting.trail(pair.name, names, changes(), since=begin, until=now):
+        typer.echo(line)
 
 
 def names_of(service: NameService, connection: Connection) -> "Names":
