@@ -23,9 +23,11 @@ from shared.state.failovers import Failover
 
 LOOK_EVERY: Final = timedelta(seconds=1)  # each look is a call of an API that all share
 ASK_AGAIN: Final = timedelta(seconds=10)
+OTHERS_TIME: Final = timedelta(seconds=5)  # beside `proof`: its looks, and what lies between them
 TRY_TIMEOUT: Final = timedelta(seconds=1)
 RUNBOOK: Final = "runbook: old-side-cannot-be-fenced"
 OVERDUE: Final = "overdue"  # in the row: since when an operator is waited for
+LINE: Final = "line"  # in the row, of an isolation: a connection stood and answered before
 FORCED: Final = "forced"  # in the row: who ordered to go on without the proof, and under which order
 
 
@@ -153,9 +155,10 @@ class Isolate:
         self._clock = clock
         self._line: Line | None = None
         self._silent_since: float | None = None
+        self._waited_since: float | None = None  # for whoever has a line
 
     def forget(self) -> None:
-        self._silent_since = None
+        self._silent_since = self._waited_since = None
         if self._line is not None:
             self._line.close()
             self._line = None
@@ -167,14 +170,16 @@ class Isolate:
         into = (self._pair.fence.group,)
         isolated = found.security_groups == into
         if not isolated and self._line is None:
-            self._line = self._probes.line(found.private_address, old.port, path=self._pair.probe, timeout=TRY_TIMEOUT)
+            self._line = self._opened(found, old)
         if not row:
             return self._begin(found, old, isolated=isolated)
         if not isolated:
             self._silent_since = None
             self._instances.set_groups(old.instance, into)
             return Step(why=f"{old.instance} is moved into {into[0]}", alive=True)
-        voice = self._voice(row, found, old)
+        if self._line is None and row.get("heard") == LINE:
+            return self._without_line(row, found, old)
+        voice = self._voice(found, old)
         now = self._clock.monotonic()
         if voice:
             self._silent_since = None
@@ -185,10 +190,26 @@ class Isolate:
             return Step(why=f"{old.instance} is isolated, and silent for {silent:.0f} of {proof:g} s")
         return Step(off=True, why=f"{old.instance} is isolated, and no probe got through for {silent:.0f} s")
 
+    def _without_line(self, row: Mapping[str, str], found: Instance, old: Member) -> Step:
+        """The other site's watch may have one, and then it needs `proof`. After that, whoever isolated the machine has
+        ended before he could prove anything; nothing has moved, so it is let out and isolated once more."""
+        now = self._clock.monotonic()
+        self._waited_since = now if self._waited_since is None else self._waited_since
+        if now - self._waited_since < (self._pair.fence.proof + OTHERS_TIME).total_seconds():
+            why = f"{old.instance} is isolated, and no connection from here stood before: whoever has one may prove it"
+            return Step(why=why, alive=True)
+        self._waited_since = None
+        self._instances.set_groups(old.instance, tuple(row["groups"].split()))
+        self._line = self._opened(found, old)
+        return Step(why=f"{old.instance} is let out again, to open the connection that is to die", alive=True)
+
+    def _opened(self, found: Instance, old: Member) -> Line | None:
+        return self._probes.line(found.private_address, old.port, path=self._pair.probe, timeout=TRY_TIMEOUT)
+
     def _begin(self, found: Instance, old: Member, *, isolated: bool) -> Step:
         if isolated:
             return Step(why=f"{old.instance} was isolated by somebody else: nobody has seen its connections die")
-        heard = "line" if self._line is not None else ""
+        heard = LINE if self._line is not None else ""
         if not heard:
             tried = self._probes.tries(found.private_address, old.port, path="", timeout=TRY_TIMEOUT)
             heard = "refused" if tried.sight is Sight.REFUSED else ""
@@ -204,10 +225,8 @@ class Isolate:
         }
         return Step(why=f"{old.instance} is to be moved into {self._pair.fence.group}", row=row)
 
-    def _voice(self, row: Mapping[str, str], found: Instance, old: Member) -> str:
+    def _voice(self, found: Instance, old: Member) -> str:
         """Why it is not known to be dead from here; empty when it is."""
-        if self._line is None and row.get("heard") != "refused":
-            return f"{old.instance} is isolated, but no connection from here stood before, so none was seen to die"
         if self._line is not None and self._line.asks(timeout=TRY_TIMEOUT) is Sight.ANSWERED:
             return f"{old.instance} is isolated, and a connection that stood before still passes"
         tried = self._probes.tries(found.private_address, old.port, path="", timeout=TRY_TIMEOUT)
