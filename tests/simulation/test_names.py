@@ -1,6 +1,7 @@
 """Several names of one pair: a private address, a public address, a private alias. They move in this order, each by
 itself, and whatever happens between two of them, in the end all of them lead to the active master."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from shared.domain.failover_fsm import AT_REST, State
 from shared.domain.ids import SiteName
 from shared.ports.resolvers import Resolved
 from shared.state.name_orders import NameOrder, NameOrders
+from shared.usecases.client_view import SILENT_FOR
 from tests.simulation.failover_world import ADDRESS, MORE_NAMES, FailoverWorld, TruthStore
 from tests.simulation.over_http import Wire, wire
 from tests.simulation.pair_world import PAIR, H, I
@@ -88,6 +90,7 @@ def test_a_name_that_must_not_be_touched_keeps_no_other_where_it_is_and_calls_an
     assert "master.public.example (public) has 2 records" in pair.failover().because
     assert pair.active() == {I}
     assert [name for _, name, _ in pair.moved] == [NAMES[0], NAMES[2]]
+    assert dict(pair.failover().names) == {NAMES[0]: WANTED[I][0], NAMES[2]: WANTED[I][2]}, "by the failover itself"
 
     mend(pair)
     pair.world.run(15)
@@ -182,6 +185,38 @@ def test_the_official_sdks_and_real_datagrams_tell_the_same_story() -> None:
     assert over_the_wire == in_process
 
 
+def test_an_update_is_believed_when_it_reads_back(opened: Open) -> None:
+    pair = opened(watches=(I,), more_names=MORE_NAMES)
+    update, swallowed = pair.cloud.alidns.update_record, list[str]()
+
+    def swallow(id_: str, **fields: Any) -> object:
+        if len(swallowed) < 3:
+            swallowed.append(fields["value"])
+            return pair.cloud.alidns.record(id_)
+        return update(id_, **fields)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pair.cloud.alidns, "update_record", swallow)
+        lose(pair)
+        pair.world.run(30)
+
+    assert swallowed == ["203.0.113.2"] * 3
+    assert stand(pair) == WANTED[I]
+    assert pair.events().count("failover.rebinding") == 3, "it was never taken for done"
+
+
+def test_a_second_record_beside_a_name_that_was_just_moved_is_no_end(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = opened(watches=(I,), more_names=MORE_NAMES)
+    assert once_in(pair, State.CONFIRMING, lambda: spoil(pair), monkeypatch) == []
+    lose(pair)
+    pair.world.run(30)
+
+    assert pair.failover().state is State.NEEDS_OPERATOR
+    assert "failover.completed" not in pair.events()
+
+
 # What clients are told ----------------------------------------------------------------------------------------------
 
 
@@ -238,6 +273,20 @@ def test_a_resolver_that_does_not_answer_is_told_and_waited_for_a_moment(opened:
     [why] = whys(pair, "failover.watching")
     assert "does not tell queue.corp.example: no answer within 0.5 s" in why
     assert ended(pair) < calm_end + 2
+
+
+def test_patience_with_a_resolver_begins_anew_in_each_failover(opened: Open) -> None:
+    pair = opened(more_names=MORE_NAMES, block=0.0)
+    pair.held[NAMES[2]] = Resolved(server="vpc", name=NAMES[2], why="no answer within 0.5 s")
+    lose(pair)
+    pair.at(30.0, lambda: pair.lighten(H))
+    pair.at(60.0, lambda: pair.go_dark(I))
+    pair.world.run(90)
+
+    assert pair.active() == {H}
+    ends = [one for one in pair.decisions() if one.event == "failover.completed"]
+    assert len(ends) == 2
+    assert all(json.loads(one.inputs["seconds"])["serve"] >= SILENT_FOR for one in ends)
 
 
 # In calm ------------------------------------------------------------------------------------------------------------
