@@ -31,6 +31,9 @@ PUBLIC: Final = POLICIES / "public"
 """What a role may do with public domains, once the operator has named them."""
 FENCING: Final = POLICIES / "fencing"
 """What a role may do to region masters, once the operator has named them."""
+WEIGHING: Final = POLICIES / "weighing"
+RESIZING: Final = POLICIES / "resizing"
+"""What a role may raise when a pair fails over, once the operator has named it."""
 ENTERING: Final = ("backup", "prune")
 """Functions that assume a role in other accounts."""
 TRUSTED: Final = {"agent": "ecs.aliyuncs.com"}
@@ -38,6 +41,8 @@ TRUSTED: Final = {"agent": "ecs.aliyuncs.com"}
 INSTANCE_ROLE: Final = "@instance_role@"
 DOMAIN: Final = "@domain@"
 FENCED: Final = "@instance@"
+BALANCER: Final = "@balancer@"
+GROUP: Final = "@group@"
 REQUIRED: Final = {
     "ALIBABA_CLOUD_ACCOUNT_ID": "the account's numeric id",
     "UNDERSTUDY_REGION": "region of the instances, e.g. cn-hangzhou",
@@ -62,6 +67,8 @@ class Account:
     instance_roles: tuple[str, ...] = ()  # that recover may give to instances it makes; none: it can give none
     public_domains: tuple[str, ...] = ()  # whose records watch may rebind; none: it can touch no public name
 
+    surged_balancers: tuple[str, ...] = ()  # whose weights watch may set; none: it can set none
+    surged_groups: tuple[str, ...] = ()  # scaling groups that watch may resize; none: it can resize none
     fenced_instances: tuple[str, ...] = ()  # region masters that watch may stop or isolate; none: it can stop nothing
 
     @classmethod
@@ -76,6 +83,8 @@ class Account:
             private_zone=values.get("UNDERSTUDY_PRIVATE_ZONE") or "*",
             instance_roles=tuple(re.findall(r"[^\s,]+", values.get("UNDERSTUDY_INSTANCE_ROLES") or "")),
             public_domains=tuple(re.findall(r"[^\s,]+", (values.get("UNDERSTUDY_PUBLIC_DOMAINS") or "").lower())),
+            surged_balancers=tuple(re.findall(r"[^\s,]+", values.get("UNDERSTUDY_SURGED_BALANCERS") or "")),
+            surged_groups=tuple(re.findall(r"[^\s,]+", values.get("UNDERSTUDY_SURGED_GROUPS") or "")),
             fenced_instances=tuple(re.findall(r"[^\s,]+", values.get("UNDERSTUDY_FENCED_INSTANCES") or "")),
         )
 
@@ -107,6 +116,8 @@ def policy(entry: str, account: Account) -> str:
     document["Statement"] += _named(PASSING / f"{entry}.json", account, INSTANCE_ROLE, account.instance_roles)
     document["Statement"] += _named(PUBLIC / f"{entry}.json", account, DOMAIN, account.public_domains)
     document["Statement"] += _named(FENCING / f"{entry}.json", account, FENCED, account.fenced_instances)
+    document["Statement"] += _named(WEIGHING / f"{entry}.json", account, BALANCER, account.surged_balancers)
+    document["Statement"] += _named(RESIZING / f"{entry}.json", account, GROUP, account.surged_groups)
     return json.dumps(document, separators=(",", ":"))
 
 
@@ -116,7 +127,7 @@ def _named(template: Path, account: Account, mark: str, names: tuple[str, ...]) 
         return []
     [statement] = json.loads(template.read_text(encoding="utf-8").replace("@account@", account.id))["Statement"]
     resources = [one.replace(mark, name) for one in statement["Resource"] for name in names]
-    return [{**statement, "Resource": resources}]
+    return [{**statement, "Resource": list(dict.fromkeys(resources))}]
 
 
 def commands(account: Account) -> Iterator[str]:

@@ -25,6 +25,7 @@ CREATED_WITH_TAGS = "creating with tags may be judged as tagging as well (not ve
 ALREADY_OPEN = "opening an operation that exists: two triggers at once, or a crash between its two writes"
 NO_POLICY = "while no policy is active, to say so"
 NO_FREEZE = "no protection of these runs freezes its guests (tests/functions/test_freezing_over_the_wire.py does)"
+NO_SURGE = "no pair of these runs has `surge` (tests/simulation/test_surge.py reads and raises)"
 LEFT_OVER = "sweeps up the pointer that a crash left behind"
 ANOTHER_ACCOUNT = "no other account here: tests/functions/test_accounts_over_the_wire.py enters one"
 NEVER_ASKED: dict[Permission, str] = {
@@ -54,6 +55,9 @@ NEVER_ASKED: dict[Permission, str] = {
     ("recover", "ots:GetRow", "leases"): "a restore of a member of a pair: whether it holds the lease",
     ("watch", "ots:DeleteRow", "controls"): "an order to switch over that was carried out",
     ("watch", "pvtz:DescribeZoneRecord", "zone"): "an update of the name whose answer was lost is read back",
+    ("watch", "fc:InvokeFunction", "understudy-hook-*"): "no pair of these runs has hooks",
+    ("watch", "slb:DescribeLoadBalancerAttribute", "loadbalancer"): NO_SURGE,
+    ("watch", "ess:DescribeScalingGroups", "scalinggroup"): NO_SURGE,
     ("watch", "fc:InvokeFunction", "understudy-deadletter"): "watch loops in real time: not made to fail here",
 }
 

@@ -37,6 +37,8 @@ ACCOUNT = Account(
     private_zone="zone-1",
     public_domains=("corp.example",),
     fenced_instances=("i-master-h", "i-master-i"),
+    surged_balancers=("lb-app",),
+    surged_groups=("asg-h", "asg-i"),
 )
 VALUES = {**dict.fromkeys(REQUIRED, "x"), "ALIBABA_CLOUD_ACCOUNT_ID": "1"}
 
@@ -82,10 +84,18 @@ WITHHELD = {
         "ecs:ModifyInstanceMaintenanceAttributes",
         "alidns:DescribeDomainInfo",
         "slb:DescribeLoadBalancers",
-        "slb:DescribeLoadBalancerAttribute",
         "slb:AddBackendServers",
-        "slb:SetBackendServers",
         "slb:RemoveBackendServers",
+        "ess:AttachInstances",
+        "ess:DescribeScalingActivities",
+        "ess:DescribeScalingConfigurations",
+        "ess:DescribeScalingInstances",
+        "ess:DetachInstances",
+        "ess:EnterStandby",
+        "ess:ExitStandby",
+        "ess:ModifyScalingConfiguration",
+        "ess:ResumeProcesses",
+        "ess:SuspendProcesses",
     },
 }
 WITHHELD_TABLES = {
@@ -298,6 +308,19 @@ def test_only_recover_changes_instances_and_the_balancer() -> None:
     assert {entry for entry in entries() if "ecs:StopInstance" in actions(entry)} == {"recover", "watch"}
 
 
+def test_watch_raises_the_balancers_and_groups_that_are_named_and_nothing_else() -> None:
+    raising = {"slb:SetBackendServers", "ess:ModifyScalingGroup"}
+    unnamed = replace(ACCOUNT, surged_balancers=(), surged_groups=())
+    assert not [one for one in json.loads(policy("watch", unnamed))["Statement"] if raising & set(one["Action"])]
+
+    names = {"UNDERSTUDY_SURGED_BALANCERS": "lb-one,lb-two", "UNDERSTUDY_SURGED_GROUPS": "asg-one"}
+    account = Account.of({**VALUES, **names})
+    weighs, resizes = (one for one in json.loads(policy("watch", account))["Statement"] if raising & set(one["Action"]))
+    assert [one.rpartition("/")[2] for one in weighs["Resource"]] == ["lb-one", "lb-two", "*"]
+    assert weighs["Resource"][2].endswith(":instance/*"), "whose weight it is; only in the balancers that are named"
+    assert [one.rpartition("/")[2] for one in resizes["Resource"]] == ["asg-one"]
+
+
 def test_watch_stops_the_masters_that_are_named_and_nothing_else() -> None:
     fences = {"ecs:StopInstance", "ecs:ModifyInstanceAttribute"}
     unnamed = json.loads(policy("watch", replace(ACCOUNT, fenced_instances=())))
@@ -325,7 +348,7 @@ def test_only_named_functions_may_be_called() -> None:
         "prune": {"deadletter"},
         "recover": {"recover", "deadletter"},
         "alarm": {"backup", "recover", "watch-hz-h", "watch-hz-i", "deadletter"},
-        "watch": {"deadletter"},
+        "watch": {"deadletter", "hook-*"},
         "command": {"backup", "prune", "recover", "deadletter"},
     }
     for entry in functions():
