@@ -5,11 +5,12 @@ letter. A step of a failover in hand holds its state and what its attempt came t
 others record what somebody did or said, and there is nothing in them to be computed.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from shared.domain.decision import Decision
 from shared.domain.errors import Permanent
@@ -68,15 +69,29 @@ def _judged(decision: Decision) -> Replayed:
     if situation.code != CODE:
         why = f"judged by rules {situation.code}; these are rules {CODE}"
         return Replayed(decision=decision, again=Again.OLDER, says=(why,))
-    says = [] if codec.dump(situation) == stored else ["the situation does not come back as it was stored"]
+    says = [] if _keeps(codec.dump(situation), stored) else ["the situation does not come back as it was stored"]
     now = decide(situation)
-    was = decision.inputs.get(RESOLUTION, "")
-    if codec.dump(replace(now, because=())) != was:
-        says.append(f"decided then: {was}; now: {codec.dump(replace(now, because=()))}")
+    made, was = codec.dump(replace(now, because=())), decision.inputs.get(RESOLUTION, "{}")
+    if not _keeps(made, was) or was == "{}":
+        says.append(f"decided then: {was}; now: {made}")
     because = _reasons(decision, situation, now)
     if because != decision.because:
         says.append(f"because then: {decision.because}; now: {because}")
     return Replayed(decision=decision, again=Again.DIFFERS if says else Again.SAME, says=tuple(says))
+
+
+def _keeps(now: str, then: str) -> bool:
+    """Whether all that was stored comes back alike. A field that the code has learned since is no difference: it has a
+    default, which means "not known"."""
+    return now == then or _holds(json.loads(now), json.loads(then))
+
+
+def _holds(now: Any, then: Any) -> bool:
+    if isinstance(now, dict) and isinstance(then, dict):
+        return then.keys() <= now.keys() and all(_holds(now[key], value) for key, value in then.items())
+    if isinstance(now, list) and isinstance(then, list):
+        return len(now) == len(then) and all(map(_holds, now, then))
+    return bool(now == then)
 
 
 def _reasons(decision: Decision, situation: Situation, now: Resolution) -> tuple[str, ...]:

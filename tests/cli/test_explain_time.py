@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -110,6 +111,19 @@ def test_why_it_did_not_fail_over_while_it_was_paused(lived: Live, run: Run) -> 
     assert "Against a move spoke: paused since 2026-03-02T00:00:00+00:00: new switches." in told
     assert "Nothing else did: hz-i answered and was ready" in told
     assert "So nothing was done, and the pair stayed paused" in told
+
+
+def test_the_page_shows_what_is_told(lived: Live, run: Run) -> None:
+    found = lived(paused_and_dark)
+    page = (Path(__file__).parents[2] / "docs/failover.md").read_text()
+    section = page.partition("## Why it moved, or did not")[2].partition("\n## ")[0]
+    shown, made = (block.strip() for block in section.split("```")[1::2])
+
+    told = said(run("explain", "control", "08:00:45"))
+    assert len(found) == 6
+    for line in shown.replace("\n  ", "\n").replace("\n", " ").split(". "):
+        assert " ".join(line.split()).rstrip(".") in told
+    assert " ".join(made.split()) == said(run("explain", "control", "--replay"))
 
 
 def test_why_it_did_not_fail_over_without_a_standby(lived: Live, run: Run) -> None:
