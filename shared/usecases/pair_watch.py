@@ -163,6 +163,7 @@ class PairWatch:
         if failover.state in IN_HAND:
             self._drive(failover, until=until)
             return
+        self._surge.look(failover)
         situation, order = self._situations.complete(found)
         resolution = decide(situation)
         if order is not None and resolution.word is not None:
@@ -184,8 +185,6 @@ class PairWatch:
             self.witness.look_aside()
         if self.state not in IN_HAND:
             self._kept.assert_name(seen, paused=self._held.why)
-            if self._failover is not None:
-                self._surge.look(self._failover)
 
     def _follow(self, situation: Situation, resolution: Resolution) -> None:
         """Into the state that was decided on; where it is that already, told once."""

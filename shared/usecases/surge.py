@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Final
 
 from shared.domain.errors import Conflict, CredentialsRejected, Permanent
-from shared.domain.failover_fsm import AT_REST
+from shared.domain.failover_fsm import AT_REST, State
 from shared.domain.ids import InstanceId, SiteName
 from shared.domain.pair import Pair, Surge
 from shared.domain.site_capacity import (
@@ -73,7 +73,8 @@ class SurgeKeeping:
         says = (failover.surged, bool(failover.weights or failover.sizes), failover.state in AT_REST)
         newest = self._looks.newest()
         finished = newest is not None and newest[1].finished and not self._looks.trouble
-        every = CHECK_EVERY if finished else UNFINISHED_EVERY
+        waits = bool(failover.short) and failover.state is State.NEEDS_OPERATOR  # perhaps for room
+        every = CHECK_EVERY if finished and not waits else UNFINISHED_EVERY
         if says != self._seen or self._clock.monotonic() - self._began >= every.total_seconds():
             self._seen = says
             self.now()

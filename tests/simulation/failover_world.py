@@ -8,7 +8,7 @@ each link between two places can fail by itself. Watches run for ever, or (`time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from emulator.cloud import Cloud
 from emulator.seed import load_text
@@ -22,6 +22,7 @@ from shared.ports.compute import Inventory
 from shared.ports.hooks import HookAnswer, Said
 from shared.ports.names import NameRecord, Names
 from shared.ports.resolvers import Resolved
+from shared.ports.scaling import Scaling
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
 from shared.state.failovers import Failover, Failovers, SwitchOrders
@@ -46,6 +47,7 @@ from tests.simulation.sites import (
     SiteStore,
     TruthStore,
 )
+from tests.simulation.surge_ports import SimBalancer, SimScaling, Standing
 from tests.simulation.world import EPOCH, Crash, Process, ProcessClock, ProcessStore
 from understudy.agent.process import call_timeout
 from understudy.simulation.compute import InProcessInventory
@@ -144,6 +146,7 @@ class FailoverWorld(PairWorld):
     agreed: Callable[[Pair], Pair] = lambda pair: pair  # what the policy says otherwise
     lags: dict[SiteName, timedelta] = field(default_factory=dict)  # what agents measure; none: they do not
     hooks_say: HookAnswer = field(default_factory=lambda: HookAnswer(said=Said.PROCEED))
+    standing: Standing = field(default_factory=Standing)  # balancer and groups, for pairs with `surge`
     hooks_asked: list[tuple[float, str]] = field(default_factory=list)
 
     def open(self, *, watches: Sequence[SiteName] = (H, I)) -> "FailoverWorld":
@@ -303,7 +306,8 @@ class FailoverWorld(PairWorld):
             agents=SimAgents(self, process, site, place),
             names=SimNames(self, process, place),
             inventory=SimInventory(self, process, place),
-            balancer=None,
+            balancer=SimBalancer(self, process, place),
+            scaling=lambda: cast(Scaling, SimScaling(self, process, place)),
             clock=clock,
             aside=aside,
             public_names=lambda: SimNames(self, process, place, self.public_names_of_the_cloud()),

@@ -1,0 +1,161 @@
+"""What a site must carry alone is raised beside the failover, and put back with the failback."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.failover_fsm import AT_REST, State
+from shared.domain.failover_safety import Kind
+from shared.domain.ids import InstanceId
+from shared.domain.pair import Pair, Short, Surge
+from shared.state.failovers import SwitchOrder
+from tests.simulation.executors import Timers
+from tests.simulation.failover_world import ADDRESS, FailoverWorld
+from tests.simulation.links import How, watch_at
+from tests.simulation.pair_world import PAIR, H, I
+from tests.simulation.surge_ports import BALANCER, ESS, SLB, Standing
+from tests.simulation.test_failover_stories import LOSS, served_again
+from tests.simulation.world import Faults, World
+
+Open = Callable[..., FailoverWorld]
+APP_H, APP_I = InstanceId("i-app-h"), InstanceId("i-app-i")
+BEFORE = ({APP_H: 50, APP_I: 50}, {"asg-h": 2, "asg-i": 2})
+RAISED = ({APP_H: 50, APP_I: 100}, {"asg-h": 2, "asg-i": 4})
+
+
+def surging(pair: Pair, short: Short = Short.WARN) -> Pair:
+    return replace(
+        pair,
+        balancer=BALANCER,
+        surge={
+            H: Surge(weights={APP_H: 100}, groups={"asg-h": 4}, short=short),
+            I: Surge(weights={APP_I: 100}, groups={"asg-i": 4}, short=short),
+        },
+    )
+
+
+@pytest.fixture
+def opened() -> Iterator[Open]:
+    """With timers and executors: what is done aside runs beside the rounds, as it does in the cloud."""
+    worlds: list[World] = []
+
+    def build(*, agreed: Callable[[Pair], Pair] = surging, most: int = 10, seed: int = 1) -> FailoverWorld:
+        world = World(seed, Faults.none())
+        worlds.append(world)
+        standing = Standing(weights=dict(BEFORE[0]), sizes=dict(BEFORE[1]), most=most)
+        pair = FailoverWorld(world, restarts=0.0, block=timedelta(0), agreed=agreed, standing=standing)
+        timers = Timers(pair.open(watches=()))
+        for site in (H, I):
+            timers.begin(site, first=30)
+        return pair
+
+    yield build
+    for world in worlds:
+        world.end()
+
+
+def stands(pair: FailoverWorld) -> tuple[dict[InstanceId, int], dict[str, int]]:
+    return pair.standing.weights, pair.standing.sizes
+
+
+def fails_back(pair: FailoverWorld) -> None:
+    pair.orders().give(SwitchOrder(pair=PAIR, to_site=H, at=pair.now(), because="test", kind=Kind.FAILBACK))
+
+
+def test_a_balancer_and_groups_that_do_not_answer_delay_nothing(opened: Open) -> None:
+    pair = opened()
+    pair.world.run(LOSS)
+    cut = pair.links.cut([(watch_at(site), api) for site in (H, I) for api in (SLB, ESS)], How.SILENT)
+    pair.go_dark(H)
+    pair.world.run(30)
+
+    assert served_again(pair, I) < 7.5
+    assert stands(pair) == BEFORE
+
+    pair.links.heal(cut)
+    pair.world.run(60)
+    assert stands(pair) == RAISED
+
+
+def test_the_surviving_site_is_raised_by_the_time_it_serves_and_what_stood_is_on_record_first(opened: Open) -> None:
+    pair = opened()
+    pair.at(LOSS, lambda: pair.go_dark(H))
+    pair.world.run(40)
+
+    assert stands(pair) == RAISED
+    assert max(at for at, _ in pair.standing.calls) - LOSS < 8
+    decided = next(one for one in pair.decisions() if one.event == "failover.decided")
+    raised = next(one for one in pair.decisions() if one.event == "surge.raised")
+    assert decided.at <= raised.at
+    assert pair.failover().surged == I
+    assert (pair.failover().weights, pair.failover().sizes) == ({APP_I: 50}, {"asg-i": 2})
+
+
+def test_the_failback_puts_back_what_stood_before_and_not_before_the_preferred_site_serves(opened: Open) -> None:
+    pair = opened()
+    pair.at(LOSS, lambda: pair.go_dark(H))
+    pair.world.run(40)
+    pair.lighten(H)
+    pair.world.run(20)
+    fails_back(pair)
+    pair.world.run(60)
+
+    assert pair.record().value == ADDRESS[H]
+    assert stands(pair) == BEFORE
+    assert (pair.failover().surged, pair.failover().weights, pair.failover().sizes) == ("", {}, {})
+    home = max(at for at, value in pair.rebinds if value == ADDRESS[H])
+    assert all(at > home for at, what in pair.standing.calls if what in (f"{APP_I}=50", "asg-i=2"))
+    assert pair.overlap() == ""
+
+
+def test_what_somebody_raised_further_meanwhile_is_left_to_him(opened: Open) -> None:
+    pair = opened()
+    pair.at(LOSS, lambda: pair.go_dark(H))
+    pair.world.run(40)
+    pair.standing.sizes["asg-i"] = 6
+    pair.lighten(H)
+    pair.world.run(20)
+    fails_back(pair)
+    pair.world.run(60)
+
+    assert pair.record().value == ADDRESS[H]
+    assert stands(pair) == (BEFORE[0], {"asg-h": 2, "asg-i": 6})
+
+
+def test_a_group_that_may_not_grow_so_far_is_told_before_any_loss(opened: Open) -> None:
+    pair = opened(most=3)
+    pair.world.run(60)
+
+    told = [one for one in pair.decisions() if one.event == "capacity.short"]
+    assert len(told) == 1, "once, whichever of the watches found it"
+    assert "may have 3 at most, and 4 are needed" in " ".join(told[0].because)
+    assert "runbook: capacity-is-short" in told[0].because
+    assert stands(pair) == BEFORE
+
+
+def test_a_short_site_takes_over_where_the_policy_only_warns_and_grows_as_far_as_it_may(opened: Open) -> None:
+    pair = opened(most=3)
+    pair.at(LOSS, lambda: pair.go_dark(H))
+    pair.world.run(60)
+
+    assert pair.record().value == ADDRESS[I]
+    assert pair.standing.sizes == {"asg-h": 2, "asg-i": 3}
+
+
+def test_a_short_site_waits_for_an_operator_where_the_policy_refuses_and_goes_on_once_there_is_room(
+    opened: Open,
+) -> None:
+    pair = opened(agreed=lambda pair: surging(pair, Short.REFUSE), most=3)
+    pair.at(LOSS + 5, lambda: pair.go_dark(H))
+    pair.world.run(60)
+    assert pair.failover().state is State.NEEDS_OPERATOR
+    assert "asg-i may have 3 at most" in " ".join(pair.decisions()[-1].because)
+    assert pair.rebinds == []
+
+    pair.standing.most = 10
+    pair.world.run(400)
+    assert pair.record().value == ADDRESS[I]
+    assert pair.failover().state in AT_REST
+    assert pair.standing.sizes["asg-i"] == 4
