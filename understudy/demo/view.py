@@ -9,6 +9,7 @@ from shared.adapters.ecs_snapshots import EcsSnapshots
 from shared.adapters.functions import FcFunctions
 from shared.adapters.ots import OtsStore
 from shared.adapters.pvtz import PvtzNames
+from shared.adapters.pvtz_trail import PvtzTrail
 from shared.adapters.sdk import Endpoint
 from shared.adapters.slb import SlbBalancer
 from understudy.demo.local_cloud import ACCESS_KEY, OTS_INSTANCE, LocalCloud
@@ -45,6 +46,10 @@ class CloudView:
     @cached_property
     def names(self) -> PvtzNames:
         return PvtzNames(endpoint=self._endpoint, credentials=_key)
+
+    @cached_property
+    def trail(self) -> PvtzTrail:
+        return PvtzTrail(endpoint=self._endpoint, credentials=_key)
 
     @cached_property
     def balancer(self) -> SlbBalancer:
