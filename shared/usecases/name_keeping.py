@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from shared.domain.dns_plan import RUNBOOK, NameRecord, Rebind, Settled, plan_name
+from shared.domain.dns_plan import RUNBOOK, NameRecord, Rebind, Settled, plan_name, same_value
 from shared.domain.errors import CredentialsRejected, DrError
 from shared.domain.failover_fsm import On
 from shared.domain.ids import Epoch, SiteName
 from shared.domain.lease import Lease
 from shared.domain.name_ttl import ttl_finding
-from shared.domain.pair import NameRule, Pair
+from shared.domain.pair import NameRule, NameService, Pair
 from shared.observability import log
 from shared.ports.clock import Clock
 from shared.state import codec
@@ -58,6 +58,8 @@ class NameKeeping:
             _Kept(rule, pair=pair, naming=naming, witness=witness, over=over, clock=clock, run=run)
             for rule in pair.names
         )
+        if any(rule.service is NameService.PUBLIC for rule in pair.names):
+            run(naming.load)
         self._epoch: Epoch | None = None
         self._changed = float("-inf")
 
@@ -145,7 +147,9 @@ class _Kept:
             self.trouble = ""
             return
         standby = self._naming.value(self._rule, self._witness.other(lease.owner))
-        if paused and not (isinstance(plan, Rebind) and plan.record.value == standby):
+        if paused and not (
+            isinstance(plan, Rebind) and standby and same_value(self._rule.type, plan.record.value, standby)
+        ):
             return
         if isinstance(plan, Rebind) and self._written_too_often(now):
             self.trouble = (
