@@ -1,145 +1,158 @@
 """Act 3 alone, again and again: how long from the loss of the active master to the first good answer.
 
-    python -m bench failover [--runs 5] [--loss zone-silent --loss agent-killed ...] [--json FILE]
+    python -m bench failover [--runs 20] [--loss LOSS ...] [--terms fast|cautious] [--clients KIND]
+    python -m bench failover --switchover [--clients all]      an order instead of a loss
+    python -m bench failover --operations 1000                 turn by turn without and with so many open backups
+    python -m bench failover --alarm                           no timers: the event of the failed machine starts it all
+    python -m bench failover --table reports/bench/failover    the reports as Markdown; runs nothing
 
-Each run has a local cloud of its own and ends when the client that resolves each time is served by the standby; at
-which moment of the lease's life the loss comes is left to chance. Unlike the other benches this one measures no speed:
-its seconds are the arithmetic of lease, margin and renewal in understudy.yaml, with a little of the machine on top.
+Unlike the other benches this one measures no speed: its seconds are the arithmetic of lease, margin and renewal, with a
+little of the machine on top. At which moment between two renewals the loss comes is drawn.
 
-Exits 1 when two masters were ever active at once, when a run did not come to its end, or when the median of
-zone-silent is above the limit.
+Each series is one JSON report under --reports, written anew after each run. Exits 1 when two masters were ever active
+at once, when a run failed or broke a promise, when phases do not sum to their total, or when a limit of the series is
+passed: with the fast terms a median of 6 s and a worst of 10 s, in a switchover 2 s without service.
 """
 
 import argparse
-import json
-import statistics
 import sys
-import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from rich.console import Console
+from bench.failover_policy import TIMES, Terms
+from bench.failover_runs import KINDS, Setting, measured
+from bench.failover_series import Limits, Run, Series
+from bench.failover_table import markdown
+from understudy.demo.losses import WORDS, Loss
+from understudy.demo.verdicts import MOST_REFUSED
 
-from shared.adapters.clock import SystemClock
-from shared.domain.errors import DrError
-from shared.domain.objectives import FAILOVER_PHASES
-from understudy.checker import Unreadable
-from understudy.demo import act3
-from understudy.demo.act3 import Loss, Result
-from understudy.demo.local_cloud import CloudDied
-from understudy.demo.narrator import Narrator
-from understudy.demo.promises import Promises
-from understudy.demo.stage import NotInTime, Stage
-
-REPORT = Path("reports/bench/failover.json")
+REPORTS = Path("reports/bench/failover")
+THE_THREE = (Loss.MASTER_KILLED, Loss.HOST_KILLED, Loss.ZONE_SILENT)
 
 
-@dataclass(kw_only=True)
-class Series:
-    """All runs of one kind of loss."""
+@dataclass(frozen=True)
+class Plan:
+    """A series and the settings that its runs take in turn."""
 
-    loss: Loss
-    results: list[Result] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)  # runs without a measurement, and why
-    broken: list[str] = field(default_factory=list)  # promises broken in measured runs
+    series: Series
+    settings: tuple[Setting, ...]
 
-    @property
-    def seconds(self) -> list[float]:
-        return [r.first_good for r in self.results if r.first_good is not None]
 
-    @property
-    def overlaps(self) -> int:
-        return sum(bool(r.violations) for r in self.results)
+def limits(setting: Setting) -> Limits:
+    """Of the series with the fast terms, where service depends on nothing but the lease; else none is set."""
+    if setting.loss is Loss.SWITCHOVER:
+        return Limits(without=MOST_REFUSED)
+    if setting.terms is Terms.CAUTIOUS or setting.alarm:
+        return Limits()
+    return Limits(median=6.0, worst=10.0)
 
-    @property
-    def median(self) -> float | None:
-        return statistics.median(self.seconds) if self.seconds else None
 
-    @property
-    def phases(self) -> dict[str, float]:
-        """Median of each, seconds."""
-        measured = {p: [r.phases[p] for r in self.results if p in r.phases] for p in FAILOVER_PHASES}
-        return {phase: statistics.median(values) for phase, values in measured.items() if values}
-
-    @property
-    def well(self) -> bool:
-        good = not self.failed and not self.broken and not self.overlaps and self.median is not None
-        return good and (self.loss is not Loss.ZONE_SILENT or (self.median or 0.0) <= act3.LIMIT)
-
-    def record(self) -> dict[str, Any]:
-        return {
-            "loss": self.loss.value,
-            "runs": len(self.results) + len(self.failed),
-            "first_good_seconds": self.seconds,
-            "min": min(self.seconds, default=None),
-            "median": self.median,
-            "max": max(self.seconds, default=None),
-            "phases_median_seconds": self.phases,
-            "nobody_active_seconds": [r.silence_between for r in self.results],
-            "accepted_commands_checked": sum(r.accepted for r in self.results),
-            "epochs": [[r.epoch_before, r.epoch_after] for r in self.results],
-            "overlaps": self.overlaps,
-            "failed": self.failed,
-            "broken": self.broken,
-        }
-
-    def line(self) -> str:
-        if not self.seconds:
-            return f"{self.loss:<14} no run came to its end"
-        phases = ", ".join(f"{name} {seconds:.2f}" for name, seconds in self.phases.items())
-        accepted = sum(r.accepted for r in self.results)
-        return (
-            f"{self.loss:<14} {min(self.seconds):5.1f} {self.median:7.1f} {max(self.seconds):5.1f} s   "
-            f"{self.overlaps} overlaps in {accepted} accepted commands of {len(self.results)} runs   ({phases})"
+def planned(options: argparse.Namespace) -> Iterator[Plan]:
+    losses = [Loss.SWITCHOVER] if options.switchover else options.loss or list(THE_THREE)
+    if options.alarm:
+        losses = [Loss.HOST_KILLED]
+    for loss in losses:
+        loads = (0, options.operations) if options.operations else (0,)
+        settings = tuple(
+            Setting(loss=loss, terms=options.terms, clients=options.clients, alarm=options.alarm, load=load)
+            for load in loads
         )
+        parts = [
+            loss.value,
+            options.terms.value,
+            "" if options.clients == "resolving" else options.clients,
+            "alarm" if options.alarm else "",
+            f"operations-{options.operations}" if options.operations else "",
+        ]
+        words = WORDS[loss] + ("; no timer runs, an event starts the watches" if options.alarm else "")
+        series = Series(
+            name="-".join(part for part in parts if part),
+            loss=loss.value,
+            words=words,
+            terms=TIMES[options.terms],
+            settings={"clients": options.clients, "alarm": options.alarm, "operations": options.operations},
+            limits=limits(settings[0]),
+        )
+        yield Plan(series, settings)
 
 
-def once(loss: Loss, number: int) -> tuple[Result, list[str]]:
-    """One run; its promises that were broken. Raises what makes a run worthless."""
-    promises = Promises()
-    with tempfile.TemporaryDirectory(prefix="understudy-bench-") as folder:
-        narrator = Narrator(Console(quiet=True))
-        opened = Stage.opened(Path(folder), narrator=narrator, promises=promises, clock=SystemClock(), seed=number)
-        with opened as stage:
-            stage.prepare()
-            result = act3.play(stage, loss, caching=False)
-            act3.judge(stage, result)
-    return result, [f"{promise.text}: {promise.evidence}" for promise in promises.broken]
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    first, _, rest = (__doc__ or "").partition("\n")
+    parser = argparse.ArgumentParser(
+        prog="bench failover", description=first, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--runs", type=int, default=5, help="of each series, and of each load (default: 5)")
+    add("--loss", type=Loss, choices=[one for one in Loss if one is not Loss.SWITCHOVER], action="append",
+        help="repeatable; default: master-killed, host-killed and zone-silent")  # fmt: skip
+    add("--switchover", action="store_true")
+    add("--terms", type=Terms, choices=list(Terms), default=Terms.FAST)
+    add("--clients", choices=list(KINDS), default="resolving", help="besides the one that resolves each time")
+    add("--operations", type=int, default=0, metavar="N")
+    add("--alarm", action="store_true")
+    add("--reports", type=Path, default=REPORTS, help=f"folder (default: {REPORTS})")
+    add("--table", type=Path, nargs="+", metavar="REPORT", help="files or folders")
+    options = parser.parse_args(arguments)
+    if options.alarm and (options.loss or options.switchover):
+        parser.error("--alarm has its own loss, the host that fails: leave --loss and --switchover out")
+    if options.switchover and options.loss:
+        parser.error("--switchover is no loss: leave --loss out")
+    if options.runs < 1 or options.operations < 0:
+        parser.error("--runs is at least 1, --operations at least 0")
+    return options
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="bench failover", description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--loss", type=Loss, choices=list(Loss), action="append", help="repeatable; default: all four")
-    parser.add_argument("--json", type=Path, default=REPORT)
-    options = parser.parse_args(arguments)
-    table = [Series(loss=loss) for loss in options.loss or list(Loss)]
-    for series in table:
-        for number in range(1, options.runs + 1):
-            _run(series, number)
-    print(f"\n{'loss':<14} {'min':>5} {'median':>7} {'max':>5}     from the loss to the first good answer")
-    for series in table:
-        print(series.line())
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps([series.record() for series in table], indent=2) + "\n")
-    print(f"written: {options.json}")
-    return 0 if all(series.well for series in table) else 1
+    options = parse(arguments)
+    if options.table:
+        print(markdown(options.table))
+        return 0
+    plans = list(planned(options))
+    for plan in plans:
+        carry_out(plan, runs=options.runs, reports=options.reports)
+    print()
+    for plan in plans:
+        print(*told(plan.series), sep="\n")
+    return 1 if any(plan.series.troubles for plan in plans) else 0
 
 
-def _run(series: Series, number: int) -> None:
-    try:
-        result, broken = once(series.loss, number)
-    except (CloudDied, NotInTime, Unreadable, DrError, OSError) as error:
-        series.failed.append(f"run {number}: {type(error).__name__}: {error}")
-        print(f"{series.loss} {number}: FAILED {series.failed[-1]}", flush=True)
-        return
-    series.results.append(result)
-    series.broken += [f"run {number}: {text}" for text in broken]
-    seconds = "never" if result.first_good is None else f"{result.first_good:.1f} s"
-    print(f"{series.loss} {number}: served again after {seconds}, epoch {result.epoch_before} -> {result.epoch_after}, "
-          f"{len(result.violations)} violations", *broken, sep="\n  BROKEN ", flush=True)  # fmt: skip
+def carry_out(plan: Plan, *, runs: int, reports: Path) -> None:
+    series = plan.series
+    for number in range(1, runs + 1):
+        for setting in plan.settings:  # turn by turn, so that all meet the same weather
+            series.runs.append(measured(setting, number))
+            path = series.keep(reports)
+            print(f"{series.name} {number}/{runs}: {line(series.runs[-1])}", flush=True)
+    print(f"written: {path}")
+
+
+def line(run: Run) -> str:
+    if run.failed:
+        return f"FAILED {run.failed}"
+    seconds = "never" if run.first_good is None else f"after {run.first_good:.2f} s"
+    load = f" with {run.load} open operations" if run.load else ""
+    text = f"served again {seconds}{load}, epoch {run.epochs[0]} -> {run.epochs[1]}, {run.verdict} ({run.took:.0f} s)"
+    return "\n  BROKEN ".join([text, *run.broken, *([run.off] if run.off else [])])
+
+
+def told(series: Series) -> Iterator[str]:
+    for load in series.loads():
+        every, phases = series.seconds(load), series.phases(load)
+        name = f"{series.name} ({load} open operations)" if len(series.loads()) > 1 else series.name
+        if not every:
+            yield f"{name}: no run came to its end"
+            continue
+        yield (
+            f"{name}: min {min(every):.2f}, median {series.median(load):.2f}, worst {max(every):.2f} s "
+            f"of {len(every)} runs "
+            f"({', '.join(f'{phase} {seconds:.2f}' for phase, seconds in phases.items())})"
+        )
+    for kind in series.kinds:
+        without = series.felt(kind, "without")
+        if without and (len(series.kinds) > 1 or series.loss == Loss.SWITCHOVER):
+            yield f"  the client that {kind}: without service for {min(without):.2f} to {max(without):.2f} s"
+    yield from (f"  NOT AS IT SHOULD BE: {why}" for why in series.troubles)
 
 
 if __name__ == "__main__":
