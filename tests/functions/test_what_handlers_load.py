@@ -20,6 +20,7 @@ PVTZ = "alibabacloud_pvtz20180101"
 SLB = "alibabacloud_slb20140515"
 ESS = "alibabacloud_ess20220222"
 VPC = "alibabacloud_vpc20160428"
+ALIDNS = "alibabacloud_alidns20150109"  # of pairs with public names alone
 HEAVY = (
     TABLESTORE,
     ECS,
@@ -29,6 +30,7 @@ HEAVY = (
     SLB,
     ESS,
     VPC,
+    ALIDNS,
     "pydantic",
     "yaml",
     "jinja2",
@@ -44,6 +46,7 @@ MAY_LOAD = {
     "prune": {TABLESTORE, ECS},
     "command": {TABLESTORE, FC},
     "status": {TABLESTORE},
+    "watch": {TABLESTORE, ECS, PVTZ, SLB},
 }
 
 PROBE = """
@@ -57,6 +60,7 @@ ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "UNDERSTUDY_REGION": "cn-hangzhou",
     "UNDERSTUDY_OTS_INSTANCE": "understudy",
+    "UNDERSTUDY_SITE": "hz-h",
     "FC_ACCOUNT_ID": "1000000000000001",
     "ALIBABA_CLOUD_ACCESS_KEY_ID": "id",
     "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "secret",
