@@ -16,10 +16,15 @@ from shared.wiring import foundation
 from tests.runbooks.book import filled, procedures
 from tests.usecases.backup_world import APPLICATIONS, World, a_policy
 from tests.usecases.copy_world import SHANGHAI, CopyWorld
+from tests.usecases.launch_stage import TYPE, launch, launched
 from tests.usecases.plan_world import DB, PlanWorld
-from tests.usecases.recovery_world import WEB_1
+from tests.usecases.recovery_world import WEB_1, WEB_2, RecoveryWorld
+from tests.usecases.recovery_world import H as ZONE_H
+from tests.usecases.restore_stage import RestoreWorld
 from tests.usecases.test_backup_net import never_complete
+from tests.usecases.test_images_published import Closed, versions
 from tests.usecases.test_rebuild_again import last, robbed
+from tests.usecases.test_restore_troubles import half_way, standing
 from tests.usecases.test_status import view_of
 from tests.wirings import forget
 from understudy.cli.main import main
@@ -150,3 +155,47 @@ def test_a_plan_that_stopped_goes_on_or_is_ended(terminal: Open, procedure: str,
     assert world.state(run) == "done"
     ends = [one.state for one in world.operations(OperationKind.RESTORE)]
     assert ends.count(OperationState.DONE) == restored
+
+
+@pytest.mark.parametrize("procedure", ["go-on", "go-back"])
+def test_a_restore_that_stopped_half_way_goes_on_or_back(terminal: Open, procedure: str) -> None:
+    world = RestoreWorld()
+    before = standing(world)
+    asked = half_way(world)
+    world.advance(seconds=1)
+    point = next(one.id for one in world.points() if not one.safety and one.subject == WEB_2)
+
+    terminal(world).follow("restore-needs-operator", procedure, OPERATION=asked, INSTANCE=WEB_2, POINT=point)
+    world.run_recovery(minutes=30)
+
+    assert standing(world) == before, "it serves again, with the weights that it had"
+
+
+def test_a_launch_that_gave_too_few_is_closed_and_what_it_made_stands(terminal: Open) -> None:
+    world = RecoveryWorld()
+    world.cloud.ecs.buying.stock.set(ZONE_H, TYPE, 4)
+    end = launch(world, amount=10, least=5)
+    assert end.state is OperationState.NEEDS_OPERATOR
+
+    world.advance(seconds=1)
+    terminal(world).follow("launch-needs-operator", "close-it", OPERATION=end.id)
+    world.run_recovery(minutes=10)
+
+    assert [one.state for one in launched(world)] == ["Running"] * 4
+    assert list(world.journal.waiting(OperationKind.LAUNCH)) == []
+
+
+def test_an_image_that_could_not_be_published_is_published(terminal: Open) -> None:
+    world, (old, made) = versions(2)
+    world.cloud.ess.boot(world.cloud.ess.configuration("asc-web"), old)
+    scaling, world.scaling = world.scaling, Closed()
+    operation = world.publish_newest(wake=False)
+    world.run_for(minutes=40, prune=False)
+    (found,) = world.operations(operation)
+    assert found.state is OperationState.NEEDS_OPERATOR
+    world.scaling = scaling
+
+    terminal(world).follow("publish-needs-operator", "publish-again", OPERATION=found.id, FAMILY="role-web")
+    world.run_for(minutes=20, prune=False)
+
+    assert world.starts_from() == made
