@@ -22,6 +22,7 @@ from understudy.demo.losses import OLD, WORDS, Cause, Loss
 from understudy.demo.stage import WATCHES, Stage
 from understudy.demo.verdicts import Result, count_inside, judge, read_evidence, refusals, shown
 
+Start = Callable[[Stage], None]
 STANDBY = "hz-i"
 STEADY = 2.5  # seconds for which everybody is served before the loss
 WATCHED = timedelta(seconds=3)  # the loss does not meet a watch that has just been started
@@ -48,7 +49,7 @@ def play(
     *,
     kinds: Sequence[str] = tuple(HOLDS),
     luck: Seeded | None = None,
-    start: Callable[[Stage], None] = start_watching,
+    start: Start = start_watching,
 ) -> Result:
     """The whole act. It ends as soon as each of these kinds of clients is back; one must be RESOLVES. With `luck` the
     loss comes at any moment between two renewals, and clients hold answers of any age. `start` brings about a pair at
