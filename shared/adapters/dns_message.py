@@ -65,9 +65,7 @@ def answer(wire: bytes, *, id: int, name: str) -> Told:
             raise NotToUs(f"the answer is to another question ({asked})")
         if flags & CUT_SHORT:
             raise Unusable("the answer was cut short")
-        if code == NO_SUCH_NAME:
-            answers = 0
-        elif code:
+        if code not in (0, NO_SUCH_NAME):  # of the alias's target: the answer holds the alias all the same
             raise Unusable(f"it answers {CODES.get(code, f'code {code}')}")
         return _follow(asked, _records(wire, at, answers))
     except struct.error as error:

@@ -86,6 +86,9 @@ class ClientView:
                     (waits if waited < SILENT_FOR else told).append(why)
                 elif len(told_values) == 1 and same_value(rule.type, told_values[0], value):
                     addresses = tuple(dict.fromkeys((*addresses, *answer.addresses)))
+                    if not answer.addresses:
+                        why = f"resolver {answer.server} leads {rule} to {value}, and to no address"
+                        (waits if waited < SILENT_FOR else told).append(why)
                 else:
                     left = answer.ttl_seconds or 0
                     gives = ", ".join((*answer.aliases[:1], *answer.addresses)) or "nothing"

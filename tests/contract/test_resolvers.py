@@ -221,6 +221,15 @@ def test_an_answer_that_cannot_be_relied_upon_is_no_answer(
     assert why in told.why
 
 
+def test_an_alias_whose_target_does_not_exist_is_an_alias_all_the_same(serve: Serve) -> None:
+    def reply(query: bytes) -> list[bytes]:
+        alias = b"\xc0\x0c" + struct.pack("!HHIH", 5, 1, 5, 6) + b"\x04gone\0"
+        return [query[:2] + struct.pack("!HHHHH", 0x8183, 1, 1, 0, 0) + query[12:] + alias]
+
+    told = told_by(serve(reply))
+    assert (told.values("CNAME"), told.addresses, told.answered) == (("gone",), (), True)
+
+
 def test_records_of_other_names_prove_nothing(serve: Serve) -> None:
     def reply(query: bytes) -> list[bytes]:
         foreign = b"\x04evil\x07example\0" + struct.pack("!HHIH", 1, 1, 5, 4) + b"\x7f\x4d\x09\x09"

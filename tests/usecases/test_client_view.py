@@ -153,6 +153,16 @@ def test_an_answer_that_may_be_kept_for_long_is_not_waited_for() -> None:
     assert "still gives master.public.example as 203.0.113.1, for up to 600 s" in why
 
 
+def test_an_alias_that_leads_to_no_address_is_told() -> None:
+    stage = Stage(answers=[*RIGHT[:2], gives(ALIAS, alias=TARGET)])
+    seen = view(stage)
+    assert looked(seen)[0] is False
+    stage.seconds += SILENT_FOR
+    served, why = looked(seen)
+    assert served
+    assert "leads queue.corp.example to hz-i.corp.example, and to no address" in why
+
+
 def test_one_resolver_of_two_that_lags_is_one_that_clients_may_ask() -> None:
     stage = Stage(answers=[*RIGHT, gives(RULE, OLD, ttl=3, server="ns-2")])
     assert looked(view(stage))[0] is False
