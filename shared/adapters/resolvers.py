@@ -19,7 +19,8 @@ from shared.ports.clock import Clock
 from shared.ports.resolvers import Resolved
 
 OF_THE_VPC: Final = ("100.100.2.136", "100.100.2.138")
-"""The resolvers inside every VPC: PrivateZone's names, then public ones. Source: PrivateZone documentation, 2026."""
+"""The resolvers inside every VPC: PrivateZone's names, then public ones. Source: PrivateZone documentation, 2026.
+Assumption: a function that is attached to the VPC reaches them as an instance does."""
 
 PORT: Final = 53
 LARGEST: Final = 4096  # octets of a datagram; answers to plain questions have 512 at most
