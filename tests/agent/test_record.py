@@ -44,7 +44,7 @@ def recorded(table: Table, name: str, store: Stubborn, *, site: SiteName = H) ->
 def told(table: Table) -> list[tuple[str, int | None, str]]:
     """Oldest first."""
     found = list(Decisions(TruthStore(table.rows)).of(PAIR))[::-1]
-    return [(one.event, one.epoch, one.inputs["granted_to"]) for one in found]
+    return [(one.event, one.epoch, one.inputs.get("granted_to") or one.inputs["held_by"]) for one in found]
 
 
 def test_the_first_lease_of_all_is_told_with_its_epoch_and_its_site() -> None:
@@ -104,6 +104,21 @@ def test_what_the_store_does_not_take_is_told_later_and_only_once() -> None:
     record.write()
 
     assert told(table) == [("lease.created", 1, H)]
+
+
+def test_what_was_held_before_this_process_is_told_once_without_saying_since_when() -> None:
+    table = Table()
+    before, _ = recorded(table, "a", Stubborn(table.rows))
+    before.step()
+    agent, record = recorded(table, "a", Stubborn(table.rows))
+    for _ in range(3):
+        agent.step()
+        record.write()
+        table.clock.at += 1
+
+    assert told(table) == [("lease.held", 1, H)]
+    (decision,) = Decisions(TruthStore(table.rows)).of(PAIR)
+    assert "began" not in decision.inputs
 
 
 def test_a_lease_that_somebody_else_took_first_is_not_told() -> None:

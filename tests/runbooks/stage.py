@@ -99,7 +99,7 @@ class StagedWorld(FailoverWorld):
             Decisions(TruthStore(self.rows)), pair=PAIR, site=unit, holder=HolderId(unit), run="agent", clock=clock
         )
 
-        def tell(event: str, epoch: Epoch, because: str, began: datetime) -> None:
+        def tell(event: str, epoch: Epoch, because: str, began: datetime | None) -> None:
             record.tell(event, epoch, because, began)
             record.write()
 

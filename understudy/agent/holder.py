@@ -18,6 +18,7 @@ of its own), or the master stops when it passes.
 
 import logging
 from collections.abc import Callable
+from datetime import datetime
 
 from shared.domain.errors import Conflict, DrError, NeedsOperator, OutcomeUnknown, Retryable
 from shared.domain.ids import Epoch, HolderId, PairName, Place, SiteName
@@ -81,6 +82,7 @@ class Holder(LivingOn):
         self._leases, self._ready, self._never_active = leases, ready, never_active
         self._row_seen = False
         self._prepared, self._retired, self._told = prepared, retired, told
+        self._on_record = Epoch(0)  # the last epoch of which this process told
         self._asked = NOBODY
         self._orders = 0  # how often we were told to give up: a round that began before an order must not undo it
         self._orders_at_start = 0
@@ -224,14 +226,14 @@ class Holder(LivingOn):
         voices, began = self._voices(), self._clock.now()
         length, me = self._terms.lease, self._me
         lease = self._leases.create(self._pair, self._site, length=length, holder=me, voices=voices)
-        self._told("lease.created", lease.epoch, f"no lease row existed, and {self._site} is preferred", began)
+        self._tell("lease.created", lease.epoch, f"no lease row existed, and {self._site} is preferred", began)
         self._hold(lease, started)
 
     def _claim(self, lease: Lease) -> None:
         self._set_out(lease, lease.epoch)
         voices, began, started = self._voices(), self._clock.now(), self._clock.monotonic()
         claimed = self._leases.claim(lease, self._me, length=self._terms.lease, voices=voices)
-        self._told("lease.claimed", claimed.epoch, f"taken for {self._site} by a watch, which asked for it", began)
+        self._tell("lease.claimed", claimed.epoch, f"taken for {self._site} by a watch, which asked for it", began)
         self._hold(claimed, started)
 
     def _take(self, lease: Lease) -> None:
@@ -244,13 +246,17 @@ class Holder(LivingOn):
         length, me = self._terms.lease, self._me
         taken = self._leases.take(lease, self._site, length=length, holder=me, voices=voices)
         why = f"what {lease.holder or 'nobody'} of this site had under epoch {lease.epoch} stood still for a lease"
-        self._told("lease.taken", taken.epoch, why, began)
+        self._tell("lease.taken", taken.epoch, why, began)
         self._hold(taken, started)
         log.warning("agent.took_over", extra={"holder": lease.holder, "epoch": int(epoch)})
 
     def _renew(self, lease: Lease) -> None:
         voices, started = self._voices(), self._clock.monotonic()
         self._hold(self._leases.renew(lease, length=self._terms.lease, voices=voices), started)
+
+    def _tell(self, event: str, epoch: Epoch, because: str, began: datetime | None) -> None:
+        self._on_record = epoch
+        self._told(event, epoch, because, began)
 
     def _voices(self) -> tuple[Place, ...]:
         with self._gate:
@@ -273,6 +279,9 @@ class Holder(LivingOn):
 
     def _hold(self, lease: Lease, started: float) -> None:
         """A write of ours was acknowledged: publish what it grants, unless something else has to happen first."""
+        if lease.epoch != self._on_record:
+            # Made by a process before this one, or by a write whose answer was lost.
+            self._tell("lease.held", lease.epoch, f"{self._site} renews a lease that it had already", None)
         grant = Grant.of_renewal(lease, started=started, terms=self._terms)
         prepared = self._prepared(lease.epoch)
         now = self._clock.monotonic()

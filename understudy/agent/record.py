@@ -31,9 +31,13 @@ class Record:
         self._run, self._clock = run, clock
         self._open: deque[Decision] = deque()
 
-    def tell(self, event: str, epoch: Epoch, because: str, began: datetime) -> None:
-        """`began`: before the write that made it so was sent."""
-        inputs = {"granted_to": self._site, "holder": self._holder, "began": codec.moment(began)}
+    def tell(self, event: str, epoch: Epoch, because: str, began: datetime | None) -> None:
+        """`began`: before the write that made it so was sent. None: it was so already, nobody knows since when."""
+        inputs: dict[str, str] = {"holder": self._holder}
+        if began is None:
+            inputs["held_by"] = self._site
+        else:
+            inputs |= {"granted_to": self._site, "began": codec.moment(began)}
         self._open.append(
             Decision(
                 event=event,
@@ -57,8 +61,8 @@ class Record:
             self._open.popleft()
 
 
-Tell = Callable[[str, Epoch, str, datetime], None]
+Tell = Callable[[str, Epoch, str, datetime | None], None]
 
 
-def untold(event: str, epoch: Epoch, because: str, began: datetime) -> None:
+def untold(event: str, epoch: Epoch, because: str, began: datetime | None) -> None:
     """For a holder whose deeds nobody asks about later."""
