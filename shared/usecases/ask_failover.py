@@ -14,22 +14,18 @@ from shared.domain.decision import Decision
 from shared.domain.errors import BadInput, Permanent
 from shared.domain.failover_fsm import IN_HAND
 from shared.domain.failover_safety import (
-    HEARD_WITHIN,
     Facts,
     Kind,
     Lag,
     Rule,
     Side,
-    checks,
-    lag_objection,
     overrides,
     overrode,
 )
 from shared.domain.ids import Epoch, PairName, SiteName
 from shared.domain.lease import Lease, LeaseState
-from shared.domain.pair import FenceBy
+from shared.domain.pair import Short
 from shared.domain.policy import Pair
-from shared.domain.preview import Action, Check, Preview, critical_path, token_of
 from shared.observability import log
 from shared.ports.clock import Clock
 from shared.state import codec
@@ -40,12 +36,10 @@ from shared.state.heartbeats import Heartbeat, Heartbeats
 from shared.state.leases import Leases
 from shared.state.policies import Policies
 from shared.usecases.arguments import Arguments, asked_by, optional, texts
+from shared.usecases.failover_preview import preview_of, readiness_of
 from shared.usecases.held_back import SWITCH, blocked_until, stopped
 
-ORDER_SEEN_WITHIN: Final = 5  # rounds of a watch
 TICK: Final = timedelta(microseconds=1)  # the least by which two stored moments differ
-USUAL_STOP: Final = timedelta(seconds=30)  # a stop by force (assumption)
-STEP: Final = timedelta(seconds=1)  # about as long as each of the others takes
 
 Result = dict[str, object]
 
@@ -92,6 +86,7 @@ class AskFailover:
             "failback": move(Kind.FAILBACK),
             "failover": move(Kind.FAILOVER),
             "switch": self._switch,
+            "readiness": lambda arguments, _run: self._readiness(arguments),
             "restore_lease": lambda arguments, run: self._restore(arguments, moment(arguments), run),
         }
 
@@ -121,7 +116,7 @@ class AskFailover:
             )
         target = self._target(kind, pair, known.lease, optional(arguments, "to"))
         facts = self._facts(pair, known, known.lease, target)
-        preview = _preview(kind, pair, facts, force)
+        preview = preview_of(kind, pair, facts, force, known.failover)
         confirm = optional(arguments, "confirm")
         if not confirm:
             return {"preview": json.loads(codec.dump(preview))}
@@ -198,6 +193,10 @@ class AskFailover:
             stopped=stopped(known.standing, pair.name) or "",
             standing="" if order is None else _standing(order),
             blocked_until=blocked_until(pair, known.failover, known.standing, now),
+            data=pair.data,
+            unprotected=_unprotected(known.failover, target),
+            short=known.failover.short.get(target, ""),
+            if_short=pair.surge[target].short if target in pair.surge else Short.WARN,
         )
 
     def _side(self, site: SiteName, beat: Heartbeat | None, pair: Pair) -> Side:
@@ -207,6 +206,25 @@ class AskFailover:
         age = None if beat.lag_age_s is None else timedelta(seconds=beat.lag_age_s) + heard
         behind = None if beat.lag_s is None else timedelta(seconds=beat.lag_s)
         return Side(site=site, heard=heard, active=beat.active, ready=beat.ready, lag=Lag(behind=behind, age=age))
+
+    def _readiness(self, arguments: Arguments) -> Result:
+        """Whether the pair could fail over by itself now, judged by what is written: nothing is asked for."""
+        pair = self._pair(arguments)
+        known = self._known(pair)
+        if known.lease is None:
+            raise BadInput(f"pair {pair.name}: {known.damage or 'it has no lease row yet, so nobody is active'}")
+        owner = known.lease.owner
+        target = next(member.site for member in pair.members if member.site != owner)
+        facts = self._facts(pair, known, known.lease, target)
+        now, beats = self._clock.now(), self._heartbeats.watches(pair.name)
+        listed = readiness_of(pair, facts, beats, now)
+        return {
+            "pair": pair.name,
+            "active": owner,
+            "standby": target,
+            "ready": all(one.ok for one in listed),
+            "checks": json.loads(codec.dump(listed)),
+        }
 
     # --- the switch ---
 
@@ -336,58 +354,8 @@ class AskFailover:
         self._decisions.record(pair, made)
 
 
-def _preview(kind: Kind, pair: Pair, facts: Facts, force: frozenset[Rule]) -> Preview:
-    target, owner = facts.target.site, facts.owner
-    seen = ORDER_SEEN_WITHIN * pair.watch_every
-    silent = all(one.heard is None or one.heard > HEARD_WITHIN for one in facts.others)
-    lost = kind is Kind.FAILOVER and silent
-    stop = f"{owner} gives its lease back" if not lost else f"the lease of {owner} runs out, unless it is given back"
-    takes = f"{target} takes over as epoch {facts.epoch + 1}"
-    does = (
-        (f"a watch reads the order, and looks at {target} once more", seen),
-        *(((stop, pair.lease if lost else pair.renew_every + STEP),) if pair.agents else ()),
-        *_fence(pair, owner),
-        (f"{takes}, and its agent is told" if pair.agents else takes, STEP),
-        (f"{', then '.join(map(str, pair.names))} {'is' if len(pair.names) == 1 else 'are'} bound to {target}", STEP),
-        (f"{target} is seen active through the name", STEP),
-    )
-    actions = tuple(
-        Action(wave=n, does=text, subject=pair.name, takes=takes) for n, (text, takes) in enumerate(does, 1)
-    )
-    judged: tuple[Check, ...] = checks(kind, facts, force)
-    refused = critical_path(actions) - seen
-    warnings = [
-        f"nobody is active for about {refused.total_seconds():.0f} s, and clients that keep the old address for the "
-        f"name's TTL ({max(one.ttl_seconds for one in pair.names)} s) are refused up to that long"
-    ]
-    lagging = lag_objection(facts.target.lag, [one.lag for one in facts.others])
-    if lagging and Rule.LAG in force:
-        warnings.append(f"what {target} has not received is lost: {lagging}")
-    return Preview(
-        kind=kind.value,
-        subject=pair.name,
-        actions=actions,
-        checks=judged,
-        token=token_of(kind, pair.name, target, str(facts.epoch), *sorted(force)),
-        takes=critical_path(actions),
-        warnings=tuple(warnings),
-    )
-
-
 def _standing(order: SwitchOrder) -> str:
     return f"a {order.kind} to {order.to_site} of {order.at.isoformat()} stands already"
-
-
-def _fence(pair: Pair, owner: SiteName) -> tuple[tuple[str, timedelta], ...]:
-    """What is done to the old side beside its lease, or instead of one."""
-    old = pair.member(owner).instance
-    match pair.fence.by:
-        case FenceBy.LEASE:
-            return ()
-        case FenceBy.STOP:
-            return ((f"{old} of {owner} is stopped, and stays so until somebody starts it", USUAL_STOP),)
-        case FenceBy.ISOLATE:
-            return ((f"{old} of {owner} is moved into {pair.fence.group}, and stays there", pair.fence.proof + STEP),)
 
 
 def _because(arguments: Arguments, *, needed: bool) -> str:
@@ -395,3 +363,10 @@ def _because(arguments: Arguments, *, needed: bool) -> str:
     if not because and needed:
         raise BadInput("argument because is empty: say why, for whoever reads of it later")
     return because or f"asked for by {asked_by(arguments)}"
+
+
+def _unprotected(failover: Failover, target: SiteName) -> str:
+    if failover.unprotected != target:
+        return ""
+    since = "" if failover.unprotected_since is None else f" at {failover.unprotected_since:%Y-%m-%dT%H:%M:%SZ}"
+    return f"{target} was lost{since}, and is not known to be fit again"

@@ -10,7 +10,8 @@ from rich.markup import escape
 from shared.domain.errors import BadInput
 from understudy.cli import previewing
 from understudy.cli.connection import Connection
-from understudy.cli.screen import console
+from understudy.cli.outcome import REFUSED
+from understudy.cli.screen import console, table
 
 
 def move(
@@ -32,6 +33,26 @@ def move(
         typer.echo(json.dumps({"order": answer["order"]}))
         return
     _ordered(f"{kind} of {pair} is ordered", pair)
+
+
+def readiness(pair: str, *, as_json: bool) -> None:
+    answer = Connection().command("readiness", pair=pair)
+    if as_json:
+        typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+    else:
+        listed = table("check", "", "seen")
+        checks = answer["checks"]
+        assert isinstance(checks, list), checks
+        for one in checks:
+            mark = "[green]ok[/green]" if one["ok"] else "[red]no[/red]"
+            says = escape(str(one["says"])) + (f". [bold]{escape(str(one['remedy']))}[/bold]" if one["remedy"] else "")
+            listed.add_row(escape(str(one["name"])), mark, says)
+        out = console()
+        out.print(listed)
+        ends = "[green]could fail over now[/green]" if answer["ready"] else "[red]would not fail over by itself[/red]"
+        out.print(f"{escape(pair)}: {answer['active']} is active; to {answer['standby']} it {ends}", soft_wrap=True)
+    if not answer["ready"]:
+        raise typer.Exit(REFUSED)
 
 
 def switch(pair: str, to: str, *, because: str = "") -> None:

@@ -649,6 +649,14 @@ def failover(
     failing_over.move("failover", pair, to=to, because=because, force=force or [], confirm=confirm, as_json=json)
 
 
+@app.command(rich_help_panel=LOOK)
+def readiness(pair: PairName, json: Annotated[bool, typer.Option("--json", help="For machines.")] = False) -> None:
+    """Whether a pair could fail over by itself now, and what stands in the way. Exit code 1: something does."""
+    from understudy.cli import failing_over
+
+    failing_over.readiness(pair, as_json=json)
+
+
 @switch.command("off")
 def switch_off(pair: PairName, because: Because) -> None:
     """Nothing moves this pair until it is switched on; `resume` does not end it."""

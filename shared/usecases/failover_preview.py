@@ -1,0 +1,133 @@
+"""An order to move a pair, shown before it is given: its steps, what stands in its way, and what it costs; and whether
+the pair could fail over by itself now. Judged by what agents and watches have written.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.domain.blackout import covering, windows
+from shared.domain.failover_safety import HEARD_WITHIN, Facts, Kind, Rule, checks, lag_objection
+from shared.domain.ids import SiteName
+from shared.domain.pair import FenceBy, Mode, Pair
+from shared.domain.preview import Action, Check, Preview, critical_path, token_of
+from shared.state.failovers import Failover
+from shared.state.heartbeats import OVERDUE, WatchBeat
+
+ORDER_SEEN_WITHIN: Final = 5  # rounds of a watch
+USUAL_STOP: Final = timedelta(seconds=30)  # a stop by force (assumption)
+STEP: Final = timedelta(seconds=1)  # about as long as each of the others takes
+
+
+def preview_of(kind: Kind, pair: Pair, facts: Facts, force: frozenset[Rule], failover: Failover) -> Preview:
+    target, owner = facts.target.site, facts.owner
+    seen = ORDER_SEEN_WITHIN * pair.watch_every
+    silent = all(one.heard is None or one.heard > HEARD_WITHIN for one in facts.others)
+    lost = kind is Kind.FAILOVER and silent
+    stop = f"{owner} gives its lease back" if not lost else f"the lease of {owner} runs out, unless it is given back"
+    takes = f"{target} takes over as epoch {facts.epoch + 1}"
+    asked = ", and asks the hooks" if pair.hooks else ""
+    does = (
+        (f"a watch reads the order, and looks at {target} once more{asked}", seen),
+        *(((stop, pair.lease if lost else pair.renew_every + STEP),) if pair.agents else ()),
+        *_fence(pair, owner),
+        (f"{takes}, and its agent is told" if pair.agents else takes, STEP),
+        (f"{', then '.join(map(str, pair.names))} {'is' if len(pair.names) == 1 else 'are'} bound to {target}", STEP),
+        (f"{target} is seen active through the name", STEP),
+        *_surge(kind, pair, target, failover),
+    )
+    actions = tuple(
+        Action(wave=n, does=text, subject=pair.name, takes=takes) for n, (text, takes) in enumerate(does, 1)
+    )
+    judged: tuple[Check, ...] = checks(kind, facts, force)
+    refused = critical_path(actions) - seen
+    warnings = [
+        f"nobody is active for about {refused.total_seconds():.0f} s, and clients that keep the old address for the "
+        f"name's TTL ({max(one.ttl_seconds for one in pair.names)} s) are refused up to that long"
+    ]
+    lagging = lag_objection(facts.target.lag, [one.lag for one in facts.others], facts.data)
+    if lagging and Rule.LAG in force:
+        warnings.append(f"what {target} has not received is lost: {lagging}")
+    return Preview(
+        kind=kind.value,
+        subject=pair.name,
+        actions=actions,
+        checks=judged,
+        token=token_of(kind, pair.name, target, str(facts.epoch), *sorted(force)),
+        takes=critical_path(actions),
+        warnings=tuple(warnings),
+    )
+
+
+def _fence(pair: Pair, owner: SiteName) -> tuple[tuple[str, timedelta], ...]:
+    """What is done to the old side beside its lease, or instead of one."""
+    old = pair.member(owner).instance
+    match pair.fence.by:
+        case FenceBy.LEASE:
+            return ()
+        case FenceBy.STOP:
+            return ((f"{old} of {owner} is stopped, and stays so until somebody starts it", USUAL_STOP),)
+        case FenceBy.ISOLATE:
+            return ((f"{old} of {owner} is moved into {pair.fence.group}, and stays there", pair.fence.proof + STEP),)
+
+
+def _surge(kind: Kind, pair: Pair, target: SiteName, failover: Failover) -> tuple[tuple[str, timedelta], ...]:
+    """Done beside the rest, or after it: nothing waits for it."""
+    if kind is Kind.FAILBACK:
+        back = [f"{server} to weight {weight}" for server, weight in sorted(failover.weights.items())]
+        back += [f"{group} to {size} members" for group, size in sorted(failover.sizes.items())]
+        return ((f"what was raised is put back: {', '.join(back)}", timedelta(0)),) if back else ()
+    surge = pair.surge.get(target)
+    if surge is None or not (surge.weights or surge.groups):
+        return ()
+    up = [f"{server} to weight {weight}" for server, weight in sorted(surge.weights.items())]
+    up += [f"{group} to {size} members" for group, size in sorted(surge.groups.items())]
+    return ((f"beside all that, {target} is raised: {', '.join(up)}", timedelta(0)),)
+
+
+# --- whether it could fail over by itself ---
+
+
+def readiness_of(pair: Pair, facts: Facts, watches: Mapping[SiteName, WatchBeat], now: datetime) -> tuple[Check, ...]:
+    """Every rule that an automatic failover would meet now, in the order in which an operator would mend them."""
+    judged = tuple(one for one in checks(Kind.FAILOVER, facts, frozenset()) if one.name != "target")
+    return (*judged, _automatic(pair, now), _watches(pair, watches, now), _names(pair, watches), *_hooks(pair))
+
+
+def _automatic(pair: Pair, now: datetime) -> Check:
+    found = windows(pair.maintenance, after=now - timedelta(days=1), until=now + timedelta(seconds=1))
+    open_ = covering(found, now)
+    if pair.mode is Mode.MANUAL:
+        says = "the mode is manual: a loss calls an operator"
+    elif open_ is not None:
+        says = f"maintenance {open_.because.removeprefix('blackout ')}: a loss calls an operator"
+    else:
+        return Check(name="automatic", ok=True, says=f"a loss moves it, once {pair.quorum} witnesses agree")
+    return Check(name="automatic", ok=False, says=says, remedy="runbook failover-is-yours-to-order")
+
+
+def _watches(pair: Pair, watches: Mapping[SiteName, WatchBeat], now: datetime) -> Check:
+    missing = [
+        member.site for member in pair.members if (beat := watches.get(member.site)) is None or now - beat.at > OVERDUE
+    ]
+    if not missing:
+        return Check(name="watches", ok=True, says="the watches of both sites run")
+    sites = " and ".join(missing)
+    return Check(
+        name="watches", ok=False, says=f"the watch of {sites} is not heard", remedy="look at the log of its function"
+    )
+
+
+def _names(pair: Pair, watches: Mapping[SiteName, WatchBeat]) -> Check:
+    found = sorted({finding for beat in watches.values() for finding in beat.names})
+    names = ", ".join(map(str, pair.names))
+    if not found:
+        return Check(name="names", ok=True, says=f"nothing is known against {names}")
+    return Check(name="names", ok=False, says="; ".join(found), remedy=f"`understudy name prepare {pair.name}`")
+
+
+def _hooks(pair: Pair) -> tuple[Check, ...]:
+    if not pair.hooks:
+        return ()
+    names = ", ".join(hook.name for hook in pair.hooks)
+    return (Check(name="hooks", ok=True, says=f"asked when something looks wrong, and before a planned move: {names}"),)
