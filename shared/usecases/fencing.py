@@ -3,12 +3,15 @@ expiry or a lease given back, or what `old_side` proves, then one compare-and-se
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 from shared.domain.detection import Sight
 from shared.domain.errors import Conflict
+from shared.domain.failover_attempt import Attempt
 from shared.domain.failover_fsm import On
 from shared.domain.failover_safety import Rule
+from shared.domain.failover_situation import lease_facts
 from shared.domain.ids import Epoch, SiteName
 from shared.domain.lease import UNCLAIMED, Lease, LeaseState, Sighting
 from shared.domain.policy import Pair
@@ -16,7 +19,8 @@ from shared.ports.clock import Clock
 from shared.ports.probes import AgentReport, Agents
 from shared.state.failovers import Failover
 from shared.state.leases import Leases
-from shared.usecases.old_side import FORCED, RUNBOOK, OldSide, Step, begun
+from shared.usecases.fence_step import Step
+from shared.usecases.old_side import FORCED, RUNBOOK, OldSide, begun
 from shared.usecases.outcome import PROMOTE_TIMEOUT, Outcome
 from shared.usecases.preparing import behind
 from shared.usecases.witness import UNATTENDED, Witness
@@ -41,6 +45,7 @@ class Fencing:
         self._pair, self._witness, self._leases = pair, witness, leases
         self._agents, self._clock, self._pause = agents, clock, pause
         self._demoted: Epoch | None = None  # the epoch whose holder we told to give up
+        self.rests_on = Attempt()  # what the last take-over was judged by
 
     def forget(self) -> None:
         """Another failover begins."""
@@ -57,6 +62,7 @@ class Fencing:
         if lease.epoch > (failover.epoch or Epoch(0)):
             if lease.owner == target:
                 why = f"{target} was given epoch {lease.epoch} by another watch"
+                self.rests_on = self._seen(sighting, lease.epoch)
                 return On.FENCED, (why,), self._taken(failover, lease.epoch)
             return On.SUPERSEDED, (f"{lease.owner} holds epoch {lease.epoch}",), {}
         if not failover.planned and not self._takeable(sighting) and lease.version != failover.seen_version:
@@ -102,16 +108,29 @@ class Fencing:
 
     def _take(self, failover: Failover, sighting: Sighting, target: SiteName, off: str) -> Outcome:
         lease, holder = sighting.lease, UNCLAIMED if self._pair.agents else UNATTENDED
+        seen = self._seen(sighting, Epoch(0), off=off)
         try:
             taken = self._leases.take(lease, target, length=self._pair.lease, holder=holder)
         except Conflict:
             return On.FENCE_LOST, ("the compare-and-set on the lease met a newer version",), {}
+        self.rests_on = replace(seen, taken=taken.epoch)
         how = "was given back" if lease.state is LeaseState.FREE else "ran out"
         how = f"the lease of epoch {lease.epoch} {how}; " if self._pair.agents else ""
         return (
             On.FENCED,
             (f"{how}{target} has epoch {taken.epoch}", *((off,) if off else ())),
             self._taken(failover, taken.epoch),
+        )
+
+    def _seen(self, sighting: Sighting, taken: Epoch, *, off: str = "") -> Attempt:
+        """Taken down before the call: what is seen while it is under way was not known."""
+        now = self._clock.monotonic()
+        return Attempt(
+            lease=lease_facts(sighting, now),
+            length=timedelta(seconds=sighting.expires_at(self._witness.terms) - sighting.since),
+            agents=self._pair.agents,
+            off=off,
+            taken=taken,
         )
 
     def _overridden(self, failover: Failover, old: SiteName, step: Step) -> bool:

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from emulator import deeds
 from emulator.seed import load_text
+from shared.domain.failover_fsm import IN_HAND
 from shared.domain.ids import InstanceId, SiteName
 from shared.domain.inventory import Instance, SystemEvent
 from shared.domain.pair import Fence, FenceBy, Pair
@@ -48,6 +49,8 @@ class UnattendedWorld(FailoverWorld):
     wrong: list[str] = field(default_factory=list)  # what must not happen, and did
     forced: bool = False  # somebody has taken that risk
     _served: SiteName = H
+    _shut: set[SiteName] = field(default_factory=set)
+    _ended: set[SiteName] = field(default_factory=set)  # whose connections of before an isolation are gone
     _cut: dict[SiteName, Cut] = field(default_factory=dict)
 
     def open(self, *, watches: Sequence[SiteName] = (H, I)) -> "UnattendedWorld":
@@ -88,22 +91,34 @@ class UnattendedWorld(FailoverWorld):
         return found.state in ("Running", "Stopping") and found.failure is None
 
     def isolated(self, site: SiteName) -> bool:
-        """In a dark zone nobody hears of a change."""
-        return self.cloud.ecs.instances[INSTANCE[site]].security_group_ids == (SHUT,) and site not in self.dark
+        """In a dark zone nobody hears of a change: it is as it was before."""
+        if site not in self.dark:
+            shut = self.cloud.ecs.instances[INSTANCE[site]].security_group_ids == (SHUT,)
+            (self._shut.add if shut else self._shut.discard)(site)
+        return site in self._shut
 
     def at_work(self, site: SiteName) -> bool:
         """Whether anybody at all may still be served there."""
-        return self.powered(site) and site not in self.dead and (not self.isolated(site) or self.survive)
+        served = not self.isolated(site) or (self.survive and site not in self._ended)
+        return self.powered(site) and site not in self.dead and served
 
     def active(self) -> set[SiteName]:
         """Whom clients reach by the name."""
         value = self.record().value
         return {site for site, address in ADDRESS.items() if address == value and self.at_work(site)}
 
+    def in_charge(self) -> SiteName:
+        row = self.rows.table(LEASES).get((PAIR,))
+        return SiteName(str(row["owner"])) if row else self._served
+
     def _look(self) -> None:
         self.follow()
-        row = self.rows.table(LEASES).get((PAIR,))
-        owner = SiteName(str(row["owner"])) if row else self._served
+        for site in (H, I):
+            if not self.isolated(site):
+                self._ended.discard(site)
+            elif site in self.dead or not self.powered(site):
+                self._ended.add(site)  # a new process has none of the old one's connections
+        owner = self.in_charge()
         if owner != self._served:
             if self.at_work(self._served) and not self.forced:
                 self.wrong.append(f"{owner} took over at {self.world.now:.2f} while {self._served} was at work")
@@ -118,6 +133,7 @@ class UnattendedWorld(FailoverWorld):
 
     def go_dark(self, site: SiteName) -> None:
         """The zone, and with it the site's watch."""
+        self.isolated(site)
         super().go_dark(site)
         self.cloud.do(deeds.set_dark, zone=ZONE[site], dark=True)
         other = I if site == H else H
@@ -136,10 +152,10 @@ class UnattendedWorld(FailoverWorld):
             self.cloud.ecs.failures.host(self.cloud.ecs.instances[INSTANCE[site]], recovers=True)
 
     def repair(self, site: SiteName) -> None:
-        """As an operator who looks after a site that was fenced: a machine as before, a standby from now on."""
+        """As an operator who looks after a site that was fenced, once nothing is under way: a machine as before."""
         self.follow()
         found = self.cloud.ecs.instances[INSTANCE[site]]
-        if site == self._served and self.at_work(site):
+        if self.failover().state in IN_HAND:
             return
         if found.security_group_ids == (SHUT,):
             self.cloud.ecs.interfaces.primary(found).belong_to(("sg-t",))
