@@ -76,7 +76,7 @@ class Export(Generic[T]):
 
 def decisions_in(path: Path) -> Export[Decided]:
     """Raises Unreadable."""
-    return _read(path, "decisions", _decided)
+    return _read(path, "decisions", decided)
 
 
 def trail_in(path: Path) -> Export[Change]:
@@ -124,7 +124,7 @@ def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         yield where, body
 
 
-def _decided(where: str, row: Mapping[str, Any]) -> Decided:
+def decided(where: str, row: Mapping[str, Any]) -> Decided:
     inputs = row["inputs"]
     epoch = row["epoch"]
     return Decided(
