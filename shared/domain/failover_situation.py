@@ -17,7 +17,7 @@ from shared.domain.detection import Observation, Sight
 from shared.domain.failover_fsm import State
 from shared.domain.failover_safety import Kind, Lag, Rule
 from shared.domain.ids import Epoch, PairName, SiteName
-from shared.domain.lease import LeaseState
+from shared.domain.lease import UNCLAIMED, LeaseState, Sighting
 from shared.domain.pair import MOST_LAG, Mode, Pair, Short, UnknownLag
 
 LONGEST_TEXT: Final = 200  # characters of what somebody else's answer or error says
@@ -183,6 +183,19 @@ def block_ends(
         return None
     ends = automatic_at + block
     return None if now >= ends else ends
+
+
+def lease_facts(sighting: Sighting, now: float) -> LeaseFacts:
+    """`now`: on the monotonic clock of whoever has this sighting."""
+    lease = sighting.lease
+    return LeaseFacts(
+        owner=lease.owner,
+        epoch=lease.epoch,
+        version=lease.version,
+        state=lease.state,
+        claimed=lease.holder != UNCLAIMED,
+        unchanged=sighting.unchanged_for(now),
+    )
 
 
 def short(text: str) -> str:

@@ -15,6 +15,7 @@ from typing import Final
 from shared.domain.decision import Decision
 from shared.domain.detection import Sight
 from shared.domain.errors import Conflict, CredentialsRejected, DrError, OutcomeUnknown, Retryable
+from shared.domain.failover_attempt import Attempt
 from shared.domain.failover_fsm import IN_HAND, Do, On, State, step
 from shared.domain.ids import Epoch, PolicyVersion, SiteName
 from shared.domain.objectives import FAILOVER_PHASES
@@ -22,14 +23,14 @@ from shared.domain.pair import FenceBy
 from shared.domain.policy import Pair
 from shared.observability import log
 from shared.ports.clock import Clock
-from shared.ports.probes import Agents
+from shared.ports.probes import AgentReport, Agents
 from shared.state import codec
 from shared.state.decisions import Decisions
 from shared.state.failovers import Failover, Failovers
 from shared.usecases.fencing import Fencing
 from shared.usecases.naming import Naming
 from shared.usecases.old_side import FORCED, OVERDUE
-from shared.usecases.outcome import PROMOTE_TIMEOUT, Outcome
+from shared.usecases.outcome import ATTEMPT, PROMOTE_TIMEOUT, Outcome
 from shared.usecases.preparing import Preparing
 from shared.usecases.witness import Witness
 
@@ -68,6 +69,7 @@ class FailOver:
         self._failovers, self._decisions, self._agents, self._clock = failovers, decisions, agents, clock
         self._fencing, self._naming, self._preparing = fencing, naming, preparing
         self._mark: tuple[State, float] | None = None  # the state we entered, and when on the monotonic clock
+        self._answer = AgentReport(sight=Sight.SILENT)  # of the new side, to the last order to become active
         self._tried: tuple[State, datetime, float] | None = None  # the state and its `since`; our own first try at it
 
     def resume(self, run: str) -> None:
@@ -215,7 +217,7 @@ class FailOver:
                     # What is about to be done stands in the row before it is done: the next turn does it.
                     failover = self._failovers.save(replace(failover, **changes))  # type: ignore[arg-type]  # by name
                     continue
-                failover = self.move(failover, on, why=why, changes=changes)
+                failover = self.move(failover, on, why=why, changes=changes, inputs=self._rests_on(failover, on, tried))
             except Conflict:
                 # The other site's watch was faster. All actions bear being done twice, so follow it.
                 failover = self._failovers.of(self._pair.name, now=self._clock.now())
@@ -229,6 +231,23 @@ class FailOver:
             if on is On.CONFIRMED:
                 self._completed(failover)
         return failover
+
+    def _rests_on(self, failover: Failover, on: On, tried: float) -> Mapping[str, str]:
+        """What an outcome that matters was judged by, for whoever asks later whether it follows."""
+        match on:
+            case On.FENCED:
+                seen = self._fencing.rests_on
+            case On.PROMOTED:
+                seen = Attempt(sight=self._answer.sight, active=self._answer.active, says=self._answer.epoch)
+            case On.OVERDUE:
+                seen = Attempt(
+                    tried=timedelta(seconds=self._clock.monotonic() - tried),
+                    stood=self._clock.now() - failover.since,
+                    patience=self._patience(failover.state),
+                )
+            case _:
+                return {}
+        return {ATTEMPT: codec.dump(replace(seen, target=failover.to_site, epoch=failover.epoch))}
 
     def _trying(self, failover: Failover) -> float:
         """When we first tried to bring this very state to its end, on our own clock."""
@@ -281,7 +300,7 @@ class FailOver:
             self._witness.learn_addresses()
             return On.PROMOTE_WAITS, (f"the address of {target} is not known: {self._witness.trouble}",), {}
         port = self._witness.member(target).agent_port
-        report = self._agents.promote(address, port, epoch=epoch, timeout=PROMOTE_TIMEOUT)
+        report = self._answer = self._agents.promote(address, port, epoch=epoch, timeout=PROMOTE_TIMEOUT)
         if report.sight is Sight.ANSWERED and report.active and report.epoch == epoch:
             return On.PROMOTED, (f"{target} is active under epoch {epoch}",), {}
         newer = self._witness.newer(epoch)

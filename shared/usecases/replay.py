@@ -1,8 +1,9 @@
 """Makes recorded decisions of failovers again, from their inputs alone, and says what differs.
 
 Two kinds can be made again. A watch's own decision holds the situation it judged: `decide` must answer the same, to the
-letter. A step of a failover in hand holds its state and what its attempt came to: the table must say the same. All
-others record what somebody did or said, and there is nothing in them to be computed.
+letter. A step of a failover in hand holds its state and what its attempt came to: the table must say the same, and what
+a fence, a promotion or a loss of patience saw must bear it out. All others record what somebody did or said, and there
+is nothing in them to be computed.
 """
 
 import json
@@ -14,11 +15,13 @@ from typing import Any, Final
 
 from shared.domain.decision import Decision
 from shared.domain.errors import Permanent
+from shared.domain.failover_attempt import Attempt, unsupported
 from shared.domain.failover_decision import CODE, Resolution, decide
 from shared.domain.failover_fsm import On, State, step
 from shared.domain.failover_order import Fate
 from shared.domain.failover_situation import Situation
 from shared.state import codec
+from shared.usecases.outcome import ATTEMPT
 
 SITUATION: Final = "situation"
 RESOLUTION: Final = "resolution"
@@ -121,4 +124,9 @@ def _stepped(decision: Decision) -> Replayed:
         )
         if then != now
     ]
+    if ATTEMPT in inputs:
+        try:
+            says += unsupported(row.on, codec.load(Attempt, inputs[ATTEMPT]))
+        except Permanent as error:
+            return Replayed(decision=decision, again=Again.OLDER, says=(str(error),))
     return Replayed(decision=decision, again=Again.DIFFERS if says else Again.SAME, says=tuple(says))

@@ -9,15 +9,14 @@ from shared.domain.failover_fsm import State
 from shared.domain.failover_safety import Lag
 from shared.domain.failover_situation import (
     Agreed,
-    LeaseFacts,
     Missing,
     SiteFacts,
     Situation,
     Unread,
+    lease_facts,
     short,
 )
 from shared.domain.ids import SiteName
-from shared.domain.lease import UNCLAIMED, Sighting
 from shared.domain.policy import Pair
 from shared.ports.clock import Clock
 from shared.ports.probes import AgentReport
@@ -58,7 +57,7 @@ class Situations:
         """What the witnesses see. It can be judged, and not yet decided on."""
         found = replace(
             self._bare(failover, calm=calm),
-            lease=_lease(seen.sighting, seen.at),
+            lease=None if seen.sighting is None else lease_facts(seen.sighting, seen.at),
             observations=tuple(_bounded(one) for one in seen.observations),
             sites={site: _site(report) for site, report in seen.reports.items()},
         )
@@ -100,20 +99,6 @@ class Situations:
 def _unfenced(failover: Failover | None) -> str:
     waits = failover is not None and failover.state is State.NEEDS_OPERATOR
     return failover.fence.get(OVERDUE, "") if failover is not None and waits else ""
-
-
-def _lease(sighting: Sighting | None, at: float) -> LeaseFacts | None:
-    if sighting is None:
-        return None
-    lease = sighting.lease
-    return LeaseFacts(
-        owner=lease.owner,
-        epoch=lease.epoch,
-        version=lease.version,
-        state=lease.state,
-        claimed=lease.holder != UNCLAIMED,
-        unchanged=sighting.unchanged_for(at),
-    )
 
 
 def _site(report: AgentReport) -> SiteFacts:

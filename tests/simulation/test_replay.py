@@ -5,14 +5,17 @@
 
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from shared.domain.decision import Decision
+from shared.domain.failover_attempt import Attempt
 from shared.domain.failover_decision import decide
 from shared.domain.failover_fsm import On, State
 from shared.domain.failover_situation import Situation
 from shared.state import codec
+from shared.usecases.outcome import ATTEMPT
 from shared.usecases.replay import RESOLUTION, SITUATION, Again, replay, replay_all, situation_of
 from tests.simulation.seeds import lived
 
@@ -117,6 +120,25 @@ def test_a_step_to_a_state_outside_the_table_is_noticed(days: list[Decision]) ->
 
     assert said.again is Again.DIFFERS
     assert "confirming" in said.says[0]
+
+
+def test_a_fence_that_what_it_saw_does_not_bear_out_is_noticed(days: list[Decision]) -> None:
+    fenced = next(one for one in days if one.inputs.get("on") == On.FENCED and '"state":"held"' in one.inputs[ATTEMPT])
+    seen = codec.load(Attempt, fenced.inputs[ATTEMPT])
+    assert seen.lease is not None
+    early = replace(seen, lease=replace(seen.lease, unchanged=timedelta(seconds=3)))
+
+    said = replay(replace(fenced, inputs={**fenced.inputs, ATTEMPT: codec.dump(early)}))
+
+    assert said.again is Again.DIFFERS
+    assert said.says == ("the lease had been seen unchanged for 3 s only",)
+
+
+def test_each_step_that_matters_holds_what_it_rests_on(days: list[Decision]) -> None:
+    steps = [one for one in days if one.inputs.get("on") in (On.FENCED, On.PROMOTED, On.OVERDUE)]
+
+    assert len(steps) > 20
+    assert all(ATTEMPT in one.inputs for one in steps)
 
 
 def test_decisions_of_other_rules_are_passed_over_and_counted(days: list[Decision]) -> None:
