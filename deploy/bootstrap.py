@@ -199,6 +199,28 @@ def _command(*words: str) -> str:
     return "try aliyun " + " ".join(shlex.quote(word) for word in words)
 
 
+def unnamed_domains(account: Account, policy_file_: Path) -> Iterator[str]:
+    """What `policy_file_` wants of public names and the role of watch will not let it do, in sentences."""
+    from shared.config import policy_file
+    from shared.domain.errors import BadInput
+    from shared.domain.pair import NameService
+
+    if not policy_file_.is_file():
+        return
+    try:
+        pairs = policy_file.load(policy_file_).pairs
+    except BadInput as error:
+        yield f"{policy_file_.name} cannot be read, so its public names are not looked at: {error}"
+        return
+    for pair in pairs:
+        for rule in pair.names:
+            if rule.service is NameService.PUBLIC and rule.zone not in account.public_domains:
+                yield (
+                    f"pair {pair.name} has the public name {rule}, and watch may not touch {rule.zone}: add it to "
+                    "UNDERSTUDY_PUBLIC_DOMAINS"
+                )
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="deploy/bootstrap.py", description=__doc__)
     chosen = parser.add_mutually_exclusive_group(required=True)
@@ -211,6 +233,8 @@ def main(arguments: list[str] | None = None) -> int:
     except BootstrapError as error:
         sys.stderr.write(f"bootstrap: {error}\n")
         return 2
+    for warning in unnamed_domains(account, ROOT / "understudy.yaml"):
+        sys.stderr.write(f"bootstrap: {warning}\n")
     if asked.account is not None:
         if not re.fullmatch(r"[0-9]{6,20}", asked.account) or asked.account == account.id:
             sys.stderr.write(f"bootstrap: --account {asked.account}: give the number of another account than ours\n")

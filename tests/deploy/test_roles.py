@@ -23,6 +23,7 @@ from deploy.bootstrap import (
     policy,
     trust,
     trust_elsewhere,
+    unnamed_domains,
 )
 from emulator.fc.project import load
 from shared.adapters.ots import RAM_ACTIONS
@@ -300,6 +301,24 @@ def test_watch_moves_public_names_of_the_domains_that_are_named_and_of_no_other(
         "acs:alidns:*:1:domain/corp.example",
         "acs:alidns:*:1:domain/other.example",
     ]
+
+
+def test_a_public_name_whose_domain_is_not_named_is_told_before_anything_is_deployed(tmp_path: Path) -> None:
+    file = tmp_path / "understudy.yaml"
+    assert list(unnamed_domains(ACCOUNT, file)) == []
+    file.write_text("version: 1\n")
+    [told] = unnamed_domains(ACCOUNT, file)
+    assert "cannot be read" in told
+
+    text = (ROOT / "understudy.yaml").read_text()
+    for zone, wanted in (("corp.example", 0), ("other.example", 1)):
+        name = (
+            f"{{zone: {zone}, host: www, ttl: 60s, service: public, values: {{hz-h: 203.0.113.1, hz-i: 203.0.113.2}}}}"
+        )
+        file.write_text(text.replace("    domain_name:", f"    more_names: [{name}]\n    domain_name:"))
+        found = list(unnamed_domains(ACCOUNT, file))
+        assert len(found) == wanted, found
+        assert all("add it to UNDERSTUDY_PUBLIC_DOMAINS" in one for one in found)
 
 
 def test_only_recover_changes_instances_and_the_balancer() -> None:
