@@ -28,6 +28,7 @@ from shared.state import codec
 from shared.state.decisions import Decisions
 from shared.state.failovers import Failover, Failovers
 from shared.usecases.fencing import Fencing
+from shared.usecases.isolation import SETTLES
 from shared.usecases.naming import Naming
 from shared.usecases.old_side import FORCED, OVERDUE
 from shared.usecases.outcome import ATTEMPT, PROMOTE_TIMEOUT, Outcome
@@ -270,7 +271,7 @@ class FailOver:
             case FenceBy.STOP:
                 return max(longest, STOP_PATIENCE)
             case FenceBy.ISOLATE:
-                return max(longest, 2 * self._pair.fence.proof + PATIENCE)
+                return max(longest, 2 * max(self._pair.fence.proof, SETTLES) + PATIENCE)
         return longest
 
     def _perform(self, failover: Failover) -> Outcome:

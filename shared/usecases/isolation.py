@@ -1,8 +1,8 @@
 """A master shut off from everybody: moved into a group that lets nothing through, read back, and seen to fall silent.
 
 Silence alone proves nothing: a machine in a dark zone is silent, and the change may never reach it. So it must have
-been heard just before. Security groups are stateful, and what becomes of connections that stand is not documented: so one is
-opened before, and it is the one that counts. Whoever refuses connections has none, and then new ones are enough.
+been heard just before. Security groups are stateful, and what becomes of connections that stand is not documented: so
+one is opened before, and it is the one that counts. Whoever refuses connections has none, and then new ones are enough.
 """
 
 from collections.abc import Mapping
@@ -21,6 +21,7 @@ OTHERS_TIME: Final = timedelta(seconds=5)  # beside `proof`: another watch's loo
 SETTLES: Final = timedelta(seconds=10)  # a change of groups has arrived by then (assumption: seconds)
 MOST_BETWEEN: Final = timedelta(seconds=6)  # two looks that are further apart do not show what was between them
 LINE: Final = "line"  # in the row: a connection stood and answered just before
+LEAKS: Final = "leaks"  # in the row: what was heard so long after that a later silence would be another's doing
 REFUSED: Final = "refused"  # in the row: nobody listened, so nobody was connected
 
 
@@ -33,7 +34,6 @@ class Isolate:
 
     def forget(self) -> None:
         self._hang_up()
-        self._leaks = False  # what stood before went on for so long that its silence would be another's doing
         self._let_in()
 
     def _let_in(self) -> None:
@@ -51,9 +51,12 @@ class Isolate:
             return self._before(row, found, old)
         if not row:
             return Step(why=f"{old.instance} was isolated by somebody else: nobody has seen its connections die")
+        if LEAKS in row:
+            why = f"{old.instance} is isolated, and what stood before went on: a later silence is no proof"
+            return Step(why=why, alive=True)
         if row.get("heard") == LINE and self._line is None:
             return self._without_line(row, found, old)
-        return self._after(found, old)
+        return self._after(row, found, old)
 
     # --- not isolated ---
 
@@ -99,20 +102,18 @@ class Isolate:
 
     # --- isolated ---
 
-    def _after(self, found: Instance, old: Member) -> Step:
+    def _after(self, row: Mapping[str, str], found: Instance, old: Member) -> Step:
         began = self._clock.monotonic()
         self._isolated_at = began if self._isolated_at is None else self._isolated_at
         if self._looked_at is not None and began - self._looked_at > MOST_BETWEEN.total_seconds():
             self._silent_since = None
-        voice = "" if self._leaks else self._voice(found, old)
+        voice = self._voice(found, old)
         now = self._looked_at = self._clock.monotonic()
         if voice:
-            self._leaks = now - self._isolated_at > SETTLES.total_seconds()
             self._silent_since = None
-            return Step(why=f"{old.instance} is isolated, and {voice}", alive=True)
-        if self._leaks:
-            why = f"{old.instance} is isolated, and what stood before went on: a later silence is no proof"
-            return Step(why=why, alive=True)
+            leaks = now - self._isolated_at > SETTLES.total_seconds()
+            why = f"{old.instance} is isolated, and {voice}"
+            return Step(why=why, alive=True, row={**row, LEAKS: voice} if leaks else None)
         self._silent_since = began if self._silent_since is None else self._silent_since
         silent, proof = now - self._silent_since, self._pair.fence.proof.total_seconds()
         if silent < proof:
@@ -136,7 +137,7 @@ class Isolate:
         ended before he could prove anything; nothing has moved, so it is let out and isolated once more."""
         now = self._clock.monotonic()
         self._waited_since = now if self._waited_since is None else self._waited_since
-        if now - self._waited_since < (self._pair.fence.proof + OTHERS_TIME).total_seconds():
+        if now - self._waited_since < (max(self._pair.fence.proof, SETTLES) + OTHERS_TIME).total_seconds():
             why = f"{old.instance} is isolated, and no connection from here stood before: whoever has one may prove it"
             return Step(why=why, alive=True)
         self._let_in()
