@@ -41,7 +41,7 @@ from shared.domain.failover_situation import Missing, Situation
 from shared.domain.ids import SiteName
 from shared.domain.inventory import InstanceState
 
-CODE: Final = "2"
+CODE: Final = "3"
 """Of the rules. Decisions of another one are not made again: it may have answered otherwise, and rightly so."""
 
 OF_VERDICT: Final = {

@@ -6,6 +6,7 @@
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -155,3 +156,16 @@ def test_decisions_of_other_rules_are_passed_over_and_counted(days: list[Decisio
     assert counted[Again.OLDER] == sum(SITUATION in one.inputs for one in of_a_day) > 0
     assert counted[Again.DIFFERS] == 0
     assert all("these are rules" in one.says[0] for one in made if one.again is Again.OLDER)
+
+
+def test_whoever_changes_a_rule_raises_the_version_of_the_rules() -> None:
+    """Recorded once, by other code: what the rules of this `CODE` said of one situation of each kind."""
+    file = Path(__file__).with_name("recorded_decisions.jsonl")
+    anew = f"python -m bench.replay --seeds 400 --record {file.relative_to(Path(__file__).parents[2])}"
+
+    made, counted = replay_all(codec.load(Decision, line) for line in file.read_text().splitlines())
+
+    changed = next((one for one in made if one.again is Again.DIFFERS), None)
+    assert changed is None, f"a rule was changed: raise CODE in failover_decision, then {anew}. {changed}"
+    assert counted[Again.OLDER] == 0, f"CODE was raised: {anew}"
+    assert counted[Again.SAME] >= 30
