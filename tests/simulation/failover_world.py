@@ -220,6 +220,17 @@ class FailoverWorld(PairWorld):
         )
         return record
 
+    def more_values(self) -> dict[str, str]:
+        """What the names after the first give now; two records of one are told as both."""
+        found = {}
+        for rule in self.more_names:
+            names = (
+                self.public_names_of_the_cloud() if rule.service is NameService.PUBLIC else self.names_of_the_cloud()
+            )
+            records = names.records(zone=rule.zone, host=rule.host)
+            found[str(rule)] = ", ".join(sorted(record.value for record in records))
+        return found
+
     def now(self) -> datetime:
         return EPOCH + timedelta(seconds=self.world.now)
 

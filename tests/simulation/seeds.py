@@ -98,6 +98,8 @@ def unrest(pair: FailoverWorld) -> str:
     (holder,) = active
     if pair.record().value != ADDRESS[holder]:
         return f"the name is bound to {pair.record().value}, and {holder} is active"
+    if pair.more_values() != {str(rule): rule.values[holder] for rule in pair.more_names}:
+        return f"further names give {pair.more_values()}, and {holder} is active"
     state = pair.failover().state
     if state not in (*AT_REST, State.SUSPECTING):
         return f"the pair is {state}"

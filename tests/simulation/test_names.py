@@ -17,6 +17,7 @@ from shared.usecases.client_view import SILENT_FOR
 from tests.simulation.failover_world import ADDRESS, MORE_NAMES, FailoverWorld, TruthStore
 from tests.simulation.over_http import Wire, wire
 from tests.simulation.pair_world import PAIR, H, I
+from tests.simulation.seeds import lived
 from tests.simulation.test_failover_mends import lose, once_in
 from tests.simulation.test_failover_stories import LOSS, Open, opened, served_again
 from tests.simulation.world import Faults, World
@@ -428,6 +429,13 @@ def test_while_a_pair_moves_no_time_to_live_is_set(opened: Open) -> None:
     assert seen == [State.WATCHING]
     assert stand(pair) == WANTED[I]
     assert ttl(pair) == 5
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_drawn_bad_day_ends_with_all_names_where_the_holder_is(seed: int) -> None:
+    life = lived(seed, more_names=MORE_NAMES)
+
+    assert not life.failures, life.story()
 
 
 @pytest.mark.parametrize("seed", range(4))
