@@ -1,13 +1,15 @@
 """A load balancer and scaling groups in a `FailoverWorld`, by their own links, as far as a watch uses them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from shared.domain.errors import Permanent
 from shared.domain.ids import InstanceId, LoadBalancerId
+from shared.domain.pair import Pair, Short, Surge
 from shared.ports.balancer import Backend, Health
 from shared.ports.scaling import ScalingGroup
+from tests.simulation.pair_world import H, I
 from tests.simulation.sites import CloudWay
 from tests.simulation.world import Process
 
@@ -16,6 +18,20 @@ if TYPE_CHECKING:
 
 SLB, ESS = "slb", "ess"
 BALANCER = LoadBalancerId("lb-app")
+APP_H, APP_I = InstanceId("i-app-h"), InstanceId("i-app-i")
+BEFORE = ({APP_H: 50, APP_I: 50}, {"asg-h": 2, "asg-i": 2})
+RAISED = ({APP_H: 50, APP_I: 100}, {"asg-h": 2, "asg-i": 4})
+
+
+def surging(pair: Pair, short: Short = Short.WARN) -> Pair:
+    return replace(
+        pair,
+        balancer=BALANCER,
+        surge={
+            H: Surge(weights={APP_H: 100}, groups={"asg-h": 4}, short=short),
+            I: Surge(weights={APP_I: 100}, groups={"asg-i": 4}, short=short),
+        },
+    )
 
 
 @dataclass

@@ -1,7 +1,6 @@
 """What a site must carry alone is raised beside the failover, and put back with the failback."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,31 +8,17 @@ import pytest
 from shared.domain.failover_fsm import AT_REST, State
 from shared.domain.failover_safety import Kind
 from shared.domain.ids import InstanceId
-from shared.domain.pair import Pair, Short, Surge
+from shared.domain.pair import Pair, Short
 from shared.state.failovers import SwitchOrder
 from tests.simulation.executors import Timers
 from tests.simulation.failover_world import ADDRESS, FailoverWorld
 from tests.simulation.links import How, watch_at
 from tests.simulation.pair_world import PAIR, H, I
-from tests.simulation.surge_ports import BALANCER, ESS, SLB, Standing
+from tests.simulation.surge_ports import APP_I, BEFORE, ESS, RAISED, SLB, Standing, surging
 from tests.simulation.test_failover_stories import LOSS, served_again
 from tests.simulation.world import Faults, World
 
 Open = Callable[..., FailoverWorld]
-APP_H, APP_I = InstanceId("i-app-h"), InstanceId("i-app-i")
-BEFORE = ({APP_H: 50, APP_I: 50}, {"asg-h": 2, "asg-i": 2})
-RAISED = ({APP_H: 50, APP_I: 100}, {"asg-h": 2, "asg-i": 4})
-
-
-def surging(pair: Pair, short: Short = Short.WARN) -> Pair:
-    return replace(
-        pair,
-        balancer=BALANCER,
-        surge={
-            H: Surge(weights={APP_H: 100}, groups={"asg-h": 4}, short=short),
-            I: Surge(weights={APP_I: 100}, groups={"asg-i": 4}, short=short),
-        },
-    )
 
 
 @pytest.fixture
