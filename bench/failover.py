@@ -3,6 +3,7 @@
     python -m bench failover [--runs 20] [--loss LOSS ...] [--terms fast|cautious] [--clients KIND]
     python -m bench failover --switchover [--clients all]      an order instead of a loss
     python -m bench failover --operations 1000                 turn by turn without and with so many open backups
+    python -m bench failover --agentless                       no agents: the old master is stopped, and read back
     python -m bench failover --alarm                           no timers: the event of the failed machine starts it all
     python -m bench failover --table reports/bench/failover    the reports as Markdown; runs nothing
 
@@ -43,7 +44,7 @@ def limits(setting: Setting) -> Limits:
     """Of the series with the fast terms, where service depends on nothing but the lease; else none is set."""
     if setting.loss is Loss.SWITCHOVER:
         return Limits(without=MOST_REFUSED)
-    if setting.terms is Terms.CAUTIOUS or setting.alarm:
+    if setting.terms is Terms.CAUTIOUS or setting.alarm or setting.agentless:
         return Limits()
     return Limits(median=6.0, worst=10.0)
 
@@ -55,23 +56,38 @@ def planned(options: argparse.Namespace) -> Iterator[Plan]:
     for loss in losses:
         loads = (0, options.operations) if options.operations else (0,)
         settings = tuple(
-            Setting(loss=loss, terms=options.terms, clients=options.clients, alarm=options.alarm, load=load)
+            Setting(
+                loss=loss,
+                terms=options.terms,
+                clients=options.clients,
+                agentless=options.agentless,
+                alarm=options.alarm,
+                load=load,
+            )
             for load in loads
         )
         parts = [
             loss.value,
             options.terms.value,
             "" if options.clients == "resolving" else options.clients,
+            "agentless" if options.agentless else "",
             "alarm" if options.alarm else "",
             f"operations-{options.operations}" if options.operations else "",
         ]
-        words = WORDS[loss] + ("; no timer runs, an event starts the watches" if options.alarm else "")
+        told = "the active master's process is killed; it has no agent"
+        words = told if options.agentless and loss is Loss.MASTER_KILLED else WORDS[loss]
+        words += "; no timer runs, an event starts the watches" if options.alarm else ""
         series = Series(
             name="-".join(part for part in parts if part),
             loss=loss.value,
             words=words,
             terms=TIMES[options.terms],
-            settings={"clients": options.clients, "alarm": options.alarm, "operations": options.operations},
+            settings={
+                "clients": options.clients,
+                "agentless": options.agentless,
+                "alarm": options.alarm,
+                "operations": options.operations,
+            },
             limits=limits(settings[0]),
         )
         yield Plan(series, settings)
@@ -90,12 +106,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--terms", type=Terms, choices=list(Terms), default=Terms.FAST)
     add("--clients", choices=list(KINDS), default="resolving", help="besides the one that resolves each time")
     add("--operations", type=int, default=0, metavar="N")
+    add("--agentless", action="store_true", help="what is lost is one of the default three")
     add("--alarm", action="store_true")
     add("--reports", type=Path, default=REPORTS, help=f"folder (default: {REPORTS})")
     add("--table", type=Path, nargs="+", metavar="REPORT", help="files or folders")
     options = parser.parse_args(arguments)
     if options.alarm and (options.loss or options.switchover):
         parser.error("--alarm has its own loss, the host that fails: leave --loss and --switchover out")
+    if options.agentless and (options.switchover or set(options.loss or ()) - set(THE_THREE)):
+        parser.error("--agentless has no agent to lose, and no switchover that would end one")
     if options.switchover and options.loss:
         parser.error("--switchover is no loss: leave --loss out")
     if options.runs < 1 or options.operations < 0:
@@ -148,6 +167,13 @@ def told(series: Series) -> Iterator[str]:
             f"of {len(every)} runs "
             f"({', '.join(f'{phase} {seconds:.2f}' for phase, seconds in phases.items())})"
         )
+    for what, found in (
+        ("the old one reads as stopped", [run.fenced for run in series.of(None) if run.asked is None]),
+        ("an operator is called", [run.asked for run in series.of(None)]),
+        ("from the operator's order to service", [run.ordered for run in series.of(None)]),
+    ):
+        if known := [seconds for seconds in found if seconds is not None]:
+            yield f"  {what}: {min(known):.1f} to {max(known):.1f} s"
     for kind in series.kinds:
         without = series.felt(kind, "without")
         if without and (len(series.kinds) > 1 or series.loss == Loss.SWITCHOVER):

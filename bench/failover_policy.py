@@ -33,4 +33,4 @@ def written(folder: Path, terms: Terms, *, agentless: bool = False) -> Path:
     return path
 
 
-WITHOUT_AGENTS: Final[dict[str, Any]] = {"agents": False, "fence": {"by": "stop"}}
+WITHOUT_AGENTS: Final[dict[str, Any]] = {"agents": False, "probe": "/health", "fence": {"by": "stop"}}

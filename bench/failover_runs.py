@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -19,11 +19,13 @@ from rich.console import Console
 
 from bench.failover_policy import Terms, written
 from bench.failover_series import Felt, Run
-from shared.adapters.chance import Seeded
+from shared.adapters.chance import Seeded, token
 from shared.adapters.clock import SystemClock
 from shared.domain.errors import DrError
+from shared.domain.failover_fsm import State
 from shared.domain.ids import PolicyVersion
 from shared.state.journal import POINTERS, Journal
+from shared.state.leases import Leases
 from shared.usecases.requests import BackUpRequest
 from understudy.checker import Unreadable
 from understudy.demo import act3
@@ -44,6 +46,7 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 AGO: Final = timedelta(minutes=5)  # operations that were to begin so long ago are overdue: the next tick takes them up
 WRITERS: Final = 4
+PATIENCE: Final = 150.0  # seconds after the loss: a stop that is waited for in vain, and an operator's order
 FAR: Final = 300.0  # seconds: a limit that no run reaches; the series have limits of their own
 
 
@@ -52,6 +55,7 @@ class Setting:
     loss: Loss
     terms: Terms = Terms.FAST
     clients: str = "resolving"
+    agentless: bool = False
     alarm: bool = False  # no timer: only the event of the failed machine starts the watches
     load: int = 0  # open backup operations
 
@@ -78,10 +82,10 @@ def measured(setting: Setting, number: int) -> Run:
 
 
 def _once(setting: Setting, number: int, clock: SystemClock) -> Run:
-    promises, work = Promises(), BackgroundWork(setting.load)
+    promises, work, operator = Promises(), BackgroundWork(setting.load), Operator(clock)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="understudy-bench-")))
-        policy = written(folder, setting.terms)
+        policy = written(folder, setting.terms, agentless=setting.agentless)
         stage = stack.enter_context(
             Stage.opened(
                 folder / "cloud",
@@ -100,10 +104,15 @@ def _once(setting: Setting, number: int, clock: SystemClock) -> Run:
             kinds=KINDS[setting.clients],
             luck=Seeded(number),
             start=partial(_with_work, work, start),
+            meanwhile=operator.look,
+            patience=PATIENCE,
         )
         judge(stage, result, limit=FAR)
-        promises.check("pledges were on", result.voices > 0, f"the old lease named {result.voices} voices")
-        return _record(result, promises, number=number, load=setting.load, worked=work.done(stage))
+        run = _record(result, promises, number=number, load=setting.load, worked=work.done(stage))
+        if not setting.agentless:
+            return run
+        fenced = sum(result.phases.get(phase, 0.0) for phase in ("detect", "decide", "fence"))
+        return replace(run, fenced=fenced if result.phases else None, asked=operator.asked, ordered=operator.took(run))
 
 
 def start_without_timers(stage: Stage) -> None:
@@ -115,7 +124,40 @@ def start_without_timers(stage: Stage) -> None:
 def _with_work(work: "BackgroundWork", start: act3.Start, stage: Stage) -> None:
     work.begin(stage)
     start(stage)
+    if stage.policy.pairs[0].agents:  # pledges are on: the lease may live on the other agent's word
+        stage.wait_for("the standby to be a voice of the lease", partial(_has_voices, stage), seconds=30)
     work.go_on(stage)
+
+
+def _has_voices(stage: Stage) -> bool:
+    lease = Leases(stage.view.store, tokens=token).read(stage.policy.pairs[0].name)
+    return lease is not None and bool(lease.voices)
+
+
+class Operator:
+    """Called where a dark zone hides a master without an agent: has its power cut, and then says so."""
+
+    def __init__(self, clock: SystemClock) -> None:
+        self.asked: float | None = None  # seconds after the loss
+        self._clock, self._at = clock, 0.0
+
+    def look(self, stage: Stage, seconds: float) -> None:
+        if self.asked is not None or stage.failover().state is not State.NEEDS_OPERATOR:
+            return
+        self.asked = seconds
+        stage.cloud.ask("POST", f"instances/{OLD}/fail", {"recovers": False})
+        pair = stage.policy.pairs[0].name
+        order = {
+            "command": "failover", "pair": pair, "to": act3.STANDBY, "force": ["fence"], "confirm": pair,
+            "at": f"{stage.cloud.now().astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", "because": "its power was seen to be off",
+        }  # fmt: skip
+        began = self._clock.monotonic()
+        stage.invoke("command", order)
+        self._at = seconds + self._clock.monotonic() - began
+
+    def took(self, run: Run) -> float | None:
+        """Seconds from the order to service."""
+        return None if self.asked is None or run.first_good is None else run.first_good - self._at
 
 
 class BackgroundWork:

@@ -43,7 +43,8 @@ class Run:
     failed: str = ""  # why there is no measurement at all
     worked: int = 0  # operations on which the backup function worked meanwhile
     fenced: float | None = None  # seconds from the loss until the old instance reads as stopped: masters without agents
-    ended_in: str = ""  # the state of the failover at the end
+    asked: float | None = None  # seconds from the loss until an operator was called
+    ordered: float | None = None  # seconds from the operator's order to service
     took: float = 0.0  # wall seconds of the whole run
 
     @property
@@ -127,7 +128,7 @@ class Series:
         for run in self.runs:
             reasons = [run.failed, *run.broken, *run.overlaps, run.off]
             found += [f"run {run.number}: {why}" for why in reasons if why]
-            if not run.failed and run.first_good is None and not run.ended_in:
+            if not run.failed and run.first_good is None:
                 found.append(f"run {run.number}: the client was never served again")
         if not self.of(None):
             found.append("no run came to its end")

@@ -11,7 +11,15 @@ def markdown(paths: Iterable[Path]) -> str:
     every = [Series.load(path) for path in _files(paths)]
     moves = [series for series in every if series.loss != "switchover"]
     switched = [series for series in every if series.loss == "switchover"]
-    parts = [_losses(moves), _phases(every), _clients(every), _switchovers(switched), _loads(every), _troubles(every)]
+    parts = [
+        _losses(moves),
+        _phases(every),
+        _clients(every),
+        _switchovers(switched),
+        _unattended(every),
+        _loads(every),
+        _troubles(every),
+    ]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -69,6 +77,22 @@ def _switchovers(every: Sequence[Series]) -> str:
     ]
     head = ("switchover", "the client that", "runs", "without service: min", "median", "worst", "refused for")
     return _table((*head, "requests refused"), rows)
+
+
+def _unattended(every: Sequence[Series]) -> str:
+    rows = [
+        (
+            f"`{series.name}`",
+            str(len(runs)),
+            *_spread([run.fenced for run in runs if run.fenced is not None and run.asked is None]),
+            _range([run.asked for run in runs if run.asked is not None]),
+            _range([run.ordered for run in runs if run.ordered is not None]),
+        )
+        for series in every
+        if series.settings.get("agentless") and (runs := series.of(None))
+    ]
+    head = ("without agents", "runs", "read as stopped after: min", "median", "worst", "operator called after")
+    return _table((*head, "from the order to service"), rows)
 
 
 def _loads(every: Sequence[Series]) -> str:

@@ -50,11 +50,13 @@ def play(
     kinds: Sequence[str] = tuple(HOLDS),
     luck: Seeded | None = None,
     start: Start = start_watching,
+    meanwhile: Callable[[Stage, float], None] = lambda _stage, _seconds: None,
+    patience: float = PATIENCE,
 ) -> Result:
     """The whole act. It ends as soon as each of these kinds of clients is back; one must be RESOLVES. With `luck` the
     loss comes at any moment between two renewals, and clients hold answers of any age. `start` brings about a pair at
-    work."""
-    result = Result(loss=loss)
+    work; `meanwhile` is called every now and then with the seconds since the loss."""
+    result = Result(loss=loss, attended=stage.policy.pairs[0].agents)
     with clients(stage, kinds, luck=luck) as crowd:
         start(stage)
         result.epoch_before = int(stage.master_status(OLD)["epoch"])
@@ -76,7 +78,7 @@ def play(
                 told.line(0.0, f"[dim]the client that {CACHES} holds an answer that is {gap.cached:.1f} s old[/]")
         continued: float | None = None
         try:
-            while stage.clock.monotonic() - at < PATIENCE:
+            while stage.clock.monotonic() - at < patience:
                 if continued is None and cause.undoable and told.is_back(RESOLVES):
                     stage.clock.sleep(TIME_FOR_HARM)
                     continued = stage.clock.monotonic()
@@ -86,6 +88,7 @@ def play(
                     break
                 stage.clock.sleep(LOOK_EVERY)
                 told.look()
+                meanwhile(stage, stage.clock.monotonic() - at)
         finally:
             cause.undo()
         if continued is not None:

@@ -90,11 +90,13 @@ class Addresses:
 class LocalCloud:
     """`with LocalCloud(workdir, net=...) as cloud:` starts it and ends it with all its children."""
 
-    def __init__(self, workdir: Path, *, net: int, start: datetime, seed: int) -> None:
+    def __init__(self, workdir: Path, *, net: int, start: datetime, seed: int, agents: bool = True) -> None:
+        """`agents`: one stands beside each region master; without, function `watch` may stop the masters."""
         self.workdir = workdir
         self.net = net
         self._start = start
         self._seed = seed
+        self._agents = agents
         self._process: subprocess.Popen[bytes] | None = None
         self._log = workdir / "emulator.log"
         self._pledge_secret = chance.token()  # between the agents, and of the orders that watches give them
@@ -108,6 +110,7 @@ class LocalCloud:
         settings = {
             "net": str(self.net), "root": str(ROOT), "logs": str(logs),
             "agent_key": agent_key, "agent_secret": agent_secret, "pledge_secret": self._pledge_secret,
+            "without_agent": "" if self._agents else "yes", "fenced": "none" if self._agents else "i-master-*",
         }  # fmt: skip
         command = [
             sys.executable, "-m", "emulator", "serve", "--host", "127.0.0.1", "--port", "0",

@@ -25,6 +25,7 @@ class Loss(StrEnum):
 
 DEAD: Final = frozenset({Loss.HOST_KILLED, Loss.MASTER_KILLED})
 """They leave no old master: nobody is there who could refuse, or accept."""
+OF_AGENTS: Final = frozenset({Loss.AGENT_KILLED, Loss.AGENT_STOPPED, Loss.BOTH_STOPPED})
 WORDS: Final = {
     Loss.ZONE_SILENT: "zone H falls silent: nothing gets in or out, nothing is refused",
     Loss.HOST_KILLED: "the active master's host dies: its address is silent",
@@ -44,7 +45,8 @@ class Cause:
         self.loss, self._stage = loss, stage
         self._stopped: tuple[int, ...] = ()
         status = stage.master_status(OLD)
-        self._master, self._agent = int(status["pid"]), int(status["agent_pid"])
+        self._master, self._agent = int(status["pid"]), int(status["agent_pid"] or 0)
+        assert self._agent or loss not in OF_AGENTS, "there is no agent to lose"
 
     def strike(self) -> None:
         match self.loss:

@@ -6,7 +6,8 @@ deadline in its role file passes, a dead master leaves an agent that gives the l
 Not modelled: what systemd would do next. Nothing is started again here, and the master is not bound to its agent
 (docs/agent.md), which would stop it sooner than its deadline does.
 
-Environment: that of a guest (GUEST_BIND, GUEST_INSTANCE), and what master and agent need.
+Environment: that of a guest (GUEST_BIND, GUEST_INSTANCE), and what master and agent need; with MACHINE_WITHOUT_AGENT
+there is none, and the master serves whoever is led to it.
 """
 
 import signal
@@ -75,8 +76,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix=f"{bind}-") as folder:
         role_file = Path(folder) / "role.json"
         try:
-            agent = services.start(agent_command(role_file, bind))
-            services.start(master_command(), {ROLE_FILE: str(role_file), AGENT_PID: str(agent)})
+            if environment.variable("MACHINE_WITHOUT_AGENT"):
+                services.start(master_command())
+            else:
+                agent = services.start(agent_command(role_file, bind))
+                services.start(master_command(), {ROLE_FILE: str(role_file), AGENT_PID: str(agent)})
             while not ended.wait(LOOK_EVERY):
                 services.look()
         finally:

@@ -12,7 +12,8 @@ boottime: at that instant, or between it and the reading of the role file just a
 same instant on the wall clock, and `boot` tells machines apart whose boottimes have nothing in common.
 
 Environment: that of a guest (GUEST_INSTANCE, GUEST_BIND), MASTER_LOG (a file) or MASTER_LOGS (a directory:
-<instance>.jsonl in it), MASTER_ROLE_FILE, and MASTER_AGENT_PID, which it only passes on.
+<instance>.jsonl in it), MASTER_ROLE_FILE, and MASTER_AGENT_PID, which it only passes on. Without a role file there is
+no agent: see `Unattended`.
 Standard library and our own agent client only, so that it is up in a fraction of a second.
 """
 
@@ -65,10 +66,29 @@ class AcceptLog:
         os.write(self._file, json.dumps(line).encode() + b"\n")
 
 
+class Unattended:
+    """Instead of a role file: a master without an agent knows nothing of leases, so it accepts whatever reaches it.
+
+    Its lines need an epoch for the checker. They carry a number of its own site, the preferred one's first: so the
+    proof is that nothing was accepted at the first site after something had been at the second, which is all that
+    there is to prove of one move in that direction."""
+
+    def __init__(self, zone: str) -> None:
+        site = f"hz-{zone[-1:]}"
+        self._site, self._epoch = site, 1 if site == "hz-h" else 2
+
+    def look(self) -> Look:
+        now = boottime()
+        return Look(active=True, epoch=self._epoch, site=self._site, at=now, until=now, because="no agent tells")
+
+    def confirm(self, first: Look) -> Look:  # noqa: ARG002  there is nothing that it could compare with
+        return self.look()
+
+
 class Commands:
     """Accepts or refuses: the one place where being active matters."""
 
-    def __init__(self, role: RoleReader, log: AcceptLog) -> None:
+    def __init__(self, role: RoleReader | Unattended, log: AcceptLog) -> None:
         self._role, self._log = role, log
 
     def accept(self, command: str) -> tuple[str, Look]:
@@ -84,7 +104,9 @@ class Commands:
 
 
 class Master(Server):
-    def __init__(self, bind: tuple[str, int], commands: Commands, role: RoleReader, agent_pid: int | None) -> None:
+    def __init__(
+        self, bind: tuple[str, int], commands: Commands, role: RoleReader | Unattended, agent_pid: int | None
+    ) -> None:
         self.commands, self.role, self.agent_pid = commands, role, agent_pid
         super().__init__(bind, _Handler)
 
@@ -154,7 +176,8 @@ def main() -> int:
     instance = environment.require("GUEST_INSTANCE", remedy)
     bind = environment.require("GUEST_BIND", remedy)
     log = AcceptLog(log_path(instance), instance)
-    role = RoleReader(Path(environment.require(ROLE_FILE, "it is set by understudy.demo.machine")))
+    file = environment.variable(ROLE_FILE)
+    role = RoleReader(Path(file)) if file else Unattended(environment.variable("GUEST_ZONE") or "")
     agent = environment.variable(AGENT_PID)
     server = Master((bind, PORT), Commands(role, log), role, int(agent) if agent else None)
 

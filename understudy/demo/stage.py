@@ -87,7 +87,8 @@ class Stage:
     ) -> Iterator[Self]:
         """On a local cloud of its own, which ends with the block. Raises NoNetwork, CloudDied."""
         policy = policy_file.load(policy_at)
-        with LocalCloud(workdir, net=free_network(), start=START, seed=seed) as cloud:
+        agents = policy.pairs[0].agents
+        with LocalCloud(workdir, net=free_network(), start=START, seed=seed, agents=agents) as cloud:
             yield cls(
                 cloud=cloud,
                 view=CloudView(cloud),

@@ -31,6 +31,7 @@ class Result:
     violations: list[str] = field(default_factory=list)
     reigns: list[str] = field(default_factory=list)
     silence_between: float | None = None  # seconds between the last command of the old reign and the first of the new
+    attended: bool = True  # an agent stands beside each master
     voices: int = 0  # agents on whose pledges the old holder could live, by its lease row
     names: list[tuple[str, str]] = field(default_factory=list)  # value and remark of each record
     inside_last_accepted: float | None = None  # seconds after the loss
@@ -130,7 +131,9 @@ def judge(stage: Stage, result: Result, *, limit: float = LIMIT) -> None:
         f"last accepted {shown(result.inside_last_accepted)} s after the loss, "
         f"then {result.inside_refused} refused, {result.inside_unanswered} unanswered"
     )
-    if result.loss in DEAD:
+    if not result.attended:
+        pass  # nothing tells it to refuse: it answers until it is stopped; the accept logs tell if that was too late
+    elif result.loss in DEAD:
         alone = result.inside_accepted == 0 and result.inside_unanswered > 0
         check("nobody answered in the dead master's place", alone, inside)
     else:
