@@ -77,12 +77,13 @@ class Naming:
     # --- in a failover ---
 
     def rebind(self, target: SiteName, epoch: Epoch, done: Mapping[str, str]) -> Outcome:
-        """The next name of those that are not `done`. One that must not be touched does not keep the others where they
-        are: they are bound first, and then an operator is called."""
+        """The next name of those that are not `done`. One that must not be touched, or whose service does not answer,
+        does not keep the others where they are: they are bound first, then it waits or calls an operator."""
         newer = self._witness.newer(epoch)
         if newer is not None:
             return On.SUPERSEDED, (newer,), {}
         refused: tuple[str, ...] = ()
+        waits: tuple[str, ...] = ()
         bound = dict(done)
         for number, rule in enumerate(self._pair.names, 1):
             value = self.value(rule, target)
@@ -95,13 +96,16 @@ class Naming:
             if on is On.REBIND_REFUSED:
                 refused += why
                 continue
-            if on is not On.REBOUND:
-                return on, why, {"names": bound}
+            if on is On.REBIND_WAITS:
+                waits += why
+                continue
             bound[label(rule)] = value
-            if number < len(self._pair.names):
+            if number < len(self._pair.names) or waits:
                 return On.ONE_REBOUND, why, {"names": bound}
             if not refused:
                 return On.REBOUND, why, {"names": bound}
+        if waits:
+            return On.REBIND_WAITS, (*waits, *refused), {"names": bound}
         if refused:
             return On.REBIND_REFUSED, refused, {"names": bound}
         return On.REBOUND, ("every name is bound already",), {"names": bound}
