@@ -113,6 +113,8 @@ class Fencing:
             taken = self._leases.take(lease, target, length=self._pair.lease, holder=holder)
         except Conflict:
             return On.FENCE_LOST, ("the compare-and-set on the lease met a newer version",), {}
+        if self._old_side is not None:
+            self._old_side.forget()
         self.rests_on = replace(seen, taken=taken.epoch)
         how = "was given back" if lease.state is LeaseState.FREE else "ran out"
         how = f"the lease of epoch {lease.epoch} {how}; " if self._pair.agents else ""

@@ -36,6 +36,12 @@ class Days(Trouble):
             self.pair.lighten(site)
         self._repair()
 
+    def _acknowledge(self) -> None:
+        """What an operator says to be settled, he has looked after before."""
+        for site in (H, I):
+            self.pair.repair(site)
+        super()._acknowledge()
+
     def _repair(self) -> None:
         for site in (H, I):
             self.pair.repair(site)
