@@ -56,14 +56,21 @@ def test_two_active_at_once_are_called_by_their_name() -> None:
     result = good()
     result.violations = ["hz-h accepted c-7 under epoch 1 at 9.1 s, though hz-i had accepted c-9 under epoch 2"]
 
-    assert broken(result) == ["never two active, proved from the masters' own accept logs"]
+    assert broken(result) == ["never two active, proved from accept logs, decisions and the name's trail"]
 
 
 def test_no_command_at_all_proves_nothing() -> None:
     result = good()
     result.accepted = 0
 
-    assert "never two active, proved from the masters' own accept logs" in broken(result)
+    assert "never two active, proved from accept logs, decisions and the name's trail" in broken(result)
+
+
+def test_what_decisions_and_trail_could_not_show_is_not_proved() -> None:
+    result = good()
+    result.unproved = ["the trail begins after the first command"]
+
+    assert broken(result) == ["never two active, proved from accept logs, decisions and the name's trail"]
 
 
 def test_a_failover_that_never_came_is_late_and_not_an_overlap() -> None:

@@ -52,10 +52,12 @@ def play(
     start: Start = start_watching,
     meanwhile: Callable[[Stage, float], None] = lambda _stage, _seconds: None,
     patience: float = PATIENCE,
+    stay: timedelta = timedelta(0),
 ) -> Result:
     """The whole act. It ends as soon as each of these kinds of clients is back; one must be RESOLVES. With `luck` the
     loss comes at any moment between two renewals, and clients hold answers of any age. `start` brings about a pair at
-    work; `meanwhile` is called every now and then with the seconds since the loss."""
+    work; `meanwhile` is called every now and then with the seconds since the loss. `stay`: how long
+    everybody goes on once all are back."""
     result = Result(loss=loss, attended=stage.policy.pairs[0].agents)
     with clients(stage, kinds, luck=luck) as crowd:
         start(stage)
@@ -95,6 +97,7 @@ def play(
             stage.clock.sleep(TIME_FOR_HARM)
             result.continued_refused = refusals(crowd.inside, since=continued)
             result.continued_accepted = sum(o.served for o in crowd.inside.outcomes if o.at > continued)
+        stage.clock.sleep(stay)
         told.look(last=True)
     result.gaps, result.decisions = told.gaps(), told.decisions
     count_inside(result, crowd.inside, loss=at, struck=struck)

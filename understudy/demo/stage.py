@@ -24,7 +24,6 @@ from shared.state.failovers import Failover, Failovers
 from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.slots import Slots
-from understudy import checker
 from understudy.demo.local_cloud import PREFIX, ROOT, LocalCloud, free_network
 from understudy.demo.narrator import Narrator
 from understudy.demo.promises import Promises
@@ -212,10 +211,6 @@ class Stage:
 
     def failover(self) -> Failover:
         return Failovers(self.view.store).of(self.policy.pairs[0].name, now=self.clock.now())
-
-    def prove(self) -> checker.Proof:
-        """From the masters' own accept logs, lost zone included. Raises checker.Unreadable."""
-        return checker.check(sorted((self.cloud.workdir / "masters").glob("*.jsonl")))
 
     def name_values(self) -> list[tuple[str, str]]:
         """Value and remark of every record of the middleware name, by the cloud's API."""

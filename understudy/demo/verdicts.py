@@ -10,6 +10,7 @@ from shared.state.failovers import Failover
 from understudy.demo.clients import Client, Gap, is_refusal
 from understudy.demo.crowd import RESOLVES
 from understudy.demo.losses import DEAD, WORDS, Loss
+from understudy.demo.proof import prove
 from understudy.demo.stage import Stage
 
 NEW: Final = "i-master-i"
@@ -29,6 +30,7 @@ class Result:
     epoch_after: int = 0
     accepted: int = 0  # commands that the checker looked at
     violations: list[str] = field(default_factory=list)
+    unproved: list[str] = field(default_factory=list)  # what decisions and trail could not show
     reigns: list[str] = field(default_factory=list)
     silence_between: float | None = None  # seconds between the last command of the old reign and the first of the new
     attended: bool = True  # an agent stands beside each master
@@ -67,8 +69,8 @@ def read_evidence(stage: Stage, result: Result, *, loss: float, wall: datetime) 
     failover = _confirmed(stage)
     result.epoch_after = int(failover.epoch or 0)
     result.phases = phases_of(failover, loss=wall, first_good=result.first_good)
-    proof = stage.prove()
-    result.accepted, result.violations = proof.accepted, proof.violations
+    proof = prove(stage)
+    result.accepted, result.violations, result.unproved = proof.accepted, proof.violations, proof.unproved
     result.reigns = [
         f"epoch {reign.epoch}: {reign.site} accepted {reign.accepted} commands "
         f"from {shown(reign.first.at - loss)} s to {shown(reign.last.at - loss)} s"
@@ -123,9 +125,9 @@ def judge(stage: Stage, result: Result, *, limit: float = LIMIT) -> None:
     back = sum(g.first_served_again is not None for g in result.gaps)
     check("every client came back", back == len(result.gaps), f"{back} of {len(result.gaps)} clients")
     check(
-        "never two active, proved from the masters' own accept logs",
-        not result.violations and result.accepted > 0,
-        "\n".join(result.violations or _reigns(result)),
+        "never two active, proved from accept logs, decisions and the name's trail",
+        not result.violations and not result.unproved and result.accepted > 0,
+        "\n".join(result.violations or result.unproved or _reigns(result)),
     )
     inside = (
         f"last accepted {shown(result.inside_last_accepted)} s after the loss, "
