@@ -116,6 +116,7 @@ def _pair(pair: PairView) -> str:
             for one in pair.watches
         ),
         *(("Name", f"<span class=warn>{escape(one)}</span>") for one in pair.names),
+        *(("Standby", f"<span class=warn>{escape(one)}</span>") for one in pair.warnings),
     ]
     return f"<section><h2>Pair {escape(pair.pair)} <code>{escape(pair.name)}</code></h2>{_table((), rows)}</section>"
 

@@ -121,6 +121,7 @@ class PairView:
     agents: tuple[str, ...]
     watches: tuple[WatchView, ...] = ()
     names: tuple[str, ...] = ()  # what will cost time when the pair moves
+    warnings: tuple[str, ...] = ()  # unprotected, short of room, carrying more than its share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

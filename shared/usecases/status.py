@@ -40,7 +40,7 @@ from shared.ports.clock import Clock
 from shared.state.certificates import Certificate, Certificates, Fate
 from shared.state.controls import Controls, Standing
 from shared.state.decisions import Decisions
-from shared.state.failovers import Failovers
+from shared.state.failovers import Failover, Failovers
 from shared.state.families import Families
 from shared.state.fleet import Fleet
 from shared.state.heartbeats import OVERDUE, Heartbeats, WatchBeat
@@ -195,10 +195,12 @@ class Status:
                     agents=tuple(
                         f"{site}: {'active' if beat.active else 'standing by'}, "
                         f"{'ready' if beat.ready else 'not ready'}, heard {_ago(now - beat.at)} ago"
+                        + ("" if beat.lag_s is None else f", {beat.lag_s:g} s behind")
                         for site, beat in sorted(beats.items())
                     ),
                     watches=self._watches(pair, ticks, now),
                     names=tuple(dict.fromkeys(one for tick in ticks.values() for one in tick.names)),
+                    warnings=_warnings(failover),
                 )
             )
         return tuple(views)
@@ -439,6 +441,21 @@ def _certificate(certificate: Certificate) -> CertificateView:
         orphans=len(certificate.orphans),
         missing=len(certificate.missing),
     )
+
+
+def _warnings(failover: Failover) -> tuple[str, ...]:
+    found = [f"{site} is short of room: {why}; runbook: capacity-is-short" for site, why in failover.short.items()]
+    if failover.unprotected:
+        since = failover.unprotected_since
+        when = "" if since is None else f" since {since:%Y-%m-%dT%H:%M:%SZ}"
+        lost = "" if failover.loss_s is None else f"; up to {failover.loss_s:g} s of data were lost"
+        found.insert(
+            0,
+            f"unprotected{when}: nothing moves to {failover.unprotected} by itself{lost}; runbook: pair-is-unprotected",
+        )
+    if failover.surged:
+        found.append(f"{failover.surged} is raised to carry it alone, until the failback")
+    return tuple(found)
 
 
 def _ago(age: timedelta) -> str:

@@ -64,6 +64,7 @@ def a_view(text: str) -> StatusView:
                 since=NOW,
                 agents=(text,),
                 watches=(WatchView(site=text, heard=timedelta(minutes=5), running=False),),
+                warnings=(text,),
             ),
         ),
         prune=CertificateView(at=NOW, state=text, outcomes={text: 4}, refused=(text,), orphans=1, missing=0),

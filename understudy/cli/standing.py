@@ -70,7 +70,7 @@ def _pairs(screen: Console, view: StatusView) -> None:
         for watch in pair.watches:
             tone = "green" if watch.running else "red"
             screen.print(f"  watch [{tone}]{escape(str(watch))}[/{tone}]")
-        for finding in pair.names:
+        for finding in (*pair.warnings, *pair.names):
             screen.print(f"  [yellow]{escape(finding)}[/yellow]", soft_wrap=True)
 
 
