@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final, Protocol
 
-from shared.domain.errors import DrError, NeedsOperator, OutcomeUnknown, Permanent, Retryable
+from shared.domain.errors import CredentialsRejected, DrError
 from shared.domain.ids import SiteName
 from shared.domain.inventory import InstanceState
 from shared.domain.pair import FenceBy, Member, Pair
@@ -64,7 +64,9 @@ class OldSide:
         row = failover.fence if begun(failover, old) else {}
         try:
             found = self._way.step(row, self._pair.member(old))
-        except (Retryable, OutcomeUnknown, Permanent, NeedsOperator) as error:
+        except CredentialsRejected:
+            raise
+        except DrError as error:  # nothing is known then, and nothing counts
             found = Step(why=str(error))
         if found.row is not None:
             return Step(why=found.why, row={**_forced(failover.fence), "site": old, **found.row})
@@ -120,6 +122,8 @@ class Stop:
         self._asked = now
         try:
             self._instances.stop(old.instance, force=True)
+        except CredentialsRejected:
+            raise
         except DrError as error:  # whatever was answered, only its state counts
             return Step(why=f"{old.instance} reads {found.state}: {error}")
         return Step(why=f"{old.instance} was told to stop, and read {found.state}")
