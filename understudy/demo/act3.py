@@ -1,6 +1,6 @@
 """Act 3, in real seconds: the active master is lost, and the standby goes on.
 
-The loss is chosen by `Loss`: a whole zone falls silent (the demo), or the agent, or agent and master, are killed or
+The loss is chosen by `Loss`: a whole zone falls silent (the demo), or a host, a master or an agent is killed or
 stopped (the variants of `bench/failover.py`). In every case somebody inside the lost zone goes on sending commands
 straight to the old master: whether it still accepts them is what the checker looks at.
 
