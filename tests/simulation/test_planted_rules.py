@@ -104,7 +104,7 @@ PLANTED = [
     Planted(
         "the failover waits for balancer and groups",
         (broken(SurgeKeeping, "now", ("self._looks.start()", "self._looks._once()")),),
-        surge.test_a_balancer_and_groups_that_do_not_answer_delay_nothing,
+        surge.test_no_api_beside_store_agents_and_names_can_stop_or_slow_a_failover,
         timers=True,
     ),
     Planted(

@@ -12,7 +12,7 @@ from shared.domain.pair import Pair, Short
 from shared.state.failovers import SwitchOrder
 from tests.simulation.executors import Timers
 from tests.simulation.failover_world import ADDRESS, FailoverWorld
-from tests.simulation.links import How, watch_at
+from tests.simulation.links import ECS, How, watch_at
 from tests.simulation.pair_world import PAIR, H, I
 from tests.simulation.surge_ports import APP_I, BEFORE, ESS, RAISED, SLB, Standing, surging
 from tests.simulation.test_failover_stories import LOSS, served_again
@@ -49,10 +49,10 @@ def fails_back(pair: FailoverWorld) -> None:
     pair.orders().give(SwitchOrder(pair=PAIR, to_site=H, at=pair.now(), because="test", kind=Kind.FAILBACK))
 
 
-def test_a_balancer_and_groups_that_do_not_answer_delay_nothing(opened: Open) -> None:
+def test_no_api_beside_store_agents_and_names_can_stop_or_slow_a_failover(opened: Open) -> None:
     pair = opened()
     pair.world.run(LOSS)
-    cut = pair.links.cut([(watch_at(site), api) for site in (H, I) for api in (SLB, ESS)], How.SILENT)
+    cut = pair.links.cut([(watch_at(site), api) for site in (H, I) for api in (SLB, ESS, ECS)], How.SILENT)
     pair.go_dark(H)
     pair.world.run(30)
 
