@@ -41,6 +41,7 @@ class Failover:
     order: str = ""  # id of the order that began it; empty: it began by itself
     names: Mapping[str, str] = field(default_factory=dict)  # bound under `epoch` and read back: name -> value
     fence: Mapping[str, str] = field(default_factory=dict)  # how the old `site` is fenced, and what stood before
+    ran_out: bool = False  # a planned move found its old holder silent, and waited for the end of its lease
     failback: bool = False  # a planned return: what was raised for the time away is put back at its end
     force: tuple[Rule, ...] = ()  # rules that the order overrides
     loss_s: float | None = None  # seconds of data that the take-over lost at most; None: not known

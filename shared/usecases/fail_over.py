@@ -97,7 +97,7 @@ class FailOver:
         same = tried.get("site") == changes.get("from_site")
         given: Mapping[str, str] = changes.get("fence") or {}  # type: ignore[assignment]  # fields by name
         changes = {**changes, "fence": {**(tried if same else {}), **given}}
-        changes = {**changes, "names": {}}
+        changes = {**changes, "names": {}, "ran_out": False}
         return self.move(failover, on, why=why, changes=changes, event="failover.decided", inputs=inputs)
 
     def move(
@@ -361,7 +361,7 @@ def _event(before: Failover, on: On, after: State) -> str:
 def _of_protection(failover: Failover, on: On, now: datetime) -> dict[str, object]:
     """A side that was lost while the other one came to serve is unprotected from then on, until it is shown to be fit.
     Before anybody has served under the new epoch nothing has parted the two."""
-    lost = not failover.planned and failover.from_site != failover.to_site
+    lost = (not failover.planned or failover.ran_out) and failover.from_site != failover.to_site
     match on:
         case On.PROMOTED if lost and failover.from_site is not None:
             return {"unprotected": failover.from_site, "unprotected_since": now, "unprotected_told": None}

@@ -121,7 +121,11 @@ class Fencing:
         return (
             On.FENCED,
             (f"{how}{target} has epoch {taken.epoch}", *((off,) if off else ())),
-            self._taken(failover, taken.epoch),
+            # A holder that did not give its lease back was lost on the way, whatever was planned.
+            {
+                **self._taken(failover, taken.epoch),
+                "ran_out": self._pair.agents and failover.planned and lease.state is LeaseState.HELD,
+            },
         )
 
     def _seen(self, sighting: Sighting, taken: Epoch, *, off: str = "") -> Attempt:

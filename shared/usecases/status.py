@@ -200,7 +200,7 @@ class Status:
                     ),
                     watches=self._watches(pair, ticks, now),
                     names=tuple(dict.fromkeys(one for tick in ticks.values() for one in tick.names)),
-                    warnings=_warnings(failover),
+                    warnings=warnings_of(failover),
                 )
             )
         return tuple(views)
@@ -443,7 +443,7 @@ def _certificate(certificate: Certificate) -> CertificateView:
     )
 
 
-def _warnings(failover: Failover) -> tuple[str, ...]:
+def warnings_of(failover: Failover) -> tuple[str, ...]:
     found = [f"{site} is short of room: {why}; runbook: capacity-is-short" for site, why in failover.short.items()]
     if failover.unprotected:
         since = failover.unprotected_since

@@ -333,6 +333,25 @@ def test_a_failback_waits_for_protection_and_then_is_carried_out(opened: Open) -
     assert pair.failover().state is State.WATCHING
 
 
+def test_a_side_that_is_lost_in_the_midst_of_a_planned_move_is_unprotected(opened: Open) -> None:
+    pair = opened()
+    pair.world.run(LOSS)
+    order(pair, kind=Kind.SWITCHOVER)
+
+    def watched() -> None:
+        if pair.failover().state is State.PREPARING:
+            pair.go_dark(H)
+        else:
+            pair.world.later(0.005, watched)
+
+    pair.world.later(0.0, watched)
+    pair.world.run(40)
+
+    moved(pair)
+    assert pair.failover().planned
+    assert pair.failover().unprotected == H
+
+
 def test_a_planned_move_leaves_the_old_side_protected(opened: Open) -> None:
     pair = opened()
     pair.world.run(LOSS)

@@ -1,9 +1,10 @@
 """The status view tells what the store remembers: RPO per disk, every slot, what is under way, what was let go."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
-from shared.domain.ids import DiskId, InstanceId, PolicyVersion, SnapshotId
+from shared.domain.failover_fsm import State
+from shared.domain.ids import DiskId, InstanceId, PairName, PolicyVersion, SnapshotId
 from shared.domain.objectives import Freshness
 from shared.domain.place import Place
 from shared.domain.policy import CopyRule, Retention, Schedule
@@ -14,13 +15,13 @@ from shared.ports.store import Anything, Row
 from shared.state import codec
 from shared.state.certificates import Certificates
 from shared.state.controls import Controls
-from shared.state.failovers import Failovers
+from shared.state.failovers import Failover, Failovers
 from shared.state.fleet import Fleet
 from shared.state.heartbeats import Heartbeats
 from shared.state.leases import Leases
 from shared.state.points import Points
 from shared.state.slots import Slot, Slots, SlotState
-from shared.usecases.status import SUBJECTS, Status
+from shared.usecases.status import SUBJECTS, Status, warnings_of
 from tests.usecases.backup_world import APPLICATIONS, EVERY_HOUR, A, World, a_policy
 
 
@@ -280,3 +281,21 @@ def test_a_stretch_among_the_skips_says_how_many_slots_it_stands_for() -> None:
 
     assert [skip.due.day for skip in skips] == [7, 6, 5]
     assert skips[-1].because.endswith("stands in for it (4 slots since 2026-03-02 01:00Z)")
+
+
+LOST_AT = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def test_what_keeps_a_pair_from_failing_over_stands_on_the_page() -> None:
+    lost = Failover(
+        pair=PairName("control"), state=State.REPROTECTING, since=LOST_AT, because="", unprotected="hz-h",
+        unprotected_since=LOST_AT, loss_s=3.5, surged="hz-i", short={"hz-i": "group asg-i may have 3 at most"},
+    )  # fmt: skip
+
+    unprotected, short, raised = warnings_of(lost)
+
+    assert unprotected.startswith(f"unprotected since {LOST_AT:%Y-%m-%dT%H:%M:%SZ}: nothing moves to hz-h by itself")
+    assert "up to 3.5 s of data were lost; runbook: pair-is-unprotected" in unprotected
+    assert short == "hz-i is short of room: group asg-i may have 3 at most; runbook: capacity-is-short"
+    assert raised.startswith("hz-i is raised")
+    assert warnings_of(Failover(pair=PairName("control"), state=State.WATCHING, since=LOST_AT, because="")) == ()
