@@ -125,7 +125,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def main(arguments: Sequence[str]) -> int:
     options = parse(arguments)
     if options.table:
-        print(markdown(options.table))
+        try:
+            print(markdown(options.table))
+        except (OSError, ValueError) as error:
+            print(f"bench failover: {error}", file=sys.stderr)
+            return 2
         return 0
     plans = list(planned(options))
     for plan in plans:

@@ -176,7 +176,10 @@ class Series:
     @classmethod
     def load(cls, path: Path) -> Self:
         """Raises ValueError when it is not a report of this bench, OSError when it cannot be read."""
-        body = json.loads(path.read_text())
+        try:
+            body = json.loads(path.read_text())
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
         try:
             return cls(
                 **{name: body[name] for name in ("name", "loss", "words", "terms", "settings", "measured")},

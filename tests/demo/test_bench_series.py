@@ -149,6 +149,15 @@ def test_another_json_file_is_refused(tmp_path: Path) -> None:
         Series.load(other)
 
 
+def test_a_table_of_what_is_no_report_ends_in_one_sentence_that_names_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "other.json").write_text("[")
+
+    assert failover.main(["--table", str(tmp_path / "other.json"), str(tmp_path / "missing.json")]) == 2
+    assert capsys.readouterr().err.startswith(f"bench failover: {tmp_path}/other.json: ")
+
+
 def test_an_interruption_leaves_what_was_measured_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(_setting: Setting, number: int) -> Run:
         if number == 3:
