@@ -16,7 +16,7 @@ from shared.domain.decision import Decision
 from shared.domain.failover_decision import decide
 from shared.domain.failover_situation import Situation
 from shared.state import codec
-from shared.usecases.replay import SITUATION, Again, replay_all
+from shared.usecases.failover.replay import SITUATION, Again, replay_all
 from tests.simulation.seeds import lived
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from shared.domain.errors import BadInput
 from shared.triggers.trigger import Invocation, Nothing, TimerTick
-from shared.usecases.prune import Pruned
+from shared.usecases.prune.prune import Pruned
 from shared.wiring.guard import Call, FcContext, guarded, prepared
 from shared.wiring.prune import prune
 

@@ -6,7 +6,7 @@ Asked for a preview, it says what an operation would do, and does nothing.
 from shared.domain.ids import OperationId
 from shared.domain.preview import Preview
 from shared.triggers.trigger import Invocation
-from shared.usecases.recover import Recovered
+from shared.usecases.recovery.recover import Recovered
 from shared.wiring.guard import Call, FcContext, guarded, prepared
 from shared.wiring.recover import previews, recover
 

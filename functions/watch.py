@@ -1,7 +1,7 @@
 """Timer -> one minute of watching this site's pairs, and their failover when it is needed."""
 
 from shared.triggers.trigger import TimerTick
-from shared.usecases.watch import Watched
+from shared.usecases.failover.watch import Watched
 from shared.wiring.guard import Call, FcContext, guarded, prepared
 from shared.wiring.watch import watch
 

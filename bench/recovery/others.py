@@ -16,10 +16,10 @@ from shared.domain.retention import RestorePoint
 from shared.state import codec
 from shared.state.points import Points
 from shared.state.subjects import Subjects
-from shared.usecases.launch import BOOT, PLAN
-from shared.usecases.rebuild_preview import RebuildPreview
-from shared.usecases.recovery_requests import PlanRequest
-from shared.usecases.restore import CHECK, SERVE
+from shared.usecases.recovery.launch import BOOT, PLAN
+from shared.usecases.recovery.rebuild_preview import RebuildPreview
+from shared.usecases.recovery.recovery_requests import PlanRequest
+from shared.usecases.recovery.restore import CHECK, SERVE
 from tests.usecases.backup_world import PLACE, START
 from tests.usecases.launch_stage import WIDE, launch
 from tests.usecases.rebuild_world import ALONE, AT_ONCE

@@ -14,7 +14,7 @@ from bench.recovery.worlds import CHECKS, WITHOUT_DATA, watched
 from shared.domain.ids import InstanceId
 from shared.domain.operation import Operation, OperationState
 from shared.domain.policy import Address
-from shared.usecases import rebuild_run as step
+from shared.usecases.recovery import rebuild_run as step
 from tests.usecases.rebuild_world import ALONE, AT_ONCE, IN_I, RebuildWorld
 from tests.usecases.recovery_world import BOOTED, WEB_1, WEB_2, H
 

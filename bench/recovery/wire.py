@@ -15,7 +15,7 @@ from bench.recovery.required import REBUILD, required
 from bench.recovery.run import at
 from bench.recovery.watch import CLOUD
 from emulator.wire.log import Entry
-from shared.usecases import rebuild_run as step
+from shared.usecases.recovery import rebuild_run as step
 from tests.functions.deployed import deployed
 
 READS = ("Describe", "List", "Get")

@@ -2,7 +2,7 @@
 follows from the other: was the old lease certainly over, did the new side say that it is active, was it too long.
 
 Those who act judge by themselves, between their calls. This is written apart from them on purpose, as an accountant's
-look at the same figures; `shared.usecases.replay` asks it of every recorded step.
+look at the same figures; `shared.usecases.failover.replay` asks it of every recorded step.
 """
 
 from collections.abc import Iterator

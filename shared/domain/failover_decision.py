@@ -24,7 +24,7 @@ The rules are asked one after the other, and the first that answers decides. The
 
 A rule reads the `Case` and nothing else. A new one is a function of a few lines here, or in a module of its own for a
 group of them, and a line in `RULES`; what it reads that is not in the situation yet is added there, with a default, and
-filled in by `shared.usecases.situation`. Whoever changes what is answered raises `CODE`.
+filled in by `shared.usecases.failover.situation`. Whoever changes what is answered raises `CODE`.
 """
 
 from collections.abc import Callable

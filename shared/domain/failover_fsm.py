@@ -1,5 +1,5 @@
 """The failover of a pair as a table. States are promises about the world; work happens on transitions: a row names it,
-`shared.usecases.fail_over` does it. The diagram in docs/failover-states.md is generated from here.
+`shared.usecases.failover.fail_over` does it. The diagram in docs/failover-states.md is generated from here.
 
 Order is the design: fence, then promote, then rebind, then confirm. From the take-over of the lease on there is no way
 back but through an operator or a new epoch: half a failover left alone would be two sites off.

@@ -35,9 +35,9 @@ from shared.triggers.trigger import (
     ThresholdAlarm,
     Trigger,
 )
-from shared.usecases.look import instance_of
-from shared.usecases.suspicion import Suspicion, Suspicions, hand_over, slot_of
-from shared.usecases.wake_watches import WakeWatches, WatchNotCalled, concerned, sites_of
+from shared.usecases.failover.wake_watches import WakeWatches, WatchNotCalled, concerned, sites_of
+from shared.usecases.recovery.look import instance_of
+from shared.usecases.recovery.suspicion import Suspicion, Suspicions, hand_over, slot_of
 
 STALE: Final = timedelta(hours=6)
 """Older notices are told as such; they still mean "look now"."""

@@ -18,8 +18,8 @@ from shared.state.controls import Controls, Decided
 from shared.state.decisions import Decisions
 from shared.state.policies import Policies
 from shared.state.slots import Slots
-from shared.usecases.schedule_backups import AT_ONCE, EACH_WITHIN, PUNCTUAL
-from shared.usecases.slot_ledger import SlotLedger
+from shared.usecases.backup.schedule_backups import AT_ONCE, EACH_WITHIN, PUNCTUAL
+from shared.usecases.backup.slot_ledger import SlotLedger
 
 _GONE: Final = "the schedule was removed, or its times changed, before a tick took it"
 TRIES: Final = 5

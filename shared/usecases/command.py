@@ -24,16 +24,16 @@ from shared.state.plan_answers import PlanAnswers
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.state.subjects import Subjects
-from shared.usecases.adopting import MOST, AdoptRequest
-from shared.usecases.ask_failover import AskFailover
-from shared.usecases.ask_image import AskImage
-from shared.usecases.ask_launch import AskLaunch
-from shared.usecases.ask_names import AskNames
-from shared.usecases.ask_plan import AskPlan
-from shared.usecases.ask_rebuild import AskRebuild
-from shared.usecases.ask_restore import AskRestore
+from shared.usecases.backup.adopting import MOST, AdoptRequest
+from shared.usecases.backup.schedule_backups import SCOPE
+from shared.usecases.failover.ask_failover import AskFailover
+from shared.usecases.failover.ask_names import AskNames
+from shared.usecases.images.ask_image import AskImage
+from shared.usecases.recovery.ask_launch import AskLaunch
+from shared.usecases.recovery.ask_plan import AskPlan
+from shared.usecases.recovery.ask_rebuild import AskRebuild
+from shared.usecases.recovery.ask_restore import AskRestore
 from shared.usecases.requests import ON_DEMAND, BackUpRequest
-from shared.usecases.schedule_backups import SCOPE
 
 PAUSABLE: Final = ("backups", "prune", "rebuilds", "failover", "all")
 REPEATABLE_FOR: Final = timedelta(hours=1)

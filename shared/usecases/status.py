@@ -49,8 +49,8 @@ from shared.state.leases import Leases
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.state.slots import Slot, Slots, SlotState
-from shared.usecases.plan_record import waves_of
-from shared.usecases.suspicion import unanswered
+from shared.usecases.recovery.plan_record import waves_of
+from shared.usecases.recovery.suspicion import unanswered
 
 WINDOW: Final = timedelta(days=7)
 """How far back the worst RPO and the slots are counted."""

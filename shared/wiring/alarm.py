@@ -12,8 +12,8 @@ from shared.state.journal import Journal
 from shared.state.policies import Policies
 from shared.state.subjects import Subjects
 from shared.usecases.alarm import Alarm
-from shared.usecases.suspicion import Suspicions
-from shared.usecases.wake_watches import WakeWatches
+from shared.usecases.failover.wake_watches import WakeWatches
+from shared.usecases.recovery.suspicion import Suspicions
 from shared.wiring.foundation import clock, configuration, credentials, functions, store
 
 

@@ -10,15 +10,15 @@ from shared.ports.scaling import Scaling
 from shared.state.decisions import Decisions
 from shared.state.journal import Journal
 from shared.state.policies import Policies
-from shared.usecases.adopt import Adopt
-from shared.usecases.back_up import BackUp
+from shared.usecases.backup.adopt import Adopt
+from shared.usecases.backup.back_up import BackUp
 from shared.usecases.carry_on import CarryOn
-from shared.usecases.copy_image import CopyImage
-from shared.usecases.copy_point import CopyPoint
-from shared.usecases.copy_sweep import CopySweep
-from shared.usecases.image import TakeImage
-from shared.usecases.image_readiness import ImageReadiness
-from shared.usecases.image_sweep import ImageSweep
+from shared.usecases.copies.copy_image import CopyImage
+from shared.usecases.copies.copy_point import CopyPoint
+from shared.usecases.copies.copy_sweep import CopySweep
+from shared.usecases.images.image import TakeImage
+from shared.usecases.images.image_readiness import ImageReadiness
+from shared.usecases.images.image_sweep import ImageSweep
 from shared.usecases.in_turn import in_turn
 from shared.wiring import foundation
 from shared.wiring.foundation import clock, configuration, credentials, endpoint, functions, store

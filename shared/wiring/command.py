@@ -14,9 +14,9 @@ from shared.state.name_orders import NameOrders
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.state.subjects import Subjects
-from shared.usecases.ask_failover import AskFailover
-from shared.usecases.ask_names import AskNames
 from shared.usecases.command import Command
+from shared.usecases.failover.ask_failover import AskFailover
+from shared.usecases.failover.ask_names import AskNames
 from shared.wiring.foundation import clock, functions, store
 
 

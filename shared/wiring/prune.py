@@ -11,8 +11,8 @@ from shared.state.images import Images
 from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
-from shared.usecases.prune import Prune
-from shared.usecases.retire_images import RetireImages
+from shared.usecases.images.retire_images import RetireImages
+from shared.usecases.prune.prune import Prune
 from shared.wiring.foundation import clock, clouds, configuration, credentials, endpoint, store
 
 

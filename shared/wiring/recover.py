@@ -19,24 +19,24 @@ from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.state.subjects import Subjects
-from shared.usecases.disarm import Disarm
 from shared.usecases.lazily import Lazily
-from shared.usecases.measured import Measured
 from shared.usecases.operations import Executor, Recipe
-from shared.usecases.previews import Previews, Show
-from shared.usecases.rebuild_extra import Doubles
-from shared.usecases.recover import Recover
-from shared.usecases.recovering import CLAIM_FOR, Recovering
-from shared.usecases.remember_groups import RememberGroups
-from shared.usecases.suspicion import Suspicions
+from shared.usecases.recovery.disarm import Disarm
+from shared.usecases.recovery.measured import Measured
+from shared.usecases.recovery.previews import Previews, Show
+from shared.usecases.recovery.rebuild_extra import Doubles
+from shared.usecases.recovery.recover import Recover
+from shared.usecases.recovery.recovering import CLAIM_FOR, Recovering
+from shared.usecases.recovery.remember_groups import RememberGroups
+from shared.usecases.recovery.suspicion import Suspicions
 from shared.wiring.foundation import clock, configuration, credentials, endpoint, functions, keys_of, pacing, store
 
 if TYPE_CHECKING:
-    from shared.usecases.launch_planning import LaunchPlanning
-    from shared.usecases.out_of_service import OutOfService
-    from shared.usecases.plan_preview import PlanPreview
-    from shared.usecases.rebuild_run import Ports
-    from shared.usecases.restore_look import RestoreLook
+    from shared.usecases.recovery.launch_planning import LaunchPlanning
+    from shared.usecases.recovery.out_of_service import OutOfService
+    from shared.usecases.recovery.plan_preview import PlanPreview
+    from shared.usecases.recovery.rebuild_run import Ports
+    from shared.usecases.recovery.restore_look import RestoreLook
 
 RECIPES: dict[OperationKind, Callable[[], Recipe]] = {
     OperationKind.REBUILD: lambda: _rebuild(),
@@ -107,13 +107,13 @@ def balancer() -> Balancer:
 
 
 def _rebuild() -> Recipe:
-    from shared.usecases.rebuild import RebuildRecipe
+    from shared.usecases.recovery.rebuild import RebuildRecipe
 
     return RebuildRecipe(ports=_rebuild_ports())
 
 
 def _rebuild_preview() -> Show:
-    from shared.usecases.rebuild_preview import RebuildPreview
+    from shared.usecases.recovery.rebuild_preview import RebuildPreview
 
     return RebuildPreview(ports=_rebuild_ports(), subjects=Subjects(store()))
 
@@ -123,9 +123,9 @@ def _rebuild_ports() -> "Ports":
     from shared.adapters.services import TcpServices
     from shared.state.images import Images
     from shared.state.zone_looks import ZoneLooks
-    from shared.usecases.image_of_point import ImageOfPoint
-    from shared.usecases.look import Look
-    from shared.usecases.rebuild_run import Ports
+    from shared.usecases.images.image_of_point import ImageOfPoint
+    from shared.usecases.recovery.look import Look
+    from shared.usecases.recovery.rebuild_run import Ports
 
     services, compute = TcpServices(), here()
     return Ports(
@@ -164,7 +164,7 @@ def scaling() -> Scaling:
 
 
 def _publish() -> Recipe:
-    from shared.usecases.publish import Publish
+    from shared.usecases.images.publish import Publish
 
     return Publish(clouds=clouds(), scaling=scaling(), store=store(), clock=clock())
 
@@ -172,9 +172,9 @@ def _publish() -> Recipe:
 def _launch() -> Recipe:
     from shared.adapters.services import TcpServices
     from shared.state.images import Images
-    from shared.usecases.image_of_point import ImageOfPoint
-    from shared.usecases.launch import LaunchRecipe
-    from shared.usecases.launch_serving import Serving
+    from shared.usecases.images.image_of_point import ImageOfPoint
+    from shared.usecases.recovery.launch import LaunchRecipe
+    from shared.usecases.recovery.launch_serving import Serving
 
     return LaunchRecipe(
         clouds=clouds(),
@@ -186,7 +186,7 @@ def _launch() -> Recipe:
 
 
 def _launch_planning() -> "LaunchPlanning":
-    from shared.usecases.launch_planning import LaunchPlanning
+    from shared.usecases.recovery.launch_planning import LaunchPlanning
 
     return LaunchPlanning(
         clouds=clouds(),
@@ -199,19 +199,19 @@ def _launch_planning() -> "LaunchPlanning":
 
 def _restore() -> Recipe:
     from shared.adapters.services import TcpServices
-    from shared.usecases.restore import RestoreRecipe
+    from shared.usecases.recovery.restore import RestoreRecipe
 
     return RestoreRecipe(look=_restore_look(), services=TcpServices(), policies=Policies(store()))
 
 
 def _restore_preview() -> Show:
-    from shared.usecases.restore_preview import RestorePreview
+    from shared.usecases.recovery.restore_preview import RestorePreview
 
     return RestorePreview(look=_restore_look(), policies=Policies(store()))
 
 
 def _restore_look() -> "RestoreLook":
-    from shared.usecases.restore_look import RestoreLook
+    from shared.usecases.recovery.restore_look import RestoreLook
 
     return RestoreLook(
         clouds=clouds(), home=Place(configuration().region), service=out_of_service(), store=store(), clock=clock()
@@ -219,7 +219,7 @@ def _restore_look() -> "RestoreLook":
 
 
 def out_of_service() -> "OutOfService":
-    from shared.usecases.out_of_service import OutOfService
+    from shared.usecases.recovery.out_of_service import OutOfService
 
     return OutOfService(scaling=scaling(), balancer=balancer(), clock=clock())
 
@@ -227,7 +227,7 @@ def out_of_service() -> "OutOfService":
 def _plan() -> Recipe:
     from shared.adapters.services import TcpServices
     from shared.state.plan_answers import PlanAnswers
-    from shared.usecases.run_plan import PlanRecipe
+    from shared.usecases.recovery.run_plan import PlanRecipe
 
     journal, controls, preview = Journal(store(), clock()), Controls(store()), _plan_preview()
     return PlanRecipe(
@@ -247,8 +247,8 @@ def _plan() -> Recipe:
 
 
 def _plan_preview() -> "PlanPreview":
-    from shared.usecases.plan_children import Children
-    from shared.usecases.plan_preview import PlanPreview
+    from shared.usecases.recovery.plan_children import Children
+    from shared.usecases.recovery.plan_preview import PlanPreview
 
     inventory = here().inventory
     others: dict[OperationKind, Callable[[], Show]] = {

@@ -7,7 +7,7 @@ from shared.state.decisions import Decisions
 from shared.state.journal import Journal
 from shared.state.policies import Policies
 from shared.state.slots import Slots
-from shared.usecases.schedule_backups import ScheduleBackups
+from shared.usecases.backup.schedule_backups import ScheduleBackups
 from shared.wiring.foundation import clock, functions, store
 
 

@@ -29,7 +29,7 @@ from shared.state.leases import Leases
 from shared.state.name_orders import NameOrders
 from shared.state.policies import Policies
 from shared.state.views import Views
-from shared.usecases.watch import Ports, Watch
+from shared.usecases.failover.watch import Ports, Watch
 from shared.wiring.foundation import clock, configuration, credentials
 
 STORE_TIMEOUT: Final = timedelta(seconds=1)

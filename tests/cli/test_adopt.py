@@ -18,7 +18,7 @@ from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.state.subjects import Subjects
-from shared.usecases.adopt import Adopt
+from shared.usecases.backup.adopt import Adopt
 from shared.usecases.carry_on import CarryOn
 from shared.usecases.command import Command
 from shared.wiring import foundation

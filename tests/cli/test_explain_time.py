@@ -12,7 +12,7 @@ from shared.domain.failover_safety import Kind
 from shared.state.controls import Pause
 from shared.state.decisions import Decisions
 from shared.state.failovers import SwitchOrder
-from shared.usecases.replay import SITUATION
+from shared.usecases.failover.replay import SITUATION
 from shared.wiring import foundation
 from tests.cli.conftest import Ended, Run
 from tests.cli.test_commands import EXAMPLE

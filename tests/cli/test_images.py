@@ -14,7 +14,7 @@ from shared.domain.place import Place
 from shared.state.families import Families
 from shared.state.images import ImageRecord, Images
 from shared.triggers.parse import parse
-from shared.usecases.image_readiness import ImageReadiness
+from shared.usecases.images.image_readiness import ImageReadiness
 from shared.wiring import foundation
 from shared.wiring.guard import Call
 from tests.cli.conftest import Run

@@ -12,7 +12,7 @@ from shared.config.policy_protection import RESERVED, ProtectionSection
 from shared.config.policy_section import keys_of
 from shared.domain.feasibility import QUOTA, doubts
 from shared.domain.policy import Policy
-from shared.usecases import points_seen, schedule_backups, slot_ends
+from shared.usecases.backup import points_seen, schedule_backups, slot_ends
 from tests.config.policies import parsed, policy, sections
 
 PAGE = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()

@@ -14,7 +14,7 @@ from deploy import s_yaml_check
 from deploy.s_yaml_check import dotenv, problems
 from emulator.fc.project import EventRule, Timer, load
 from shared.state.called import AGAIN
-from shared.usecases.watch import FINISH, SPAN
+from shared.usecases.failover.watch import FINISH, SPAN
 
 ROOT = Path(__file__).resolve().parents[2]
 S_YAML = ROOT / "s.yaml"

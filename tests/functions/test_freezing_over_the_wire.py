@@ -26,7 +26,7 @@ from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.state.slots import Slots
 from shared.usecases.apply_policy import ApplyPolicy
-from shared.usecases.freezing import Freezer, Thawed, left_over
+from shared.usecases.backup.freezing import Freezer, Thawed, left_over
 from shared.usecases.operations import CLAIM_FOR, Work
 from shared.wiring import foundation
 from tests.contract.conftest import PROXIES

@@ -31,7 +31,7 @@ from shared.domain.lease import LeaseState
 from shared.domain.pair import Mode, Short, UnknownLag
 from shared.domain.telling import tell
 from shared.state import codec
-from shared.usecases.situation import MOST_VETOES
+from shared.usecases.failover.situation import MOST_VETOES
 
 SITES = (SiteName("hz-h"), SiteName("hz-i"))
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -21,7 +21,7 @@ from shared.domain.ids import Epoch, HolderId, SiteName
 from shared.ports.names import NameRecord, Names
 from shared.state.decisions import Decisions
 from shared.state.heartbeats import Heartbeat, Heartbeats
-from shared.usecases.watch import Ports
+from shared.usecases.failover.watch import Ports
 from shared.wiring import command as wired_command
 from shared.wiring import foundation
 from tests.runbooks.aliyun import aliyun

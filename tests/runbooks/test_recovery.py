@@ -11,7 +11,7 @@ import pytest
 
 from shared.domain.operation import OperationKind, OperationState
 from shared.state.decisions import Decisions
-from shared.usecases.copy_point import MOST_ATTEMPTS
+from shared.usecases.copies.copy_point import MOST_ATTEMPTS
 from shared.wiring import foundation
 from tests.runbooks.book import filled, procedures
 from tests.usecases.backup_world import APPLICATIONS, World, a_policy

@@ -18,8 +18,8 @@ from shared.state.policies import Policies
 from shared.state.subjects import Subjects
 from shared.triggers.parse import parse
 from shared.usecases.alarm import Alarm
-from shared.usecases.suspicion import Suspicions
-from shared.usecases.wake_watches import FUNCTION, WakeWatches
+from shared.usecases.failover.wake_watches import FUNCTION, WakeWatches
+from shared.usecases.recovery.suspicion import Suspicions
 from tests.simulation.executors import Timers
 from tests.simulation.sites import SimInventory, SiteStore
 from tests.simulation.world import Crash, Process, ProcessClock

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from shared.domain.errors import DrError
 from shared.domain.ids import SiteName
-from shared.usecases.watch import Watch
+from shared.usecases.failover.watch import Watch
 from tests.simulation.world import EPOCH, Crash, Machine, Process, World
 
 if TYPE_CHECKING:

@@ -30,9 +30,9 @@ from shared.state.heartbeats import Heartbeats
 from shared.state.leases import Leases
 from shared.state.name_orders import NameOrders
 from shared.state.policies import Policies
-from shared.usecases.aside import Run
-from shared.usecases.ask_failover import AskFailover
-from shared.usecases.watch import Ports, Watch
+from shared.usecases.failover.aside import Run
+from shared.usecases.failover.ask_failover import AskFailover
+from shared.usecases.failover.watch import Ports, Watch
 from shared.wiring.watch import STORE_TIMEOUT
 from tests.simulation.links import How, Links, watch_at
 from tests.simulation.pair_world import PAIR, TERMS, H, I, PairWorld

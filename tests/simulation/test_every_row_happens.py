@@ -14,8 +14,8 @@ from shared.ports.hooks import HookAnswer, Said
 from shared.state.controls import Pause
 from shared.state.failovers import Failover, Failovers, SwitchOrder
 from shared.state.leases import TABLE
-from shared.usecases.fail_over import FailOver
-from shared.usecases.old_side import OVERDUE
+from shared.usecases.failover.fail_over import FailOver
+from shared.usecases.failover.old_side import OVERDUE
 from tests.simulation.failover_world import ADDRESS, MORE_NAMES, FailoverWorld, TruthStore
 from tests.simulation.pair_world import PAIR, H, I
 from tests.simulation.test_failover_mends import write_name
@@ -176,7 +176,7 @@ def test_each_row_is_met(row: Row, opened: Open, monkeypatch: pytest.MonkeyPatch
         return answer
 
     monkeypatch.setattr("shared.domain.failover_decision.step", stepped)
-    monkeypatch.setattr("shared.usecases.fail_over.step", stepped)
+    monkeypatch.setattr("shared.usecases.failover.fail_over.step", stepped)
     monkeypatch.setattr(FailOver, "_perform", perform)
     names = MORE_NAMES if row.on is On.ONE_REBOUND else ()
     pair = opened(watches=(I,), more_names=names, agreed=AGREED.get(row.on, lambda pair: pair))

@@ -13,7 +13,7 @@ from shared.domain.failover_fsm import AT_REST, On, State
 from shared.domain.ids import SiteName
 from shared.ports.resolvers import Resolved
 from shared.state.name_orders import NameOrder, NameOrders
-from shared.usecases.client_view import SILENT_FOR
+from shared.usecases.failover.client_view import SILENT_FOR
 from tests.simulation.failover_world import ADDRESS, MORE_NAMES, FailoverWorld, TruthStore
 from tests.simulation.over_http import Wire, wire
 from tests.simulation.pair_world import PAIR, H, I

@@ -12,11 +12,11 @@ import pytest
 from shared.domain import pledge as pledge_rules
 from shared.domain.lease import Grant, Sighting
 from shared.domain.pledge import Promises
-from shared.usecases.fail_over import FailOver
-from shared.usecases.fencing import Fencing
-from shared.usecases.name_keeping import NameKeeping
-from shared.usecases.naming import Naming
-from shared.usecases.witness import Witness
+from shared.usecases.failover.fail_over import FailOver
+from shared.usecases.failover.fencing import Fencing
+from shared.usecases.failover.name_keeping import NameKeeping
+from shared.usecases.failover.naming import Naming
+from shared.usecases.failover.witness import Witness
 from tests.simulation.broken import Broken
 from tests.simulation.links import STORE, How, watch_at
 from tests.simulation.pair_world import Defects, H, I, PairWorld

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from shared.domain import failover_decision, failover_obstacles
-from shared.usecases import fail_over
-from shared.usecases.data_seen import DataSeen
-from shared.usecases.fencing import Fencing
-from shared.usecases.preparing import Preparing
-from shared.usecases.surge import SurgeKeeping
+from shared.usecases.failover import fail_over
+from shared.usecases.failover.data_seen import DataSeen
+from shared.usecases.failover.fencing import Fencing
+from shared.usecases.failover.preparing import Preparing
+from shared.usecases.failover.surge import SurgeKeeping
 from tests.simulation import test_failover_stories as stories
 from tests.simulation import test_standby_rules as rules
 from tests.simulation import test_surge as surge

@@ -16,8 +16,8 @@ from shared.domain.failover_decision import decide
 from shared.domain.failover_fsm import On, State
 from shared.domain.failover_situation import Situation
 from shared.state import codec
-from shared.usecases.outcome import ATTEMPT
-from shared.usecases.replay import RESOLUTION, SITUATION, Again, replay, replay_all, situation_of
+from shared.usecases.failover.outcome import ATTEMPT
+from shared.usecases.failover.replay import RESOLUTION, SITUATION, Again, replay, replay_all, situation_of
 from tests.simulation.seeds import lived
 
 SEEDS, CHUNK = 100, 25

@@ -12,9 +12,9 @@ from shared.domain.failover_safety import Kind, Rule
 from shared.domain.ids import SiteName
 from shared.domain.pair import Fence
 from shared.state.failovers import SwitchOrder
-from shared.usecases.fencing import Fencing
-from shared.usecases.isolation import Isolate
-from shared.usecases.old_side import Stop
+from shared.usecases.failover.fencing import Fencing
+from shared.usecases.failover.isolation import Isolate
+from shared.usecases.failover.old_side import Stop
 from tests.simulation.broken import Broken
 from tests.simulation.failover_world import ADDRESS
 from tests.simulation.links import How, watch_at

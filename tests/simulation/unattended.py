@@ -21,8 +21,8 @@ from shared.ports.probes import Line, Sight, Tried
 from shared.state.leases import TABLE as LEASES
 from shared.state.policies import Policies
 from shared.state.views import Views
-from shared.usecases.aside import Run
-from shared.usecases.watch import Ports
+from shared.usecases.failover.aside import Run
+from shared.usecases.failover.watch import Ports
 from tests.simulation.failover_world import INSTANCE, SEED, FailoverWorld, pair_policy
 from tests.simulation.links import ECS, NAMES, STORE, Cut, How, watch_at
 from tests.simulation.pair_world import PAIR, H, I

@@ -21,7 +21,7 @@ from shared.state.certificates import (
     sealed_part,
     text_of,
 )
-from shared.usecases.prune_survey import LINE
+from shared.usecases.prune.prune_survey import LINE
 from tests.unit.points import utc
 from understudy.simulation.store import InProcessStore, create_tables
 

@@ -10,7 +10,7 @@ from shared.domain.feasibility import study
 from shared.domain.ids import LoadBalancerId, PairName, SiteName
 from shared.domain.pair import NameRule, Pair
 from shared.domain.pair_cost import BEAT_EVERY, CALM_EVERY, DAY, LOOKS_FOR, TICK, pair_costs, usage, watch_cost
-from shared.usecases import watch
+from shared.usecases.failover import watch
 from tests.simulation.failover_world import pair_policy
 from tests.unit.feasible import policy
 from understudy.agent import heartbeat

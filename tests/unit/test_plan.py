@@ -25,7 +25,7 @@ from shared.domain.plan import (
 )
 from shared.domain.policy import PlanAction, PlanStep, RecoveryPlan, Selection, Wave
 from shared.state import codec
-from shared.usecases.plan_record import step_of, waves_of
+from shared.usecases.recovery.plan_record import step_of, waves_of
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 STEP = PlanStep(name="db", action=PlanAction.RESTORE, select=Selection(tags={"role": "db"}), at_once=2)

@@ -30,14 +30,14 @@ from shared.state.policies import Policies
 from shared.state.slots import Slot, Slots
 from shared.state.subjects import Subjects
 from shared.triggers.parse import parse
-from shared.usecases.adopt import Adopt
 from shared.usecases.apply_policy import ApplyPolicy
-from shared.usecases.back_up import BackUp
+from shared.usecases.backup.adopt import Adopt
+from shared.usecases.backup.back_up import BackUp
+from shared.usecases.backup.schedule_backups import ScheduleBackups
 from shared.usecases.carry_on import CarryOn
 from shared.usecases.command import Command
-from shared.usecases.image import TakeImage
-from shared.usecases.prune import Prune, Pruned
-from shared.usecases.schedule_backups import ScheduleBackups
+from shared.usecases.images.image import TakeImage
+from shared.usecases.prune.prune import Prune, Pruned
 from shared.wiring.guard import Call
 from understudy.simulation.compute import InProcessClouds, InProcessSnapshots
 from understudy.simulation.functions import InProcessFunctions

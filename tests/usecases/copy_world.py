@@ -16,13 +16,13 @@ from shared.state.images import ImageRecord, Images
 from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
-from shared.usecases.back_up import BackUp
+from shared.usecases.backup.back_up import BackUp
 from shared.usecases.carry_on import CarryOn
-from shared.usecases.copy_image import CopyImage
-from shared.usecases.copy_point import CopyPoint
-from shared.usecases.copy_sweep import CopySweep
-from shared.usecases.copying import open_copies
-from shared.usecases.image import TakeImage
+from shared.usecases.copies.copy_image import CopyImage
+from shared.usecases.copies.copy_point import CopyPoint
+from shared.usecases.copies.copy_sweep import CopySweep
+from shared.usecases.copies.copying import open_copies
+from shared.usecases.images.image import TakeImage
 from tests.usecases.backup_world import APPLICATIONS, MASTERS, PLACE, A, World, a_policy
 from understudy.simulation.compute import InProcessImages, InProcessSnapshots
 from understudy.simulation.store import InProcessStore

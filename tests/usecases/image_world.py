@@ -18,16 +18,16 @@ from shared.state.images import ImageRecord, Images
 from shared.state.journal import Journal
 from shared.state.points import Points
 from shared.state.policies import Policies
-from shared.usecases.back_up import BackUp
+from shared.usecases.backup.back_up import BackUp
 from shared.usecases.carry_on import CarryOn
-from shared.usecases.copy_image import CopyImage
-from shared.usecases.image import TakeImage
-from shared.usecases.image_readiness import ImageReadiness
-from shared.usecases.image_sweep import ImageSweep
+from shared.usecases.copies.copy_image import CopyImage
+from shared.usecases.images.image import TakeImage
+from shared.usecases.images.image_readiness import ImageReadiness
+from shared.usecases.images.image_sweep import ImageSweep
+from shared.usecases.images.retire_images import RetireImages, Retirement
 from shared.usecases.in_turn import in_turn
-from shared.usecases.prune import Prune, Pruned
-from shared.usecases.recovery_requests import PublishRequest
-from shared.usecases.retire_images import RetireImages, Retirement
+from shared.usecases.prune.prune import Prune, Pruned
+from shared.usecases.recovery.recovery_requests import PublishRequest
 from tests.usecases.backup_world import PLACE
 from tests.usecases.certified import all_accepted
 from tests.usecases.recovery_world import GROUP, WEB_RULE, RecoveryWorld, recovery_policy

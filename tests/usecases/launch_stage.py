@@ -8,7 +8,7 @@ from shared.domain.operation import Operation, OperationKind
 from shared.domain.policy import Elsewhere
 from shared.domain.preview import Preview
 from shared.state import codec
-from shared.usecases.recovery_requests import LaunchRequest
+from shared.usecases.recovery.recovery_requests import LaunchRequest
 from tests.usecases.backup_world import PLACE
 from tests.usecases.recovery_world import STANDS, WEB_1, H, I, RecoveryWorld
 

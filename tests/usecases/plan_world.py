@@ -21,15 +21,15 @@ from shared.state.policies import Policies
 from shared.state.slots import Slots
 from shared.state.subjects import Subjects
 from shared.usecases.apply_policy import ApplyPolicy
-from shared.usecases.ask_plan import AskPlan
-from shared.usecases.measured import Measured
 from shared.usecases.operations import Done, Escalated, Outcome, Refused, Resume, Work, done, intended
-from shared.usecases.plan_children import Children
-from shared.usecases.plan_preview import PlanPreview
-from shared.usecases.plan_record import waves_of
-from shared.usecases.previews import Show
-from shared.usecases.recovery_requests import LaunchRequest, PlanRequest, RebuildRequest, RestoreRequest
-from shared.usecases.run_plan import PlanRecipe
+from shared.usecases.recovery.ask_plan import AskPlan
+from shared.usecases.recovery.measured import Measured
+from shared.usecases.recovery.plan_children import Children
+from shared.usecases.recovery.plan_preview import PlanPreview
+from shared.usecases.recovery.plan_record import waves_of
+from shared.usecases.recovery.previews import Show
+from shared.usecases.recovery.recovery_requests import LaunchRequest, PlanRequest, RebuildRequest, RestoreRequest
+from shared.usecases.recovery.run_plan import PlanRecipe
 from tests.usecases.recovery_world import DB, STANDS, WEB_1, WEB_2, RecoveryWorld, recovery_policy
 
 TAKES = timedelta(seconds=40)

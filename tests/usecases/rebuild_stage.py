@@ -26,18 +26,18 @@ from shared.state.subjects import Subjects
 from shared.state.zone_looks import ZoneLooks
 from shared.triggers.parse import parse
 from shared.usecases.alarm import Alarm, Answer
-from shared.usecases.disarm import Disarm
-from shared.usecases.image_of_point import ImageOfPoint
-from shared.usecases.look import Look
+from shared.usecases.failover.wake_watches import WakeWatches
+from shared.usecases.images.image_of_point import ImageOfPoint
 from shared.usecases.operations import Executor
-from shared.usecases.rebuild import RebuildRecipe
-from shared.usecases.rebuild_extra import Doubles
-from shared.usecases.rebuild_run import Ports
-from shared.usecases.recover import Recover
-from shared.usecases.recovering import CLAIM_FOR, Recovering
-from shared.usecases.remember_groups import RememberGroups
-from shared.usecases.suspicion import Suspicions
-from shared.usecases.wake_watches import WakeWatches
+from shared.usecases.recovery.disarm import Disarm
+from shared.usecases.recovery.look import Look
+from shared.usecases.recovery.rebuild import RebuildRecipe
+from shared.usecases.recovery.rebuild_extra import Doubles
+from shared.usecases.recovery.rebuild_run import Ports
+from shared.usecases.recovery.recover import Recover
+from shared.usecases.recovery.recovering import CLAIM_FOR, Recovering
+from shared.usecases.recovery.remember_groups import RememberGroups
+from shared.usecases.recovery.suspicion import Suspicions
 from tests.usecases.fleet import (
     LB,
     ZONE_H,

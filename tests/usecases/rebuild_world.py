@@ -11,7 +11,7 @@ from shared.domain.provenance import OPERATION
 from shared.state.controls import Controls
 from shared.state.subjects import Subjects
 from shared.triggers.parse import parse
-from shared.usecases.rebuild_preview import RebuildPreview
+from shared.usecases.recovery.rebuild_preview import RebuildPreview
 from shared.wiring.guard import to_json
 from tests.usecases.recovery_world import LB, STANDS, WEB_RULE, I, RecoveryWorld, recovery_policy
 

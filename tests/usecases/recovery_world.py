@@ -30,24 +30,24 @@ from shared.state.subjects import Subjects
 from shared.state.zone_looks import ZoneLooks
 from shared.triggers.parse import parse
 from shared.usecases.alarm import Alarm
-from shared.usecases.disarm import Disarm
-from shared.usecases.image_of_point import ImageOfPoint
-from shared.usecases.launch import LaunchRecipe
-from shared.usecases.launch_planning import LaunchPlanning
-from shared.usecases.launch_serving import Serving
+from shared.usecases.failover.wake_watches import WakeWatches
+from shared.usecases.images.image_of_point import ImageOfPoint
+from shared.usecases.images.publish import Publish
 from shared.usecases.lazily import Lazily
-from shared.usecases.look import Look
 from shared.usecases.operations import Executor, Recipe
-from shared.usecases.previews import Show
-from shared.usecases.publish import Publish
-from shared.usecases.rebuild import RebuildRecipe
-from shared.usecases.rebuild_extra import Doubles
-from shared.usecases.rebuild_run import Ports
-from shared.usecases.recover import Recover
-from shared.usecases.recovering import CLAIM_FOR, Recovering
-from shared.usecases.remember_groups import RememberGroups
-from shared.usecases.suspicion import Suspicions
-from shared.usecases.wake_watches import WakeWatches
+from shared.usecases.recovery.disarm import Disarm
+from shared.usecases.recovery.launch import LaunchRecipe
+from shared.usecases.recovery.launch_planning import LaunchPlanning
+from shared.usecases.recovery.launch_serving import Serving
+from shared.usecases.recovery.look import Look
+from shared.usecases.recovery.previews import Show
+from shared.usecases.recovery.rebuild import RebuildRecipe
+from shared.usecases.recovery.rebuild_extra import Doubles
+from shared.usecases.recovery.rebuild_run import Ports
+from shared.usecases.recovery.recover import Recover
+from shared.usecases.recovery.recovering import CLAIM_FOR, Recovering
+from shared.usecases.recovery.remember_groups import RememberGroups
+from shared.usecases.recovery.suspicion import Suspicions
 from tests.usecases.backup_world import APPLICATIONS, PLACE, World, a_policy
 from understudy.simulation.addresses import InProcessAddresses
 from understudy.simulation.balancer import InProcessBalancer

@@ -10,10 +10,10 @@ from shared.state import codec
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.usecases.operations import Recipe
-from shared.usecases.out_of_service import OutOfService
-from shared.usecases.restore import RestoreRecipe
-from shared.usecases.restore_look import RestoreLook
-from shared.usecases.restore_preview import RestorePreview
+from shared.usecases.recovery.out_of_service import OutOfService
+from shared.usecases.recovery.restore import RestoreRecipe
+from shared.usecases.recovery.restore_look import RestoreLook
+from shared.usecases.recovery.restore_preview import RestorePreview
 from tests.usecases.backup_world import PLACE, START
 from tests.usecases.recovery_world import STANDS, RecoveryWorld
 from understudy.simulation.store import InProcessStore

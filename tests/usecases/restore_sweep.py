@@ -15,7 +15,7 @@ from shared.domain.errors import DrError, OutcomeUnknown, Permanent, Retryable
 from shared.domain.ids import DiskId, ImageId, InstanceId
 from shared.domain.operation import OperationKind
 from shared.domain.restoring import DiskChange, Way
-from shared.usecases.recovery_requests import RestoreRequest
+from shared.usecases.recovery.recovery_requests import RestoreRequest
 from tests.usecases.backup_world import PLACE, Died
 from tests.usecases.recovery_world import DB, WEB_1, WEB_2
 from tests.usecases.restore_stage import AFTER, BEFORE, RestoreWorld

@@ -18,7 +18,7 @@ from shared.domain.rebuild import REPLACES
 from shared.domain.retention import Level
 from shared.state.decisions import Decisions
 from shared.state.points import Points
-from shared.usecases.adopting import MOST
+from shared.usecases.backup.adopting import MOST
 from tests.usecases.backup_world import APPLICATIONS, MASTERS, PLACE, START, A, B, M, World, a_policy
 from tests.usecases.test_backup_interruptions import TROUBLES, Trouble, calls_of
 from understudy.simulation.compute import InProcessClouds, InProcessSnapshots

@@ -13,7 +13,7 @@ from shared.ports.store import Store
 from shared.state.called import AGAIN, CALLED, SENDING, Called
 from shared.state.deliveries import TABLE
 from shared.usecases.alarm import Answer
-from shared.usecases.wake_watches import LONGEST_REASON, WatchNotCalled
+from shared.usecases.failover.wake_watches import LONGEST_REASON, WatchNotCalled
 from tests.usecases.fleet import Tripwire
 from tests.usecases.rebuild_stage import H1, MASTER_H, MASTER_I, Stage
 from understudy.simulation.store import InProcessStore

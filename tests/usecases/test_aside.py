@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from shared.domain.errors import Retryable
-from shared.usecases.aside import Aside
+from shared.usecases.failover.aside import Aside
 
 
 class InterruptedClock:

@@ -18,8 +18,8 @@ from shared.state.slots import SlotState
 from shared.state.subjects import Subjects
 from shared.triggers.parse import parse
 from shared.usecases.alarm import Alarm
-from shared.usecases.suspicion import Suspicions
-from shared.usecases.wake_watches import WakeWatches
+from shared.usecases.failover.wake_watches import WakeWatches
+from shared.usecases.recovery.suspicion import Suspicions
 from tests.usecases.backup_world import APPLICATIONS, A, World, a_policy
 from tests.usecases.test_status import view_of
 

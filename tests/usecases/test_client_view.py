@@ -10,7 +10,7 @@ from shared.domain.ids import Epoch, InstanceId, SiteName
 from shared.domain.pair import Member, NameRule, NameService, Pair
 from shared.ports.probes import AgentReport, Line, Sight, Tried
 from shared.ports.resolvers import Resolved
-from shared.usecases.client_view import ASK_TIMEOUT, HELD_FOR, SILENT_FOR, ClientView
+from shared.usecases.failover.client_view import ASK_TIMEOUT, HELD_FOR, SILENT_FOR, ClientView
 from tests.simulation.failover_world import pair_policy
 
 NEW, OLD = "10.0.2.21", "10.0.1.21"

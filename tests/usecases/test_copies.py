@@ -12,8 +12,8 @@ from shared.domain.operation import OperationState
 from shared.domain.policy import Retention
 from shared.domain.retention import Level
 from shared.state.points import Points
-from shared.usecases import copying
-from shared.usecases.copy_point import COPIES_AT_ONCE, MOST_ATTEMPTS
+from shared.usecases.copies import copying
+from shared.usecases.copies.copy_point import COPIES_AT_ONCE, MOST_ATTEMPTS
 from tests.usecases.backup_world import MASTERS, PLACE, A, B, M, a_policy
 from tests.usecases.copy_world import LOCKED, SHANGHAI, THERE, CopyWorld, copied, rule
 

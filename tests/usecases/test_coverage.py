@@ -14,7 +14,7 @@ from shared.domain.inventory import DiskKind
 from shared.domain.place import Place
 from shared.domain.policy import Account, DiskSelection, Policy, Protection, Selection
 from shared.domain.rebuild import ISOLATED, REPLACES
-from shared.usecases.coverage import Coverage, DiskSeen, InstanceSeen, NativeSeen, Seen, Unread, findings
+from shared.usecases.backup.coverage import Coverage, DiskSeen, InstanceSeen, NativeSeen, Seen, Unread, findings
 from tests.usecases.backup_world import APPLICATIONS, MASTERS, PLACE, SEED, START, a_policy
 from understudy.simulation.compute import InProcessClouds
 

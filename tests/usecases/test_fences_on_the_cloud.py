@@ -16,10 +16,10 @@ from shared.adapters.master_probes import MasterProbes
 from shared.adapters.sdk import Endpoint
 from shared.domain.ids import InstanceId, PairName, SiteName
 from shared.domain.pair import Fence, FenceBy, Member, Pair
-from shared.usecases import isolation
-from shared.usecases.fence_step import Step
-from shared.usecases.isolation import Isolate
-from shared.usecases.old_side import Stop
+from shared.usecases.failover import isolation
+from shared.usecases.failover.fence_step import Step
+from shared.usecases.failover.isolation import Isolate
+from shared.usecases.failover.old_side import Stop
 from tests.emulator.networks import free_network
 from tests.emulator.test_guest_addresses import SCRIPT, SEED
 

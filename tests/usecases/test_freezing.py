@@ -17,7 +17,7 @@ from shared.domain.operation import Operation, OperationKind, OperationState
 from shared.domain.policy import Freeze
 from shared.ports.compute import Guests
 from shared.state.journal import Journal
-from shared.usecases.freezing import Freezer, Frozen, Thawed, left_over
+from shared.usecases.backup.freezing import Freezer, Frozen, Thawed, left_over
 from shared.usecases.operations import CLAIM_FOR, ClaimLost, Work
 from tests.guest_shell import GuestShell
 from tests.usecases.backup_world import Died, EmulatedClock, Wire

@@ -12,7 +12,7 @@ from shared.domain.ids import Epoch
 from shared.domain.lease import Lease, Sighting
 from shared.state.heartbeats import Heartbeats
 from shared.state.leases import Leases
-from shared.usecases.witness import Witness
+from shared.usecases.failover.witness import Witness
 from tests.agent.test_holder import PAIR, TERMS, H, Hands, Table
 from tests.simulation.failover_world import TruthStore, pair_policy
 from tests.simulation.world import Rows

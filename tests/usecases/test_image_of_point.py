@@ -8,7 +8,7 @@ from shared.domain.ids import ImageId, InstanceId, OperationId, PolicyVersion, S
 from shared.domain.inventory import DiskKind
 from shared.domain.operation import Operation, OperationKind, OperationState, opened
 from shared.state.images import Images
-from shared.usecases.image_of_point import ImageOfPoint, Wanted
+from shared.usecases.images.image_of_point import ImageOfPoint, Wanted
 from shared.usecases.operations import Done, Outcome, Work
 from tests.usecases.backup_world import PLACE
 from tests.usecases.recovery_world import DB, WEB_1, RecoveryWorld

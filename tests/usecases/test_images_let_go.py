@@ -10,7 +10,7 @@ from shared.domain.inventory import Image, ImageState
 from shared.domain.operation import OperationState, Step, StepState
 from shared.domain.policy import PruneLimits
 from shared.state.journal import Journal
-from shared.usecases.recovery_requests import RebuildRequest
+from shared.usecases.recovery.recovery_requests import RebuildRequest
 from tests.usecases.image_world import DB, SHANGHAI, THERE, WEB, ImageWorld, image_policy
 from understudy.simulation.store import InProcessStore
 

@@ -13,7 +13,7 @@ from shared.domain.policy import Blackout, ImageDisks
 from shared.domain.rebuild import ISOLATED
 from shared.state.journal import Journal
 from shared.state.slots import SlotState
-from shared.usecases.recovery_requests import RebuildRequest
+from shared.usecases.recovery.recovery_requests import RebuildRequest
 from tests.usecases.image_world import DB, SHANGHAI, WEB, ImageWorld, image_policy
 
 

@@ -12,7 +12,7 @@ from shared.domain.operation import Operation, OperationKind, OperationState
 from shared.domain.policy import Lock
 from shared.domain.retention import RestorePoint
 from shared.state.points import Points
-from shared.usecases.locking import lock_point
+from shared.usecases.backup.locking import lock_point
 from shared.usecases.operations import CLAIM_FOR, ClaimLost, Work
 from tests.usecases.backup_world import PLACE
 from tests.usecases.copy_world import CopyWorld

@@ -6,9 +6,9 @@ from shared.domain.estimate import Estimate
 from shared.domain.operation import OperationKind
 from shared.state import codec
 from shared.state.decisions import Decisions
-from shared.usecases.measured import Measured
-from shared.usecases.previews import Previews
-from shared.usecases.recovery_requests import RebuildRequest
+from shared.usecases.recovery.measured import Measured
+from shared.usecases.recovery.previews import Previews
+from shared.usecases.recovery.recovery_requests import RebuildRequest
 from tests.usecases.plan_world import DB, WEB_1, PlanWorld
 
 

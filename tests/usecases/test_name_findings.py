@@ -9,7 +9,7 @@ from emulator.cloud import Cloud
 from emulator.faults.fault import Fault
 from shared.domain.pair import NameService, Pair
 from shared.ports.names import Names
-from shared.usecases.name_findings import name_findings
+from shared.usecases.failover.name_findings import name_findings
 from tests.simulation.failover_world import MORE_NAMES, pair_policy
 from understudy.simulation.names import InProcessNames
 from understudy.simulation.public_names import InProcessPublicNames

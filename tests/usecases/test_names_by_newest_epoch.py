@@ -12,9 +12,9 @@ from shared.domain.ids import Epoch, SiteName
 from shared.domain.lease import Lease, LeaseState, Sighting
 from shared.ports.store import Condition, Key, Row, Store
 from shared.state.name_orders import NameOrder, NameOrders
-from shared.usecases.name_keeping import NameKeeping
-from shared.usecases.naming import Naming
-from shared.usecases.witness import Seen, Witness
+from shared.usecases.failover.name_keeping import NameKeeping
+from shared.usecases.failover.naming import Naming
+from shared.usecases.failover.witness import Seen, Witness
 from tests.simulation.failover_world import ADDRESS, pair_policy
 from tests.simulation.pair_world import PAIR, H, I
 from understudy.simulation.names import InProcessNames

@@ -19,8 +19,8 @@ from shared.state.failovers import ORDER, ORDERS, Failovers, SwitchOrder, Switch
 from shared.state.heartbeats import Heartbeat, Heartbeats
 from shared.state.leases import TABLE, Leases
 from shared.state.policies import Policies
-from shared.usecases import held_back
-from shared.usecases.ask_failover import AskFailover
+from shared.usecases.failover import held_back
+from shared.usecases.failover.ask_failover import AskFailover
 from tests.simulation.failover_world import ADDRESS, FailoverWorld, TruthStore, pair_policy
 from tests.simulation.links import How, watch_at
 from tests.simulation.pair_world import PAIR, H, I

@@ -15,7 +15,7 @@ from shared.domain.preview import Check
 from shared.state import codec
 from shared.state.controls import Controls, Pause
 from shared.state.points import Points
-from shared.usecases.recovery_requests import PlanRequest, RestoreRequest
+from shared.usecases.recovery.recovery_requests import PlanRequest, RestoreRequest
 from shared.usecases.status import _operation as operation_view
 from tests.usecases.plan_world import APPS, DATA, DB, TAKES, WEB_1, WEB_2, PlanWorld, plan_policy
 from tests.usecases.recovery_world import LB

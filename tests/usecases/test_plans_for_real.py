@@ -12,10 +12,10 @@ from shared.state.plan_answers import PlanAnswers
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.usecases.lazily import Lazily
-from shared.usecases.plan_children import Children
-from shared.usecases.plan_preview import PlanPreview
-from shared.usecases.recovery_requests import PlanRequest
-from shared.usecases.run_plan import PlanRecipe
+from shared.usecases.recovery.plan_children import Children
+from shared.usecases.recovery.plan_preview import PlanPreview
+from shared.usecases.recovery.recovery_requests import PlanRequest
+from shared.usecases.recovery.run_plan import PlanRecipe
 from tests.usecases.plan_world import APPS, DATA
 from tests.usecases.recovery_world import DB, WEB_1, recovery_policy
 from tests.usecases.restore_stage import AFTER, BEFORE, RestoreWorld

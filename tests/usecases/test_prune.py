@@ -12,7 +12,7 @@ from shared.domain.policy import PruneLimits, Retention
 from shared.domain.retention import RestorePoint
 from shared.state.certificates import Certificate, Certificates, CertificateState, Part
 from shared.state.points import Points
-from shared.usecases.prune_deletions import CALLS, FRESH_FOR
+from shared.usecases.prune.prune_deletions import CALLS, FRESH_FOR
 from tests.usecases.backup_world import APPLICATIONS, MASTERS, SEED, A, B, M, World, a_policy
 from understudy.simulation.store import InProcessStore
 

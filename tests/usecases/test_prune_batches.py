@@ -8,7 +8,7 @@ import pytest
 from shared.domain.errors import Forbidden, OutcomeUnknown, Permanent, Retryable
 from shared.domain.ids import SnapshotId
 from shared.domain.retention import Pin
-from shared.usecases import prune_survey
+from shared.usecases.prune import prune_survey
 from tests.usecases.backup_world import PLACE, Died
 from tests.usecases.certified import all_accepted, documents, unfinished
 from tests.usecases.prune_stage import Stage, ids, snapshots

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.usecases import prune_survey
+from shared.usecases.prune import prune_survey
 from tests.usecases.backup_world import PLACE
 from tests.usecases.certified import all_accepted, documents
 from tests.usecases.prune_stage import Stage, ids, snapshots

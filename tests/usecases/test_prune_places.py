@@ -11,7 +11,7 @@ from shared.domain.place import Place
 from shared.domain.policy import CopyRule, Lock, Policy, Retention
 from shared.domain.pruning import Rules, judge
 from shared.state.images import ImageRecord, Images
-from shared.usecases import prune_drift
+from shared.usecases.prune import prune_drift
 from tests.unit.points import point, utc
 from tests.usecases.backup_world import APPLICATIONS, PLACE, a_policy
 from tests.usecases.certified import all_accepted, documents

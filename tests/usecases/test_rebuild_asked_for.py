@@ -138,7 +138,7 @@ def test_two_that_are_asked_for_at_once_are_one_after_the_other_and_one_replacem
 def ask_recover(world: RebuildWorld, instance: str) -> Any:
     """The preview's own words, as recover raises them (its handler answers them as a refusal)."""
     from shared.state import codec
-    from shared.usecases.recovery_requests import RebuildRequest
+    from shared.usecases.recovery.recovery_requests import RebuildRequest
 
     request = RebuildRequest(instance=instance, rule="", asked=world.clock.now(), by="li", confirm="")  # type: ignore[arg-type]
     return lambda: world.previews[OperationKind.REBUILD]()(codec.dump(request))

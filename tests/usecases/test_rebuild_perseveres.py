@@ -10,7 +10,7 @@ from shared.domain.ids import DiskId, InstanceId
 from shared.domain.operation import OperationKind, OperationState
 from shared.ports.store import Anything
 from shared.state.controls import Pause
-from shared.usecases.suspicion import MOST_LOOKS
+from shared.usecases.recovery.suspicion import MOST_LOOKS
 from tests.usecases.fleet import ZONE_H, FleetInstances, FleetInventory, Tripwire
 from tests.usecases.rebuild_stage import H1, H2, I1, TICK, Stage, policy
 from understudy.simulation.store import InProcessStore

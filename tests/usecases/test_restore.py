@@ -12,7 +12,7 @@ from shared.domain.operation import Operation, OperationKind, OperationState
 from shared.domain.place import Place
 from shared.domain.restoring import DiskChange, Way
 from shared.state.points import Points
-from shared.usecases.recovery_requests import RestoreRequest
+from shared.usecases.recovery.recovery_requests import RestoreRequest
 from tests.usecases.backup_world import PLACE
 from tests.usecases.recovery_world import DB, GROUP, LB, WEB_1, WEB_2
 from tests.usecases.restore_stage import AFTER, BEFORE, RestoreWorld, at_the_point

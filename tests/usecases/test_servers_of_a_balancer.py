@@ -8,7 +8,7 @@ from typing import Any
 from shared.domain.ids import InstanceId, LoadBalancerId
 from shared.ports.balancer import Health
 from shared.state.heartbeats import Heartbeats
-from shared.usecases.evidence import Evidence
+from shared.usecases.failover.evidence import Evidence
 from tests.simulation.failover_world import TruthStore, pair_policy
 from tests.simulation.pair_world import H
 from tests.simulation.world import Rows

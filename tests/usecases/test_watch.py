@@ -13,7 +13,7 @@ from shared.domain.lease import Lease
 from shared.ports.store import Condition, Row
 from shared.state.heartbeats import Heartbeat, Heartbeats
 from shared.state.leases import TABLE, Leases
-from shared.usecases.watch import PairWatch, Watch, Watched
+from shared.usecases.failover.watch import PairWatch, Watch, Watched
 from tests.simulation.failover_world import ADDRESS, FailoverWorld, TruthStore, pair_policy
 from tests.simulation.pair_world import PAIR, H, I
 from tests.simulation.world import Faults, Process, ProcessStore, Rows, World

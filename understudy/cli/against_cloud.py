@@ -22,7 +22,7 @@ from shared.domain.retention import RestorePoint
 from shared.domain.selection import takes
 from shared.domain.wording import plural
 from shared.ports.compute import Clouds, Inventory
-from shared.usecases.selecting import Selected, disks_of, select
+from shared.usecases.backup.selecting import Selected, disks_of, select
 
 SAMPLE: Final = 20_000
 SINCE: Final = timedelta(days=7)

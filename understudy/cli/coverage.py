@@ -12,7 +12,7 @@ from rich.markup import escape
 from shared.domain.capacity import QUOTA
 from shared.state import codec
 from shared.state.policies import Policies
-from shared.usecases.coverage import Coverage, DiskSeen, InstanceSeen, NativeSeen, Seen, Unread, in_words
+from shared.usecases.backup.coverage import Coverage, DiskSeen, InstanceSeen, NativeSeen, Seen, Unread, in_words
 from understudy.cli.connection import Connection
 from understudy.cli.screen import console, table
 

@@ -13,7 +13,7 @@ from shared.domain.readiness import Readiness, roles
 from shared.state import codec
 from shared.state.families import Families
 from shared.state.policies import Policies
-from shared.usecases.retire_images import Group, RetireImages
+from shared.usecases.images.retire_images import Group, RetireImages
 from understudy.cli.connection import Connection
 from understudy.cli.screen import console, table
 

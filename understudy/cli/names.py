@@ -22,7 +22,7 @@ from shared.state import codec
 from shared.state.heartbeats import Heartbeats
 from shared.state.leases import Leases
 from shared.state.policies import Policies
-from shared.usecases.naming import label
+from shared.usecases.failover.naming import label
 from shared.wiring import foundation
 from understudy.cli import exporting
 from understudy.cli.connection import Connection

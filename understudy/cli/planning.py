@@ -15,8 +15,8 @@ from shared.domain.policy import PlanAction, PlanStep, RecoveryPlan
 from shared.state import codec
 from shared.state.journal import Journal
 from shared.state.policies import Policies
-from shared.usecases.plan_record import waiting_wave, waves_of
-from shared.usecases.recovery_requests import PlanRequest
+from shared.usecases.recovery.plan_record import waiting_wave, waves_of
+from shared.usecases.recovery.recovery_requests import PlanRequest
 from understudy.cli import previewing
 from understudy.cli.connection import Connection
 from understudy.cli.outcome import NEEDS_OPERATOR

@@ -180,13 +180,13 @@ def _doubt(found: Study, file: Path, *, accept: bool) -> None:
 
 def _findings(policy: Policy, seen: _Seen) -> None:
     """What stands in the cloud and the policy does not cover, or shares with others."""
-    from shared.usecases.coverage import findings
+    from shared.usecases.backup.coverage import findings
 
     for one in findings(policy, seen.clouds):
         console().print(f"note: {escape(one)}", soft_wrap=True)
     if not policy.pairs:
         return
-    from shared.usecases.name_findings import name_findings
+    from shared.usecases.failover.name_findings import name_findings
     from understudy.cli.names import names_of
 
     for pair in policy.pairs:

@@ -12,8 +12,8 @@ from rich.markup import escape
 from shared.domain.errors import BadInput, Permanent
 from shared.domain.image_versions import Fate
 from shared.state import codec
-from shared.usecases.prune_examine import GOES, REFUSED, SPARED, STAYS, Examination, Item
-from shared.usecases.retire_images import Retirement
+from shared.usecases.images.retire_images import Retirement
+from shared.usecases.prune.prune_examine import GOES, REFUSED, SPARED, STAYS, Examination, Item
 from understudy.cli.connection import Connection
 from understudy.cli.screen import console, moment, table
 

@@ -14,7 +14,7 @@ from shared.domain.failover_decision import CODE, decide
 from shared.domain.policy import Policy
 from shared.domain.telling import tell
 from shared.state.decisions import Decisions
-from shared.usecases.replay import Again, replay, replay_all, situation_of
+from shared.usecases.failover.replay import Again, replay, replay_all, situation_of
 from understudy.cli.asked_time import Asked
 from understudy.cli.screen import console, duration, moment
 

@@ -1,0 +1,1 @@
+"""Points of disks: due, chosen, taken, adopted; what covers what."""

@@ -1,0 +1,1 @@
+"""Points and images in other regions."""

@@ -1,0 +1,1 @@
+"""Two region masters: watched, judged, moved, and never two active."""

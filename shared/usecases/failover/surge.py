@@ -1,0 +1,204 @@
+"""Raises what a site must carry once it is the only one: weights of the balancer and sizes of scaling groups, beside
+the failover and never in its way; puts them back after the failback.
+
+Level, not edge: the failover's row says which site carries more than its share, and what stood before. Whoever looks
+compares that with what stands, and takes the steps that are left; so a watch that dies between any two calls changes
+nothing in the end. What stood before is written down before the first step, and not again after it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+
+from shared.domain.errors import Conflict, CredentialsRejected, Permanent
+from shared.domain.failover_fsm import AT_REST, State
+from shared.domain.ids import InstanceId, SiteName
+from shared.domain.pair import Pair, Surge
+from shared.domain.site_capacity import (
+    Before,
+    GroupRoom,
+    Room,
+    Step,
+    Weigh,
+    before,
+    raising,
+    restoring,
+    shortage,
+)
+from shared.ports.balancer import Balancer
+from shared.ports.clock import Clock
+from shared.ports.scaling import Scaling
+from shared.state.failovers import Failover, Failovers
+from shared.usecases.failover.aside import Aside, Run
+from shared.usecases.failover.fail_over import FailOver
+
+CHECK_EVERY: Final = timedelta(minutes=5)
+UNFINISHED_EVERY: Final = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    room: Room
+    finished: bool
+
+
+class SurgeKeeping:
+    def __init__(
+        self,
+        pair: Pair,
+        *,
+        balancer: Balancer | None,
+        scaling: Callable[[], Scaling] | None,
+        failovers: Failovers,
+        over: FailOver,
+        clock: Clock,
+        run: Run,
+    ) -> None:
+        """`over` records what is done, beside the decisions about the pair."""
+        self._pair, self._balancer, self._scaling = pair, balancer, scaling
+        self._failovers, self._over, self._clock = failovers, over, clock
+        self._looks: Aside[Done] = Aside(self._tend, what=f"capacity of {pair.name}", run=run, clock=clock)
+        self._began = float("-inf")
+        self._seen: tuple[object, ...] = ()  # of the row, when it was last looked at
+        self._said: tuple[str, ...] = ()
+
+    @property
+    def _needed(self) -> bool:
+        return any(one.weights or one.groups for one in self._pair.surge.values())
+
+    def look(self, failover: Failover) -> None:
+        """Every few minutes; at once when the row says something new, and soon while something is left to do. Returns
+        at once."""
+        says = (failover.surged, bool(failover.weights or failover.sizes), failover.state in AT_REST)
+        newest = self._looks.newest()
+        finished = newest is not None and newest[1].finished and not self._looks.trouble
+        waits = bool(failover.short) and failover.state is State.NEEDS_OPERATOR  # perhaps for room
+        every = CHECK_EVERY if finished and not waits else UNFINISHED_EVERY
+        if says != self._seen or self._clock.monotonic() - self._began >= every.total_seconds():
+            self._seen = says
+            self.now()
+
+    def now(self) -> None:
+        """Returns at once."""
+        if self._needed:
+            self._began = self._clock.monotonic()
+            self._looks.start()
+
+    def changes(self, target: SiteName, failover: Failover, *, failback: bool) -> Mapping[str, object]:
+        """For the row of a failover that begins: who is to carry more, and what stood before, where it is known, so
+        that nothing has to be written beside the failover's own steps."""
+        surge = self._pair.surge.get(target)
+        if failback or surge is None:
+            return {}
+        newest = self._looks.newest()
+        if newest is None or failover.weights or failover.sizes:
+            return {"surged": target}
+        was = before(raising(surge, newest[1].room), newest[1].room)
+        return {"surged": target, "weights": dict(was.weights), "sizes": dict(was.sizes)}
+
+    # --- aside ---
+
+    def _tend(self) -> Done:
+        """Raises what store and cloud raise: it is looked at again."""
+        failover = self._failovers.of(self._pair.name, now=self._clock.now())
+        room = self._room()
+        failover = self._told_short(failover, room)
+        surge = self._pair.surge.get(SiteName(failover.surged)) if failover.surged else None
+        if surge is not None:
+            return self._raised(failover, surge, room)
+        if failover.weights or failover.sizes:
+            return self._restored(failover, room)
+        return Done(room, finished=True)
+
+    def _raised(self, failover: Failover, surge: Surge, room: Room) -> Done:
+        steps = raising(surge, room)
+        if not steps:
+            return Done(room, finished=True)
+        was = before(steps, room)
+        weights = {**{str(server): weight for server, weight in was.weights.items()}, **failover.weights}
+        sizes = {**was.sizes, **failover.sizes}
+        if (weights, sizes) != (dict(failover.weights), dict(failover.sizes)):
+            # Before the first step. A Conflict: the failover itself moved on meanwhile; the next look writes it.
+            failover = self._failovers.save(replace(failover, weights=weights, sizes=sizes))
+        self._apply("surge.raised", failover, steps, f"{failover.surged} is to carry {self._pair.name} alone")
+        return Done(room, finished=False)
+
+    def _restored(self, failover: Failover, room: Room) -> Done:
+        if failover.state not in AT_REST:
+            return Done(room, finished=False)
+        was = Before(
+            weights={InstanceId(server): weight for server, weight in failover.weights.items()}, sizes=failover.sizes
+        )
+        steps = restoring(was, self._pair.surge.values(), room)
+        if steps:
+            self._apply("surge.restored", failover, steps, "both sites carry their share again")
+            return Done(room, finished=False)
+        self._failovers.save(replace(failover, weights={}, sizes={}))
+        return Done(room, finished=True)
+
+    def _apply(self, event: str, failover: Failover, steps: tuple[Step, ...], why: str) -> None:
+        """Each step may be taken twice. One that is refused does not keep the others back."""
+        refused: list[str] = []
+        for step in steps:
+            try:
+                self._take(step)
+            except CredentialsRejected:
+                raise
+            except Permanent as error:
+                refused.append(f"{step}: {error}")
+        told = (why, *(str(step) for step in steps), *(f"refused: {one}" for one in refused))
+        if told == self._said:
+            return  # tried again, with the same end
+        self._said = told
+        self._over.record(
+            event,
+            told,
+            epoch=failover.epoch,
+            acted=True,
+            inputs={"weights": str(dict(failover.weights)), "sizes": str(dict(failover.sizes))},
+        )
+
+    def _take(self, step: Step) -> None:
+        if isinstance(step, Weigh):
+            assert self._balancer is not None, "weights need a balancer"
+            assert self._pair.balancer is not None, "weights need a balancer"
+            self._balancer.set_weight(self._pair.balancer, step.server, weight=step.weight)
+        else:
+            assert self._scaling is not None, "groups need the scaling service"
+            self._scaling().resize(step.group, desired=step.desired)
+
+    def _told_short(self, failover: Failover, room: Room) -> Failover:
+        lacks = {str(site): why for site, surge in self._pair.surge.items() if (why := shortage(surge, room))}
+        if lacks == dict(failover.short):
+            return failover
+        try:
+            saved = self._failovers.save(replace(failover, short=lacks))
+        except Conflict:
+            return self._failovers.of(self._pair.name, now=self._clock.now())
+        because = tuple(f"{site}: {why}" for site, why in lacks.items()) or ("every site has room for the whole",)
+        self._over.record(
+            "capacity.short" if lacks else "capacity.enough",
+            (*because, "runbook: capacity-is-short") if lacks else because,
+            epoch=saved.epoch,
+            acted=False,
+            inputs={},
+        )
+        return saved
+
+    def _room(self) -> Room:
+        weights: dict[InstanceId, int] = {}
+        groups: dict[str, GroupRoom] = {}
+        if self._pair.balancer is not None and any(one.weights for one in self._pair.surge.values()):
+            assert self._balancer is not None, "a pair with a balancer has somebody who asks it"
+            weights = {one.server: one.weight for one in self._balancer.backends(self._pair.balancer)}
+        names = sorted({name for one in self._pair.surge.values() for name in one.groups})
+        if names:
+            assert self._scaling is not None, "groups need the scaling service"
+            groups = {
+                name: GroupRoom(
+                    desired=one.desired, least=one.least, most=one.most, active=one.active, suspended=one.suspended
+                )
+                for name, one in self._scaling().groups(names).items()
+            }
+        return Room(weights=weights, groups=groups)

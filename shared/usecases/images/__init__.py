@@ -1,0 +1,1 @@
+"""Images by rule: made, ready, published, retired."""

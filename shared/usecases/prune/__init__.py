@@ -1,0 +1,1 @@
+"""What has expired is let go, and never a last usable point."""

@@ -1,0 +1,1 @@
+"""Restore, launch, rebuild and plans of them, by one engine."""
