@@ -1,6 +1,7 @@
 """What a site must carry alone is raised beside the failover, and put back with the failback."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,13 +9,15 @@ import pytest
 from shared.domain.failover_fsm import AT_REST, State
 from shared.domain.failover_safety import Kind
 from shared.domain.ids import InstanceId
-from shared.domain.pair import Pair, Short
+from shared.domain.pair import Hook, Pair, Short
+from shared.ports.hooks import HookAnswer, Said
+from shared.state.controls import Pause
 from shared.state.failovers import SwitchOrder
 from tests.simulation.executors import Timers
 from tests.simulation.failover_world import ADDRESS, FailoverWorld
 from tests.simulation.links import ECS, How, watch_at
 from tests.simulation.pair_world import PAIR, H, I
-from tests.simulation.surge_ports import APP_I, BEFORE, ESS, RAISED, SLB, Standing, surging
+from tests.simulation.surge_ports import APP_H, APP_I, BEFORE, ESS, RAISED, SLB, Standing, surging
 from tests.simulation.test_failover_stories import LOSS, served_again
 from tests.simulation.world import Faults, World
 
@@ -93,6 +96,70 @@ def test_the_failback_puts_back_what_stood_before_and_not_before_the_preferred_s
     home = max(at for at, value in pair.rebinds if value == ADDRESS[H])
     assert all(at > home for at, what in pair.standing.calls if what in (f"{APP_I}=50", "asg-i=2"))
     assert pair.overlap() == ""
+
+
+@pytest.mark.parametrize("kind", [Kind.SWITCHOVER, Kind.FAILOVER])
+def test_whatever_a_planned_way_home_is_called_it_puts_back_what_stood_before(opened: Open, kind: Kind) -> None:
+    pair = opened()
+    pair.at(LOSS, lambda: pair.go_dark(H))
+    pair.world.run(40)
+    pair.lighten(H)
+    pair.world.run(20)
+    assert stands(pair) == RAISED
+    pair.orders().give(SwitchOrder(pair=PAIR, to_site=H, at=pair.now(), because="test", kind=kind))
+    pair.world.run(60)
+
+    assert pair.record().value == ADDRESS[H]
+    assert stands(pair) == BEFORE
+    assert (pair.failover().surged, pair.failover().weights, pair.failover().sizes) == ("", {}, {})
+
+
+def test_a_pair_that_a_second_loss_brought_home_is_lowered_once_the_other_side_is_protected_again(opened: Open) -> None:
+    """No failback ever comes: the preferred site serves already."""
+    pair = opened()
+    pair.at(LOSS, lambda: pair.go_dark(H))
+    pair.world.run(40)
+    pair.lighten(H)
+    pair.world.run(30)
+    pair.go_dark(I)
+    pair.world.run(60)
+    assert pair.record().value == ADDRESS[H]
+    assert stands(pair) == ({APP_H: 100, APP_I: 100}, {"asg-h": 4, "asg-i": 4})
+    assert pair.failover().surged == H
+
+    pair.lighten(I)
+    pair.world.run(60)
+    assert pair.failover().unprotected == ""
+    assert stands(pair) == BEFORE
+    assert (pair.failover().surged, pair.failover().weights, pair.failover().sizes) == ("", {}, {})
+
+
+def test_a_planned_move_that_is_called_off_leaves_nothing_raised(opened: Open) -> None:
+    pair = opened(agreed=lambda pair: replace(surging(pair), hooks=(Hook(name="ledger", url="http://10.0.0.9/"),)))
+    pair.hooks_say = HookAnswer(said=Said.VETO, why="the books are open")
+    pair.world.run(LOSS)
+    pair.orders().give(SwitchOrder(pair=PAIR, to_site=I, at=pair.now(), because="test", kind=Kind.SWITCHOVER))
+    pair.world.run(60)
+
+    assert "switchover.called_off" in pair.events()
+    assert pair.record().value == ADDRESS[H]
+    assert stands(pair) == BEFORE
+    assert pair.failover().surged == ""
+
+
+def test_a_weight_lowered_by_hand_is_raised_again_unless_the_pair_is_paused(opened: Open) -> None:
+    pair = opened()
+    pair.at(LOSS, lambda: pair.go_dark(H))
+    pair.world.run(60)
+    pair.controls().pause(Pause(scope=f"failover/{PAIR}", since=pair.now(), because="one server is ill"))
+    pair.world.run(10)
+    pair.standing.weights[APP_I] = 10
+    pair.world.run(400)
+    assert pair.standing.weights[APP_I] == 10
+
+    pair.controls().resume(f"failover/{PAIR}", pair.now())
+    pair.world.run(20)
+    assert pair.standing.weights[APP_I] == 100
 
 
 def test_what_somebody_raised_further_meanwhile_is_left_to_him(opened: Open) -> None:

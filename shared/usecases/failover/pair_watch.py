@@ -163,7 +163,7 @@ class PairWatch:
         if failover.state in IN_HAND:
             self._drive(failover, until=until)
             return
-        self._surge.look(failover)
+        self._surge.look(failover, seen.lease, held=bool(self._held.why))
         situation, order = self._situations.complete(found)
         resolution = decide(situation)
         if order is not None and resolution.word is not None:

@@ -1,5 +1,6 @@
 """Raises what a site must carry once it is the only one: weights of the balancer and sizes of scaling groups, beside
-the failover and never in its way; puts them back after the failback.
+the failover and never in its way; puts them back once the preferred site serves and the other one is protected. While
+an operator holds the pair back by a pause or its switch, nothing is changed: neither raised nor put back.
 
 Level, not edge: the failover's row says which site carries more than its share, and what stood before. Whoever looks
 compares that with what stands, and takes the steps that are left; so a watch that dies between any two calls changes
@@ -14,6 +15,7 @@ from typing import Final
 from shared.domain.errors import Conflict, CredentialsRejected, Permanent
 from shared.domain.failover_fsm import AT_REST, State
 from shared.domain.ids import InstanceId, SiteName
+from shared.domain.lease import Lease
 from shared.domain.pair import Pair, Surge
 from shared.domain.site_capacity import (
     Before,
@@ -62,15 +64,20 @@ class SurgeKeeping:
         self._began = float("-inf")
         self._seen: tuple[object, ...] = ()  # of the row, when it was last looked at
         self._said: tuple[str, ...] = ()
+        self._home: int | None = None  # the version of the row beside which the preferred site was seen to serve
+        self._held = False
 
     @property
     def _needed(self) -> bool:
         return any(one.weights or one.groups for one in self._pair.surge.values())
 
-    def look(self, failover: Failover) -> None:
+    def look(self, failover: Failover, lease: Lease | None, *, held: bool) -> None:
         """Every few minutes; at once when the row says something new, and soon while something is left to do. Returns
-        at once."""
-        says = (failover.surged, bool(failover.weights or failover.sizes), failover.state in AT_REST)
+        at once. `lease`: as seen with that row; `held`: the pair is paused, or switched off."""
+        home = lease is not None and lease.owner == self._pair.preferred and lease.epoch >= (failover.epoch or 0)
+        self._home, self._held = failover.version if home else None, held
+        rests = failover.state in AT_REST
+        says = (failover.surged, bool(failover.weights or failover.sizes), rests, home, held, failover.unprotected)
         newest = self._looks.newest()
         finished = newest is not None and newest[1].finished and not self._looks.trouble
         waits = bool(failover.short) and failover.state is State.NEEDS_OPERATOR  # perhaps for room
@@ -104,12 +111,23 @@ class SurgeKeeping:
         failover = self._failovers.of(self._pair.name, now=self._clock.now())
         room = self._room()
         failover = self._told_short(failover, room)
+        if self._held:
+            return Done(room, finished=True)
+        failover = self._came_home(failover)
         surge = self._pair.surge.get(SiteName(failover.surged)) if failover.surged else None
         if surge is not None:
             return self._raised(failover, surge, room)
         if failover.weights or failover.sizes:
             return self._restored(failover, room)
         return Done(room, finished=True)
+
+    def _came_home(self, failover: Failover) -> Failover:
+        """By whatever way: a failback says so itself, but an order to that site under another name, a second loss, and
+        a planned move that was called off leave the preferred site at work as well, and no failback ever follows."""
+        apart = failover.state is not State.WATCHING or failover.unprotected or failover.version != self._home
+        if not failover.surged or apart:
+            return failover
+        return self._failovers.save(replace(failover, surged=""))
 
     def _raised(self, failover: Failover, surge: Surge, room: Room) -> Done:
         steps = raising(surge, room)
