@@ -112,6 +112,7 @@ def test_whatever_a_planned_way_home_is_called_it_puts_back_what_stood_before(op
     assert pair.record().value == ADDRESS[H]
     assert stands(pair) == BEFORE
     assert (pair.failover().surged, pair.failover().weights, pair.failover().sizes) == ("", {}, {})
+    assert not any(what.startswith((APP_H, "asg-h")) for _, what in pair.standing.calls), "home carries its share only"
 
 
 def test_a_pair_that_a_second_loss_brought_home_is_lowered_once_the_other_side_is_protected_again(opened: Open) -> None:

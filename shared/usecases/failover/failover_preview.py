@@ -73,7 +73,7 @@ def _fence(pair: Pair, owner: SiteName) -> tuple[tuple[str, timedelta], ...]:
 
 def _surge(kind: Kind, pair: Pair, target: SiteName, failover: Failover) -> tuple[tuple[str, timedelta], ...]:
     """Done beside the rest, or after it: nothing waits for it."""
-    if kind is Kind.FAILBACK:
+    if kind is Kind.FAILBACK or (kind is Kind.SWITCHOVER and target == pair.preferred):
         back = [f"{server} to weight {weight}" for server, weight in sorted(failover.weights.items())]
         back += [f"{group} to {size} members" for group, size in sorted(failover.sizes.items())]
         return ((f"what was raised is put back: {', '.join(back)}", timedelta(0)),) if back else ()

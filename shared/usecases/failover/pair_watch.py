@@ -232,7 +232,7 @@ class PairWatch:
                 "planned": resolution.planned,
                 "failback": resolution.on is On.FAILBACK,
                 "force": carried.force if carried else (),
-                **self._surge.changes(target, failover, failback=resolution.on is On.FAILBACK),
+                **self._surge.changes(target, failover, home=resolution.planned and target == self.pair.preferred),
                 "loss_s": None if resolution.loss is None else resolution.loss.total_seconds(),
                 "order": carried.id if carried else "",
                 "lost_at": well,

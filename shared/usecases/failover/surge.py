@@ -92,11 +92,12 @@ class SurgeKeeping:
             self._began = self._clock.monotonic()
             self._looks.start()
 
-    def changes(self, target: SiteName, failover: Failover, *, failback: bool) -> Mapping[str, object]:
+    def changes(self, target: SiteName, failover: Failover, *, home: bool) -> Mapping[str, object]:
         """For the row of a failover that begins: who is to carry more, and what stood before, where it is known, so
-        that nothing has to be written beside the failover's own steps."""
+        that nothing has to be written beside the failover's own steps. `home`: a planned move to the preferred site,
+        after which both are there to carry it."""
         surge = self._pair.surge.get(target)
-        if failback or surge is None:
+        if home or surge is None:
             return {}
         newest = self._looks.newest()
         if newest is None or failover.weights or failover.sizes:
