@@ -26,6 +26,7 @@ Ends with 0: proved. 1: broken. 2: a file cannot be read. 3: not proved: somethi
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -156,8 +157,8 @@ def read(path: Path, shifts: Mapping[str, float] | None = None, *, clock: str = 
                 str(body["id"]),
                 str(body["site"]),
                 instance,
-                int(body["epoch"]),
-                (wall if clock == "wall" and wall is not None else float(body["at"])) + shift,
+                _whole(body["epoch"]),
+                _finite((wall if clock == "wall" and wall is not None else float(body["at"])) + shift),
                 wall,
                 str(body.get("boot") or ""),
             )
@@ -169,6 +170,19 @@ def read(path: Path, shifts: Mapping[str, float] | None = None, *, clock: str = 
             raise Unreadable(f"{where}: unknown outcome {line.outcome!r}; there are {', '.join(OUTCOMES)}")
         lines.append(line)
     return lines
+
+
+def _finite(number: float) -> float:
+    """What is no number compares with nothing, and would look as if nothing contradicted it. Raises ValueError."""
+    if not math.isfinite(number):
+        raise ValueError(f"{number} is no moment")
+    return number
+
+
+def _whole(epoch: object) -> int:
+    if isinstance(epoch, bool) or not isinstance(epoch, int):
+        raise ValueError(f"epoch {epoch!r} is no whole number")
+    return epoch
 
 
 def prove(lines: Iterable[Line], *, skew: float = 0.0) -> Proof:
@@ -231,7 +245,12 @@ def check(
 
     `wall_shift`: seconds by which the wall clocks of all masters' machines are behind those of functions and cloud, as
     beside a local cloud that has a calendar of its own."""
+    if not math.isfinite(wall_shift) or not 0 <= skew < math.inf:
+        raise Unreadable(f"skew {skew:g} and wall shift {wall_shift:g} are to be seconds, and the skew not below 0")
     lines = [line for path in paths for line in read(path, shifts, clock=clock)]
+    strange = sorted(set(shifts or {}) - {line.instance for line in lines})
+    if strange:
+        raise Unreadable(f"no log has a line of {', '.join(strange)}, whose clock is to be shifted")
     lines = [line if line.wall is None else replace(line, wall=line.wall + wall_shift) for line in lines]
     proof = prove(lines, skew=skew if clock == "wall" else 0.0)
     accepted = [line for line in lines if line.outcome == "accepted" and line.epoch > 0 and line.site]
@@ -246,6 +265,7 @@ def check(
     known = None if decisions is None else _on_one_clock(decisions_in(decisions), wall_shift)
     if known is not None:
         proof.add(cross.granted(accepted, known, skew=skew))
+        proof.add(cross.absent({line.site for line in lines}, known))
     if trail is not None:
         _moved(proof, accepted, known, trail_in(trail), skew=skew)
     return proof

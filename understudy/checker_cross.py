@@ -4,7 +4,7 @@ Moments of different sources are wall clocks that differ. An order between two s
 that the caller allows for; what lies within it is not claimed, and never counts as broken.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -120,6 +120,18 @@ def granted(accepted: Sequence[Accepted], export: Export[Decided], *, skew: floa
     return found
 
 
+def absent(sites: Collection[str], export: Export[Decided]) -> Findings:
+    """`sites`: of all lines, refusals too. A site that was given an epoch and has no line at all left its log out."""
+    known, _ = grants(export)
+    found = Findings()
+    for site in sorted({grant.site for grant in known.values()} - set(sites)):
+        epochs = ", ".join(str(epoch) for epoch, grant in sorted(known.items()) if grant.site == site)
+        found.unproved.append(
+            f"no log has a line of {site}, which was given epoch {epochs}: add its log, also that of a lost machine"
+        )
+    return found
+
+
 def named(decisions: Export[Decided], trail: Export[Change], *, skew: float) -> Findings:
     """Each change of a name has a decision with that value, and none is of an epoch lower than one before."""
     found = Findings()
@@ -137,7 +149,7 @@ def named(decisions: Export[Decided], trail: Export[Change], *, skew: float) -> 
         if earlier:
             found.notes.append(f"{len(earlier)} changes of {name} are older than all decisions: not judged")
         _in_order(name, changes[len(earlier) :], known.get(name, []), decisions, found, skew=skew)
-        _all_there(name, changes, known.get(name, []), trail, found, skew=skew)
+        _all_there(name, [one for one in trail.lines if one.name == name], known.get(name, []), trail, found, skew=skew)
     if not trail.complete:
         found.unproved.append(trail.missing("changes"))
     return found
@@ -163,6 +175,10 @@ def _in_order(
             text = f"{change.action} of {name} at {told(change.at)}{whose} ({change.where}: {change.text})"
             if not decisions.complete and (decisions.since is None or change.at < decisions.since + skew):
                 found.unproved.append(f"{text}: {decisions.missing('decisions')}")
+            elif change.at > decisions.until - skew:
+                found.unproved.append(
+                    f"{text}: the decisions were exported before it; export them again, then the trail"
+                )
             else:
                 found.foreign.append(f"{text} follows from no recorded decision")
             continue
@@ -203,13 +219,19 @@ def _all_there(
     stood: Decided | None = None
     for one in sorted((line for line in decided if line.event == BOUND), key=lambda line: line.at):
         value = _value(one, name)
-        if stood is not None and _value(stood, name) != value:
-            since = stood.at - skew
+        if stood is None or _value(stood, name) != value:
+            since = float("-inf") if stood is None else stood.at - skew
             shown = any(change.value == value and since < change.at <= one.at + skew for change in changes)
-            if not shown and (trail.since is None or trail.since <= since) and trail.until >= one.at + skew:
+            bound = f"{name} was bound to {value} by the decision of {told(one.at)} ({one.where})"
+            if not shown and trail.until < one.at:
+                found.unproved.append(f"{bound}, after the trail was exported: export it again")
+            elif not shown and trail.since is not None and trail.since > one.at - skew:
+                found.unproved.append(f"{bound}, and the trail begins later, at {told(trail.since)}")
+            elif not shown and stood is None:
+                found.notes.append(f"{bound}, and no change to that is in the trail: by it, the name gave that before")
+            elif not shown:
                 found.unproved.append(
-                    f"{name} was bound to {value} by the decision of {told(one.at)} ({one.where}), and the trail shows "
-                    "no such change: it is not whole, or of another record"
+                    f"{bound}, and the trail shows no such change: it is not whole, or of another record"
                 )
         stood = one
 

@@ -115,6 +115,9 @@ def test_a_name_moved_by_hand_is_told_as_foreign_and_put_right(evidence: Evidenc
     )
     stage.run_until(lambda: stage.serves(H))
     evidence.export()
+    assert evidence.prove()[0] == 3, "so soon after it, its decision may not be in the export"
+    stage.run(5)
+    evidence.export()
 
     code, said = evidence.prove()
 

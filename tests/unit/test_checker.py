@@ -91,6 +91,27 @@ def test_a_damaged_log_is_not_skipped_over(tmp_path: Path, bad: str) -> None:
     assert main([str(log)]) == 2
 
 
+@pytest.mark.parametrize("spoilt", [{"at": float("nan")}, {"at": float("inf")}, {"epoch": 1.5}, {"epoch": True}])
+def test_a_number_that_contradicts_nothing_because_it_is_none_is_not_read(
+    tmp_path: Path, spoilt: dict[str, Any]
+) -> None:
+    old = write(tmp_path / "h.jsonl", line(1.0), {**line(9.0), **spoilt})
+    new = write(tmp_path / "i.jsonl", line(7.0, site="hz-i", epoch=2))
+
+    with pytest.raises(Unreadable, match=r"h\.jsonl:2"):
+        check([old, new])
+
+
+@pytest.mark.parametrize(
+    "words", [("--shift", "i-hz-h=nan"), ("--shift", "i-typo=3"), ("--skew", "nan"), ("--skew", "-1"), ("--shift", "x")]
+)
+def test_clocks_that_are_told_wrong_prove_nothing(tmp_path: Path, words: tuple[str, str]) -> None:
+    log = write(tmp_path / "h.jsonl", line(1.0))
+
+    assert main([str(log)]) == 0
+    assert main([str(log), "=".join(words)]) == 2
+
+
 def test_a_missing_log_is_not_an_empty_one(tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match="absent"):
         check([tmp_path / "absent.jsonl"])

@@ -127,6 +127,7 @@ def test_an_epoch_that_two_sites_were_granted_is_found(day: Day) -> None:
 def test_what_was_accepted_before_its_epoch_was_granted_is_found_beyond_the_skew(day: Day) -> None:
     day.accepts = [one for one in day.accepts if one["epoch"] == 2]
     day.accepts.insert(0, accepted(9, site="hz-i", epoch=2, id="early"))
+    day.accepts.append(accepted(50, outcome="refused", epoch=1))
 
     assert "hz-i accepted early under epoch 2" in day.proof().violations[0]
     assert "5.9 s before it was granted" in day.proof().violations[0]
@@ -239,6 +240,54 @@ def test_a_trail_that_lacks_what_a_decision_did_is_not_whole(day: Day) -> None:
     assert proof.code == UNPROVED
     assert "was bound to 10.0.1.21" in proof.unproved[0]
     assert "the trail shows no such change" in proof.unproved[0]
+
+
+def test_a_first_binding_that_the_trail_does_not_show_is_told(day: Day) -> None:
+    """It may be that the name gave that value before; from the second binding on, it is known that it did not."""
+    day.changes = []
+
+    proof = day.proof()
+
+    assert proof.code == PROVED
+    assert "by it, the name gave that before" in proof.notes[0]
+
+
+def test_a_trail_that_was_exported_too_early_or_reaches_back_too_little_is_no_proof(day: Day) -> None:
+    day.changes = []
+    log, decisions, trail = day.write()
+    whole = trail.read_text()
+    assert whole.count(moment(100)) == 1
+
+    trail.write_text(whole.replace(moment(100), moment(5)))
+    early = check([log], decisions=decisions, trail=trail)
+    trail.write_text(whole.replace('"since": null', f'"since": "{moment(50)}"'))
+    short = check([log], decisions=decisions, trail=trail)
+
+    assert (early.code, short.code) == (UNPROVED, UNPROVED)
+    assert "after the trail was exported: export it again" in early.unproved[0]
+    assert f"the trail begins later, at {moment(50)[:19]}" in short.unproved[0]
+
+
+def test_a_change_after_the_decisions_were_exported_accuses_nobody(day: Day) -> None:
+    day.failed_back()
+    day.accepts = [one for one in day.accepts if one["epoch"] < 3]
+    day.decisions = [one for one in day.decisions if one["epoch"] < 3]
+    log, decisions, trail = day.write()
+    decisions.write_text(decisions.read_text().replace(moment(100), moment(50)))
+
+    proof = check([log], decisions=decisions, trail=trail)
+
+    assert (proof.code, proof.foreign) == (UNPROVED, [])
+    assert "the decisions were exported before it" in proof.unproved[0]
+
+
+def test_without_the_log_of_a_site_that_was_given_an_epoch_nothing_is_proved(day: Day) -> None:
+    day.accepts = [one for one in day.accepts if one["site"] == "hz-i"]
+
+    proof = day.proof()
+
+    assert proof.code == UNPROVED
+    assert "no log has a line of hz-h, which was given epoch 1" in proof.unproved[0]
 
 
 def test_a_change_whose_words_tell_no_value_is_no_proof(day: Day) -> None:
