@@ -16,7 +16,7 @@ class Check:
     name: str
     ok: bool
     says: str  # what was seen
-    remedy: str = ""  # how to mend it; empty when ok
+    remedy: str = ""  # how to mend it; when ok, empty or of what costs something and keeps nothing back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Moving a pair from a terminal: shown, refused, ordered, switched off, paused alone; and its lost lease row."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,8 +12,8 @@ from shared.domain.ids import Epoch, HolderId, PairName, SiteName
 from shared.ports.store import Anything
 from shared.state.controls import Controls
 from shared.state.decisions import Decisions
-from shared.state.failovers import SwitchOrder, SwitchOrders
-from shared.state.heartbeats import Heartbeat, Heartbeats
+from shared.state.failovers import Failovers, SwitchOrder, SwitchOrders
+from shared.state.heartbeats import Heartbeat, Heartbeats, WatchBeat
 from shared.state.leases import Leases
 from shared.wiring import command as wired
 from shared.wiring import foundation
@@ -108,6 +109,89 @@ def test_a_wrong_request_is_refused_with_what_would_be_right(
     assert ended.code != 0
     assert says in said(ended)
     assert order() is None
+
+
+def ticks(local: Local, *, names: tuple[str, ...] = ()) -> None:
+    now = local.run(local.cloud.clock.now)
+    for site in (H, I):
+        Heartbeats(foundation.store()).tick(PAIR, WatchBeat(site=site, run="r", at=now, names=names))
+
+
+def test_readiness_names_what_stands_in_the_way_and_ends_with_1(pair: Local, run: Run) -> None:
+    ended = run("readiness", "control")
+    assert ended.code == 1
+    assert "the watch of hz-h and hz-i is not heard" in said(ended)
+    assert "hz-h is active; to hz-i it would not fail over by itself" in said(ended)
+
+    ticks(pair)
+    beat(pair, I, active=False, ready=False)
+    ended = run("readiness", "control")
+    assert ended.code == 1
+    assert "start the master and agent of hz-i" in said(ended)
+
+
+def test_a_pair_that_is_well_is_ready_and_another_time_to_live_is_a_note(pair: Local, run: Run) -> None:
+    ticks(pair, names=("master.corp.example has a time to live of 600 s",))
+
+    ended = run("readiness", "control")
+
+    assert (ended.code, ended.err) == (0, "")
+    assert "to hz-i it could fail over now" in said(ended)
+    assert "note" in said(ended)
+    assert "understudy name prepare control" in said(ended)
+    answer = json.loads(run("readiness", "control", "--json").out)
+    assert (answer["ready"], answer["active"], answer["standby"]) == (True, H, I)
+
+
+def test_readiness_of_an_unknown_pair_names_those_there_are(pair: Local, run: Run) -> None:
+    ended = run("readiness", "other")
+
+    assert ended.code != 0
+    assert "it has: control" in said(ended)
+
+
+def away(**changes: object) -> None:
+    """hz-i serves since a loss of hz-h."""
+    leases, failovers = Leases(foundation.store(), tokens=chance.token), Failovers(foundation.store())
+    lease = leases.read(PAIR)
+    assert lease is not None
+    leases.take(lease, I, length=timedelta(seconds=5))
+    stands = failovers.of(PAIR, now=foundation.clock().now())
+    raised: dict[str, object] = {"from_site": H, "to_site": I, "epoch": Epoch(2), "surged": I}
+    raised |= {"weights": {"i-app": 50}, "sizes": {"asg-i": 2}}
+    failovers.save(replace(stands, **raised, **changes))  # type: ignore[arg-type]  # fields by name
+
+
+def test_a_failback_is_refused_while_the_old_side_is_unprotected(pair: Local, run: Run) -> None:
+    away(unprotected=H)
+    beat(pair, H, active=False, epoch=2)
+    beat(pair, I, active=True, epoch=2)
+
+    shown = run("failback", "control")
+
+    assert shown.code == 1
+    assert "runbook pair-is-unprotected" in said(shown)
+    assert run("failback", "control", "--confirm", "control").code != 0
+    assert order() is None
+
+
+def test_a_failback_shows_its_steps_and_what_is_put_back_before_it_is_ordered(pair: Local, run: Run) -> None:
+    away()
+    beat(pair, H, active=False, epoch=2)
+    beat(pair, I, active=True, epoch=2)
+
+    shown = run("failback", "control")
+
+    assert shown.code == 0, shown.err
+    assert "hz-i gives its lease back" in said(shown)
+    assert "hz-h takes over as epoch 3" in said(shown)
+    assert "what was raised is put back: i-app to weight 50, asg-i to 2 members" in said(shown)
+    assert order() is None
+    token = json.loads(run("failback", "control", "--json").out)["token"]
+    assert run("failback", "control", "--confirm", token).code == 0
+    given = order()
+    assert given is not None
+    assert (given.kind, given.to_site, given.epoch) == ("failback", H, 2)
 
 
 def test_one_pair_is_paused_alone_and_goes_on(pair: Local, run: Run) -> None:

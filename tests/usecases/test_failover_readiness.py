@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from shared.domain.calendar_rules import Blackout
+from shared.domain.failover_fsm import State
 from shared.domain.ids import InstanceId
 from shared.domain.pair import DataRule, Hook, Mode, Pair, Short, Surge, UnknownLag
 from shared.state.controls import Pause
 from shared.state.failovers import Failovers
 from shared.state.heartbeats import Heartbeats, WatchBeat
+from shared.usecases.failover.old_side import OVERDUE
 from tests.simulation.failover_world import FailoverWorld, TruthStore
 from tests.simulation.pair_world import PAIR, H, I
 from tests.simulation.test_failover_stories import Open, opened
@@ -80,11 +82,14 @@ TROUBLE: dict[str, tuple[Callable[[Desk], object], Callable[[Pair], Pair], str, 
         ),
         "automatic", "maintenance patch",
     ),
-    "a name that costs time": (
-        lambda desk: Heartbeats(TruthStore(desk.pair.rows)).tick(
-            PAIR, WatchBeat(site=H, run="r", at=desk.pair.now(), names=("master.corp.example keeps 600 s",))
+    "unfenced": (
+        lambda desk: standing(
+            desk.pair,
+            state=State.NEEDS_OPERATOR,
+            from_site=H,
+            fence={"site": str(H), OVERDUE: "2026-03-02T00:00:00Z"},
         ),
-        lambda pair: pair, "names", "keeps 600 s",
+        lambda pair: pair, "fence", "hz-h could not be shown to be off",
     ),
 }  # fmt: skip
 
@@ -100,6 +105,19 @@ def test_what_stands_in_the_way_is_named(opened: Open, trouble: str) -> None:
     assert not answer["ready"]
     assert list(missing(answer)) == [name]
     assert says in missing(answer)[name]
+
+
+def test_a_name_that_only_costs_time_is_a_note_and_keeps_nothing_back(opened: Open) -> None:
+    asked = desk(opened)
+    found = WatchBeat(site=H, run="r", at=asked.pair.now(), names=("master.corp.example keeps 600 s",))
+    Heartbeats(TruthStore(asked.pair.rows)).tick(PAIR, found)
+
+    answer = asked.ask("readiness")
+
+    assert answer["ready"]
+    (told,) = (one for one in answer["checks"] if one["name"] == "names")
+    assert (told["ok"], told["says"]) == (True, "master.corp.example keeps 600 s")
+    assert told["remedy"] == f"`understudy name prepare {PAIR}`"
 
 
 def test_watches_that_are_not_heard_are_named(opened: Open) -> None:

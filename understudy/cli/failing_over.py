@@ -44,7 +44,8 @@ def readiness(pair: str, *, as_json: bool) -> None:
         checks = answer["checks"]
         assert isinstance(checks, list), checks
         for one in checks:
-            mark = "[green]ok[/green]" if one["ok"] else "[red]no[/red]"
+            warns = one["ok"] and one["remedy"]
+            mark = "[yellow]note[/yellow]" if warns else "[green]ok[/green]" if one["ok"] else "[red]no[/red]"
             says = escape(str(one["says"])) + (f". [bold]{escape(str(one['remedy']))}[/bold]" if one["remedy"] else "")
             listed.add_row(escape(str(one["name"])), mark, says)
         out = console()

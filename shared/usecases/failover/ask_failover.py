@@ -217,7 +217,7 @@ class AskFailover:
         target = next(member.site for member in pair.members if member.site != owner)
         facts = self._facts(pair, known, known.lease, target)
         now, beats = self._clock.now(), self._heartbeats.watches(pair.name)
-        listed = readiness_of(pair, facts, beats, now)
+        listed = readiness_of(pair, facts, known.failover, beats, now)
         return {
             "pair": pair.name,
             "active": owner,

@@ -7,12 +7,15 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.blackout import covering, windows
+from shared.domain.failover_fsm import State
 from shared.domain.failover_safety import HEARD_WITHIN, Facts, Kind, Rule, checks, lag_objection
 from shared.domain.ids import SiteName
 from shared.domain.pair import FenceBy, Mode, Pair
 from shared.domain.preview import Action, Check, Preview, critical_path, token_of
 from shared.state.failovers import Failover
-from shared.state.heartbeats import OVERDUE, WatchBeat
+from shared.state.heartbeats import OVERDUE as UNHEARD
+from shared.state.heartbeats import WatchBeat
+from shared.usecases.failover.old_side import OVERDUE
 
 ORDER_SEEN_WITHIN: Final = 5  # rounds of a watch
 USUAL_STOP: Final = timedelta(seconds=30)  # a stop by force (assumption)
@@ -88,10 +91,14 @@ def _surge(kind: Kind, pair: Pair, target: SiteName, failover: Failover) -> tupl
 # --- whether it could fail over by itself ---
 
 
-def readiness_of(pair: Pair, facts: Facts, watches: Mapping[SiteName, WatchBeat], now: datetime) -> tuple[Check, ...]:
-    """Every rule that an automatic failover would meet now, in the order in which an operator would mend them."""
+def readiness_of(
+    pair: Pair, facts: Facts, failover: Failover, watches: Mapping[SiteName, WatchBeat], now: datetime
+) -> tuple[Check, ...]:
+    """Every rule that an automatic failover would meet now, in the order in which an operator would mend them. One that
+    is ok and has a remedy is a warning."""
     judged = tuple(one for one in checks(Kind.FAILOVER, facts, frozenset()) if one.name != "target")
-    return (*judged, _automatic(pair, now), _watches(pair, watches, now), _names(pair, watches), *_hooks(pair))
+    seen = (_automatic(pair, now), _watches(pair, watches, now), _names(pair, watches))
+    return (*judged, *_unfenced(failover), *seen, *_hooks(pair))
 
 
 def _automatic(pair: Pair, now: datetime) -> Check:
@@ -108,7 +115,7 @@ def _automatic(pair: Pair, now: datetime) -> Check:
 
 def _watches(pair: Pair, watches: Mapping[SiteName, WatchBeat], now: datetime) -> Check:
     missing = [
-        member.site for member in pair.members if (beat := watches.get(member.site)) is None or now - beat.at > OVERDUE
+        member.site for member in pair.members if (beat := watches.get(member.site)) is None or now - beat.at > UNHEARD
     ]
     if not missing:
         return Check(name="watches", ok=True, says="the watches of both sites run")
@@ -119,11 +126,20 @@ def _watches(pair: Pair, watches: Mapping[SiteName, WatchBeat], now: datetime) -
 
 
 def _names(pair: Pair, watches: Mapping[SiteName, WatchBeat]) -> Check:
+    """What watches find of names in calm makes a move longer for clients; it keeps none back."""
     found = sorted({finding for beat in watches.values() for finding in beat.names})
     names = ", ".join(map(str, pair.names))
     if not found:
         return Check(name="names", ok=True, says=f"nothing is known against {names}")
-    return Check(name="names", ok=False, says="; ".join(found), remedy=f"`understudy name prepare {pair.name}`")
+    return Check(name="names", ok=True, says="; ".join(found), remedy=f"`understudy name prepare {pair.name}`")
+
+
+def _unfenced(failover: Failover) -> tuple[Check, ...]:
+    since = failover.fence.get(OVERDUE, "") if failover.state is State.NEEDS_OPERATOR else ""
+    if not since:
+        return ()
+    says = f"{failover.from_site} could not be shown to be off at {since}"
+    return (Check(name="fence", ok=False, says=says, remedy="runbook old-side-cannot-be-fenced"),)
 
 
 def _hooks(pair: Pair) -> tuple[Check, ...]:
