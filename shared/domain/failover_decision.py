@@ -20,7 +20,8 @@ The rules are asked one after the other, and the first that answers decides. The
 13. `name_unsettled`    not well again before the name is known to point to the holder
 14. `block_over`        the block has ended
 15. `protection`        all is well but for the other side, which may not take over by itself yet
-16. `as_judged`         what the witnesses say, and nothing more
+16. `undecided`         neither well nor lost for too long: an operator is told, and nothing moves
+17. `as_judged`         what the witnesses say, and nothing more
 
 A rule reads the `Case` and nothing else. A new one is a function of a few lines here, or in a module of its own for a
 group of them, and a line in `RULES`; what it reads that is not in the situation yet is added there, with a default, and
@@ -41,8 +42,12 @@ from shared.domain.failover_situation import Missing, Situation
 from shared.domain.ids import SiteName
 from shared.domain.inventory import InstanceState
 
-CODE: Final = "3"
+CODE: Final = "4"
 """Of the rules. Decisions of another one are not made again: it may have answered otherwise, and rightly so."""
+
+SETTLED_WITHIN: Final = timedelta(seconds=30)
+"""What is a loss shows as one within a lease and some rounds, and what is none passes."""
+MOST_DOUBT: Final = timedelta(seconds=45)  # a watch's own clock counts it, within its tick of a minute
 
 OF_VERDICT: Final = {
     Verdict.HEALTHY: On.HEALTHY,
@@ -286,6 +291,15 @@ def _protection(case: Case) -> Answer | None:
     return Answer(On.REPROTECTED) if s.state is State.REPROTECTING else None
 
 
+def _undecided(case: Case) -> Answer | None:
+    s = case.situation
+    longest = min(MOST_DOUBT, max(SETTLED_WITHIN, 2 * s.agreed.lease))
+    if s.state is not State.SUSPECTING or case.is_well or case.is_loss or s.in_doubt <= longest:
+        return None
+    why = f"for {s.in_doubt.total_seconds():.0f} s {s.active} is neither seen well nor certainly lost"
+    return Answer(On.UNDECIDED, (why, "runbook: loss-is-not-certain"))
+
+
 def _as_judged(case: Case) -> Answer:
     return Answer(OF_VERDICT[case.verdict])
 
@@ -306,6 +320,7 @@ RULES: Final[tuple[tuple[str, Speaks], ...]] = (
     ("name_unsettled", _name_unsettled),
     ("block_over", _block_over),
     ("protection", _protection),
+    ("undecided", _undecided),
     ("as_judged", _as_judged),
 )
 

@@ -31,6 +31,7 @@ class On(StrEnum):
     LOST = "lost"
     BLIND = "blind"
     UNKNOWN = "unknown"
+    UNDECIDED = "in doubt for too long"
     LEASE_DAMAGED = "lease row missing or damaged"
     UNPROTECTED = "well, and the other side is unprotected"
     REPROTECTED = "the other side is protected again"
@@ -172,6 +173,13 @@ FAILOVER: Final = (
     Row(_S.SUSPECTING, _E.LOST, _S.FENCING, Do.FENCE, "the old holder must be off before anything else moves"),
     Row(_S.SUSPECTING, _E.BLIND, _S.SUSPECTING, Do.NOTHING, "a witness that is cut off has no say"),
     Row(_S.SUSPECTING, _E.UNKNOWN, _S.SUSPECTING, Do.NOTHING, "no evidence is not evidence of a loss"),
+    Row(
+        _S.SUSPECTING,
+        _E.UNDECIDED,
+        _S.NEEDS_OPERATOR,
+        Do.CALL_OPERATOR,
+        "it does not pass, and the witnesses cannot settle it: nothing moves",
+    ),
     Row(_S.SUSPECTING, _E.PAUSE, _S.PAUSED, Do.NOTHING, "an operator has taken the wheel"),
     Row(_S.SUSPECTING, _E.BLOCK, _S.BLOCKED, Do.CALL_OPERATOR, "a second failover so soon would be flapping"),
     Row(_S.SUSPECTING, _E.STANDBY_UNFIT, _S.NEEDS_OPERATOR, Do.CALL_OPERATOR, "there is nothing good to move to"),

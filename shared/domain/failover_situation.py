@@ -147,6 +147,7 @@ class Situation:
     observations: tuple[Observation, ...] = ()
     fresh: timedelta = FRESH
     sites: Mapping[SiteName, SiteFacts] = field(default_factory=dict)
+    in_doubt: timedelta = timedelta(0)  # for so long this watch has found it neither well nor lost, on its own clock
     # What stands in the way
     held: str = ""  # why nothing moves: a pause, or the switch is off
     maintenance: str = ""  # the window that is open

@@ -118,3 +118,13 @@ def test_a_pair_that_is_moved_by_hand(open_stage: Open) -> None:
     assert stage.pair.rebinds == []
 
     over(stage, "failover-is-yours-to-order", "order-it", serves=I, SITE="hz-i")
+
+
+def test_a_loss_that_too_few_witnesses_see(open_stage: Open) -> None:
+    stage = open_stage(rules={"quorum": 4})
+    stage.run(LOSS)
+    stage.pair.go_dark(H)
+    called(stage, "loss-is-not-certain")
+    assert stage.pair.rebinds == []
+
+    over(stage, "loss-is-not-certain", "order-it", serves=I, SITE="hz-i")

@@ -96,12 +96,17 @@ def hooked(pair: Pair) -> Pair:
     return replace(pair, hooks=(Hook(name="test", url="http://10.0.0.9/"),))
 
 
-AGREED = {On.FORBIDDEN: manual, On.FORCED: manual, On.VETOED: hooked}
+def of_four(pair: Pair) -> Pair:
+    return replace(pair, quorum=4)
+
+
+AGREED = {On.UNDECIDED: of_four, On.FORBIDDEN: manual, On.FORCED: manual, On.VETOED: hooked}
 """What the policy of that day says otherwise."""
 
 MEETS: dict[On, Happens] = {
     On.HEALTHY: nothing,
     On.SUSPECT: lambda pair: pair.dead.add(H),
+    On.UNDECIDED: lambda pair: pair.dead.add(H),
     On.LOST: dark,
     On.BLIND: blind,
     On.UNKNOWN: nothing,  # it never ran

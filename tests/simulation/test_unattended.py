@@ -102,7 +102,11 @@ def test_one_witness_is_not_enough(opened: Open) -> None:
     pair.world.run(LOSS + 60)
 
     assert pair.stops == []
-    assert pair.failover().state is State.SUSPECTING
+    assert pair.failover().state is State.NEEDS_OPERATOR
+    told = [" ".join(one.because) for one in pair.decisions() if one.event == "failover.needs_operator"]
+    assert len(told) == 1
+    assert "too few witnesses agree (1 of 2 needed: the network from hz-i)" in told[0]
+    assert "runbook: loss-is-not-certain" in told[0]
     assert "failover.decided" not in pair.events()
 
 

@@ -1,6 +1,7 @@
 """Puts together what a round saw, as the value that is decided on and stored with the decision."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
 from shared.domain.detection import Observation, Verdict
@@ -28,6 +29,8 @@ from shared.usecases.failover.ordered import facts_of
 from shared.usecases.failover.other_side import OtherSide
 from shared.usecases.failover.witness import Seen
 
+MOST_BETWEEN: Final = timedelta(seconds=10)
+"""Rounds that are further apart say nothing of what was between them: a frozen function, or another one's minute."""
 MOST_VETOES: Final = 5  # are kept: one is enough to stand in the way
 
 
@@ -47,9 +50,11 @@ class Situations:
     ) -> None:
         self._pair, self._site, self._agreed, self._other = pair, site, Agreed.of(pair), other
         self._orders, self._held, self._kept, self._clock = orders, held, kept, clock
+        self._doubt: tuple[float, float] | None = None  # since when, and when it was met last, by our own clock
 
     def without(self, what: Missing, because: str, failover: Failover | None) -> Situation:
         """A round that could not read what it needs."""
+        self._doubt = None
         bare = self._bare(failover, calm=False)
         return replace(bare, unread=Unread(what=what, because=short(because)))
 
@@ -61,7 +66,19 @@ class Situations:
             observations=tuple(_bounded(one) for one in seen.observations),
             sites={site: _site(report) for site, report in seen.reports.items()},
         )
-        return self._other.added(found, failover, seen, well=judged(found).verdict is Verdict.HEALTHY)
+        verdict = judged(found).verdict
+        found = replace(found, in_doubt=self._in_doubt(verdict, seen.at))
+        return self._other.added(found, failover, seen, well=verdict is Verdict.HEALTHY)
+
+    def _in_doubt(self, verdict: Verdict, now: float) -> timedelta:
+        if verdict in (Verdict.HEALTHY, Verdict.LOST):
+            self._doubt = None
+            return timedelta(0)
+        since, last = self._doubt or (now, now)
+        if now - last > MOST_BETWEEN.total_seconds():
+            since = now
+        self._doubt = since, now
+        return timedelta(seconds=now - since)
 
     def complete(self, seen: Situation) -> tuple[Situation, SwitchOrder | None]:
         """With what operators and the name say, and with the order that was found, where one matters. Of a loss the
