@@ -122,6 +122,16 @@ class PairView:
     watches: tuple[WatchView, ...] = ()
     names: tuple[str, ...] = ()  # what will cost time when the pair moves
     warnings: tuple[str, ...] = ()  # unprotected, short of room, carrying more than its share
+    # The same for whoever counts or alarms, and does not read sentences:
+    unprotected: str | None = (
+        None  # the site that was lost and may not take over again yet
+    )
+    unprotected_since: datetime | None = None
+    loss_s: float | None = None  # seconds of data that the last move lost at most; None: nobody knows, or none yet
+    automatic_at: datetime | None = None  # the last automatic take-over
+    blocked_until: datetime | None = None  # no second automatic failover before that; None: one may follow
+    surged: str | None = None  # the site that is raised to carry it alone
+    short: tuple[str, ...] = ()  # sites without room to carry it alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,6 +49,7 @@ from shared.state.leases import Leases
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.state.slots import Slot, Slots, SlotState
+from shared.usecases.failover.held_back import blocked_until
 from shared.usecases.recovery.plan_record import waves_of
 from shared.usecases.recovery.suspicion import unanswered
 
@@ -117,7 +118,7 @@ class Status:
             slots=history.counts(),
             skips=history.skips(),
             operations=self._operations(standing),
-            pairs=() if policy is None else self._pairs(policy, now),
+            pairs=() if policy is None else self._pairs(policy, standing, now),
             prune=next(map(_certificate, self._certificates.newest(1)), None),
             bounds=tuple(_bound(one) for one in bounds),
             copies=_copies(points, policy, now),
@@ -174,7 +175,7 @@ class Status:
         views = tuple(islice(chain(waiting, under_way), OPERATIONS_SHOWN))
         return (*(_unreadable(id_, now) for id_ in damaged), *views)
 
-    def _pairs(self, policy: Policy, now: datetime) -> tuple[PairView, ...]:
+    def _pairs(self, policy: Policy, standing: Standing, now: datetime) -> tuple[PairView, ...]:
         views = []
         for pair in policy.pairs:
             lease = self._leases.read(pair.name)
@@ -201,6 +202,13 @@ class Status:
                     watches=self._watches(pair, ticks, now),
                     names=tuple(dict.fromkeys(one for tick in ticks.values() for one in tick.names)),
                     warnings=warnings_of(failover),
+                    unprotected=failover.unprotected or None,
+                    unprotected_since=failover.unprotected_since,
+                    loss_s=failover.loss_s,
+                    automatic_at=failover.automatic_at,
+                    blocked_until=blocked_until(pair, failover, standing, now),
+                    surged=failover.surged or None,
+                    short=tuple(sorted(failover.short)),
                 )
             )
         return tuple(views)
@@ -454,7 +462,9 @@ def warnings_of(failover: Failover) -> tuple[str, ...]:
             f"unprotected{when}: nothing moves to {failover.unprotected} by itself{lost}; runbook: pair-is-unprotected",
         )
     if failover.surged:
-        found.append(f"{failover.surged} is raised to carry it alone, until the failback")
+        found.append(
+            f"{failover.surged} is raised to carry it alone, until both are back"
+        )
     return tuple(found)
 
 

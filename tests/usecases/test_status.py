@@ -1,5 +1,6 @@
 """The status view tells what the store remembers: RPO per disk, every slot, what is under way, what was let go."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -22,6 +23,8 @@ from shared.state.leases import Leases
 from shared.state.points import Points
 from shared.state.slots import Slot, Slots, SlotState
 from shared.usecases.status import SUBJECTS, Status, warnings_of
+from tests.simulation.failover_world import pair_policy
+from tests.simulation.pair_world import PAIR
 from tests.usecases.backup_world import APPLICATIONS, EVERY_HOUR, A, World, a_policy
 
 
@@ -299,3 +302,24 @@ def test_what_keeps_a_pair_from_failing_over_stands_on_the_page() -> None:
     assert short == "hz-i is short of room: group asg-i may have 3 at most; runbook: capacity-is-short"
     assert raised.startswith("hz-i is raised")
     assert warnings_of(Failover(pair=PairName("control"), state=State.WATCHING, since=LOST_AT, because="")) == ()
+
+
+def test_a_pair_is_told_in_fields_for_whoever_counts_and_does_not_read_sentences() -> None:
+    world = World(replace(a_policy(APPLICATIONS), pairs=(pair_policy(),)))
+    well = view_of(world).pairs[0]
+    assert (well.unprotected, well.unprotected_since, well.loss_s) == (None, None, None)
+    assert (well.automatic_at, well.blocked_until, well.surged, well.short) == (None, None, None, ())
+
+    now = world.clock.now()
+    Failovers(world.store).save(
+        Failover(
+            pair=PAIR, state=State.REPROTECTING, since=now, because="", unprotected="hz-h", unprotected_since=now,
+            loss_s=3.5, automatic_at=now, surged="hz-i", short={"hz-i": "group asg-i may have 3 at most"},
+        )
+    )  # fmt: skip
+    (lost,) = json.loads(codec.dump(view_of(world)))["pairs"]
+
+    assert (lost["failover"], lost["unprotected"], lost["loss_s"]) == ("reprotecting", "hz-h", 3.5)
+    assert lost["unprotected_since"] == lost["automatic_at"] == codec.moment(now)
+    assert lost["blocked_until"] == codec.moment(now + pair_policy().block)
+    assert (lost["surged"], lost["short"]) == ("hz-i", ["hz-i"])
