@@ -1,6 +1,7 @@
 """Right before it writes a record in calm, a watch reads the lease once more: who was overtaken in between writes
 nothing."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -8,8 +9,11 @@ from typing import Any, cast
 import pytest
 
 from emulator.cloud import Cloud
+from shared.domain.errors import Forbidden
+from shared.domain.failover_fsm import On
 from shared.domain.ids import Epoch, SiteName
 from shared.domain.lease import Lease, LeaseState, Sighting
+from shared.ports.names import Names
 from shared.ports.store import Condition, Key, Row, Store
 from shared.state.name_orders import NameOrder, NameOrders
 from shared.usecases.failover.name_keeping import NameKeeping
@@ -183,3 +187,127 @@ def test_a_time_to_live_is_believed_when_it_reads_back(kept: Kept, monkeypatch: 
     monkeypatch.setattr(kept.cloud.pvtz, "update_record", lambda *_, **__: None)
     kept.round()
     assert kept.stage.events[-1] == "names.not_prepared"
+
+
+# --- what a round waits for ---
+
+
+@dataclass
+class Slow:
+    """A name service whose calls are counted. What is done aside is kept until somebody lets it run."""
+
+    names: InProcessNames
+    refuses: list[str] = field(default_factory=list)  # calls that this role may not make
+    calls: list[str] = field(default_factory=list)
+    aside: list[Callable[[], None]] = field(default_factory=list)
+
+    def __getattr__(self, call: str) -> Any:
+        def made(*args: Any, **more: Any) -> Any:
+            self.calls.append(call)
+            if call in self.refuses:
+                raise Forbidden(f"{call} is not allowed")
+            return getattr(self.names, call)(*args, **more)
+
+        return made
+
+    def let(self) -> None:
+        while self.aside:
+            self.aside.pop(0)()
+
+
+@pytest.fixture
+def slow(kept: Kept) -> Slow:
+    """Of the same cloud: `kept.keeping` asks it, in rounds that do not wait for what is aside."""
+    made = Slow(InProcessNames(kept.cloud))
+    anything, witness = cast(Any, kept.stage), cast(Witness, kept.stage)
+    naming = Naming(
+        pair=pair_policy(), witness=witness, names=cast(Names, made), clients=anything, run=made.aside.append
+    )
+    kept.keeping = NameKeeping(
+        pair_policy(),
+        site=H,
+        naming=naming,
+        witness=witness,
+        over=anything,
+        orders=None,
+        clock=kept.stage,
+        run=made.aside.append,
+    )
+    return made
+
+
+def remark_of_record(kept: Kept) -> str:
+    [record] = InProcessNames(kept.cloud).records(zone="corp.example", host="master")
+    return record.remark
+
+
+def test_a_failover_waits_for_no_remark(kept: Kept, slow: Slow) -> None:
+    stage = cast(Any, kept.stage)
+    naming = Naming(pair=pair_policy(), witness=stage, names=cast(Names, slow), clients=stage, run=slow.aside.append)
+    kept.stage.newest = 2
+
+    assert naming.rebind(I, Epoch(2), {})[0] is On.REBOUND
+    assert (kept.stands()[0], remark_of_record(kept)) == (ADDRESS[I], "epoch=1")
+    slow.let()
+    assert remark_of_record(kept) == "epoch=2"
+
+
+def test_a_remark_that_is_refused_refuses_no_name(kept: Kept, slow: Slow) -> None:
+    stage = cast(Any, kept.stage)
+    naming = Naming(pair=pair_policy(), witness=stage, names=cast(Names, slow), clients=stage)
+    slow.refuses.append("remark")
+    kept.stage.newest = 2
+
+    assert naming.rebind(I, Epoch(2), {})[0] is On.REBOUND
+    assert kept.stands()[0] == ADDRESS[I]
+
+
+def test_in_calm_a_remark_that_does_not_stay_is_written_once_a_minute_and_no_round_waits_for_it(
+    kept: Kept, slow: Slow
+) -> None:
+    for _ in range(30):  # of 6 s
+        [record] = InProcessNames(kept.cloud).records(zone="corp.example", host="master")
+        kept.cloud.pvtz.set_remark(int(record.record_id), "somebody else's")
+        before = list(slow.calls)
+        kept.round()
+        assert slow.calls == before
+        slow.let()
+
+    assert slow.calls.count("remark") == 3
+    assert "rebind" not in slow.calls
+    assert kept.keeping.trouble == ""
+
+
+def test_a_name_that_must_not_be_touched_is_told_from_the_listing_aside(kept: Kept, slow: Slow) -> None:
+    kept.cloud.pvtz.add_record("z-corp", rr="master", type="A", value=ADDRESS[I], ttl=60)
+    for _ in range(5):
+        before = list(slow.calls)
+        kept.round()
+        assert slow.calls == before
+        slow.let()
+
+    assert "has 2 records" in kept.keeping.trouble
+    assert kept.keeping.trouble.endswith("; runbook: name-cannot-be-rebound")
+    assert slow.calls == ["records"] * 5
+
+
+def test_somebody_who_keeps_writing_the_name_is_fought_five_times_in_ten_minutes_and_told(kept: Kept) -> None:
+    for _ in range(40):  # of 6 s
+        write(kept, ADDRESS[I])
+        kept.round()
+
+    assert kept.stage.events.count("name.reasserted") == 5
+    assert "somebody else writes it too; runbook: name-cannot-be-rebound" in kept.keeping.trouble
+
+
+def test_a_failover_that_somebody_else_keeps_undoing_ends_at_the_runbook(kept: Kept, slow: Slow) -> None:
+    stage = cast(Any, kept.stage)
+    naming = Naming(pair=pair_policy(), witness=stage, names=cast(Names, slow), clients=stage)
+    said = []
+    for _ in range(7):
+        assert naming.rebind(H, Epoch(1), {})[0] is On.REBOUND
+        write(kept, ADDRESS[I])
+        said.append(naming.confirm(H, Epoch(1)))
+
+    assert [on for on, _, _ in said] == [On.ASTRAY] * 5 + [On.CONFIRM_WAITS] * 2
+    assert said[-1][1][-1] == "runbook: name-cannot-be-rebound"

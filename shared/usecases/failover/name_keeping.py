@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from shared.domain.dns_plan import RUNBOOK, NameRecord, Rebind, Settled, plan_name, same_value
+from shared.domain.dns_plan import RUNBOOK, NameRecord, Rebind, RefuseRebind, Settled, plan_name, same_value
 from shared.domain.errors import CredentialsRejected, DrError
 from shared.domain.failover_fsm import On
 from shared.domain.ids import Epoch, SiteName
@@ -32,6 +32,7 @@ NAME_PATIENCE: Final = timedelta(seconds=30)  # for a name that cannot be read, 
 SETTLING: Final = 60.0  # seconds after a change in which a name is listed in every round
 MOST_REASSERTED: Final = 5  # times within REASSERTED_WITHIN: then somebody else keeps writing it as well
 REASSERTED_WITHIN: Final = 600.0
+REMARK_EVERY: Final = 60.0  # seconds between two tries at a remark that is refused, or that somebody else keeps writing
 
 
 class NameKeeping:
@@ -116,7 +117,7 @@ class _Kept:
         self._records: Aside[tuple[NameRecord, ...]] = Aside(
             lambda: naming.records_of(rule), what=f"name {self._name}", run=run, clock=clock
         )
-        self._listed = float("-inf")
+        self._listed = self._remarked = float("-inf")
         self._written: deque[float] = deque(maxlen=MOST_REASSERTED)
         self.trouble = ""
         self.settled = False
@@ -143,39 +144,46 @@ class _Kept:
         self._compare_ttl(newest[1], lease)
         plan = plan_name(newest[1], name=self._name, type=self._rule.type, value=value, epoch=lease.epoch)
         self.settled = isinstance(plan, Settled)
-        if isinstance(plan, Settled) and plan.remark is None:
+        if isinstance(plan, Settled):
             self.trouble = ""
+            if plan.remark is not None and not paused and now - self._remarked >= REMARK_EVERY and self._newest(lease):
+                self._remarked = now
+                self._naming.remark(self._rule, plan.record, plan.remark)
             return
         standby = self._naming.value(self._rule, self._witness.other(lease.owner))
         if paused and not (
             isinstance(plan, Rebind) and standby and same_value(self._rule.type, plan.record.value, standby)
         ):
             return
-        if isinstance(plan, Rebind) and self._written_too_often(now):
+        if isinstance(plan, RefuseRebind):
+            # Of a listing that came aside: no round waits for the name service to say it once more.
+            refusal = f"{plan.because}; runbook: {plan.runbook}"
+            if self.trouble != refusal and self._newest(lease):
+                self.trouble = refusal
+            return
+        if self._written_too_often(now):
             self.trouble = (
                 f"{self._name} was bound anew {MOST_REASSERTED} times within {REASSERTED_WITHIN / 60:.0f} min, and "
                 f"reads {plan.record.value} again: somebody else writes it too; runbook: name-cannot-be-rebound"
             )
             return
-        self._bind(value, lease, plan if isinstance(plan, Rebind) else None)
+        self._bind(value, lease, plan)
 
-    def _bind(self, value: str, lease: Lease, plan: Rebind | None) -> None:
+    def _bind(self, value: str, lease: Lease, plan: Rebind) -> None:
         self.forget()
         began = codec.moment(self._clock.now())
         if not self._newest(lease):
             return
-        if plan is not None:
-            self._written.append(self._clock.monotonic())
+        self._written.append(self._clock.monotonic())
         on, why = self._naming.bind(self._rule, value, lease.epoch)
         self.settled = on is On.REBOUND
         if on is On.REBIND_WAITS:
             log.event("name.not_asserted", subject=self._pair.name, because=list(why))
-            if plan is not None:  # it may have been done all the same
-                self._told("name.not_asserted", (plan.because, *why), plan, lease, began, "unknown")
+            # It may have been done all the same.
+            self._told("name.not_asserted", (plan.because, *why), plan, lease, began, "unknown")
             return
         self.trouble = "; ".join(why) if on is On.REBIND_REFUSED else ""
-        if plan is not None:
-            self._told("name.reasserted", (plan.because, *why), plan, lease, began, on)
+        self._told("name.reasserted", (plan.because, *why), plan, lease, began, on)
 
     def _newest(self, lease: Lease) -> bool:
         try:

@@ -7,16 +7,27 @@ next look at the names: in the last step of a failover (astray: bind again), and
 that sees the holder.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from shared.domain.dns_plan import NameRecord, Rebind, RefuseRebind, Settled, plan_name, remark_of, same_value
+from shared.domain.dns_plan import (
+    RUNBOOK,
+    NameRecord,
+    Rebind,
+    RefuseRebind,
+    Settled,
+    plan_name,
+    remark_of,
+    same_value,
+)
 from shared.domain.errors import CredentialsRejected, DrError, OutcomeUnknown, Permanent, Retryable
 from shared.domain.failover_fsm import On
 from shared.domain.ids import Epoch, SiteName
 from shared.domain.pair import NameRule, NameService, Pair
 from shared.observability import log
 from shared.ports.names import Names
+from shared.usecases.failover.aside import Run
 from shared.usecases.failover.client_view import ClientView
 from shared.usecases.failover.outcome import Outcome
 from shared.usecases.failover.witness import Witness
@@ -33,10 +44,12 @@ class Naming:
         names: Names,
         clients: ClientView,
         public_names: Callable[[], Names] | None = None,
+        run: Run = lambda do: do(),
     ) -> None:
-        """`names` are the private ones. `public_names` is called for pairs that have some."""
+        """`names` are the private ones. `public_names` is called for pairs that have some. `run`: for remarks, which
+        nothing waits for."""
         self._pair, self._witness, self._private, self._clients = pair, witness, names, clients
-        self._make_public = public_names
+        self._make_public, self._run = public_names, run
         self._astray = 0
 
     def forget(self) -> None:
@@ -111,7 +124,7 @@ class Naming:
         return On.REBOUND, ("every name is bound already",), {"names": bound}
 
     def bind(self, rule: NameRule, value: str, epoch: Epoch) -> tuple[On, tuple[str, ...]]:
-        """One name to `value`: one update of one record, read back, then the epoch in its remark as evidence."""
+        """One name to `value`: one update of one record, read back; the epoch in its remark follows aside."""
         try:
             return self._bind(rule, value, epoch)
         except CredentialsRejected:
@@ -129,7 +142,7 @@ class Naming:
                 return On.REBIND_REFUSED, (plan.because, f"runbook: {plan.runbook}")
             case Settled(record=record, remark=remark):
                 if remark is not None:
-                    self._remark(service, record, remark)
+                    self.remark(rule, record, remark)
                 return On.REBOUND, (plan.because,)
             case Rebind(record=record):
                 try:
@@ -139,15 +152,20 @@ class Naming:
                 again = plan_name(self.records_of(rule), name=label(rule), type=rule.type, value=value, epoch=epoch)
                 if not isinstance(again, Settled):
                     return On.REBIND_WAITS, (f"reads back as: {again.because}",)
-                self._remark(service, again.record, remark_of(epoch))
+                self.remark(rule, again.record, remark_of(epoch))
                 return On.REBOUND, (plan.because,)
 
-    def _remark(self, service: Names, record: NameRecord, text: str) -> None:
-        """Evidence only: a failover does not wait for it, and the next re-assertion writes it."""
-        try:
-            service.remark(record, text=text)
-        except (Retryable, OutcomeUnknown) as error:
-            log.event("name.remark_lost", subject=self._pair.name, because=[str(error)])
+    def remark(self, rule: NameRule, record: NameRecord, text: str) -> None:
+        """Aside. Evidence only: nothing waits for it, and one that is refused refuses no name. Calm writes it again."""
+
+        def write() -> None:
+            try:
+                self.service(rule).remark(record, text=text)
+            except DrError as error:
+                because = [f"{label(rule)}: {error}"]
+                log.event("name.remark_lost", level=logging.WARNING, subject=self._pair.name, because=because)
+
+        self._run(write)
 
     def confirm(self, target: SiteName, epoch: Epoch) -> Outcome:
         """Every record still says what it should, and clients that ask for the names meet the active master."""
@@ -157,7 +175,10 @@ class Naming:
             return On.SUPERSEDED, (newer,), {}
         if astray:
             self._astray += 1
-            return On.CONFIRM_WAITS if self._astray > MOST_ASTRAY else On.ASTRAY, tuple(astray), {"names": {}}
+            if self._astray > MOST_ASTRAY:
+                fought = f"bound anew {MOST_ASTRAY} times in this move: somebody else writes it too"
+                return On.CONFIRM_WAITS, (*astray, fought, f"runbook: {RUNBOOK}"), {"names": {}}
+            return On.ASTRAY, tuple(astray), {"names": {}}
         address = self._witness.address(target)
         if address is None:
             self._witness.learn_addresses()

@@ -104,6 +104,7 @@ def parts_of(pair: Pair, *, site: SiteName, policy: PolicyVersion, ports: Ports)
         witness=witness,
         names=ports.names,
         public_names=ports.public_names,
+        run=ports.aside,
         clients=ClientView(pair, agents=agents, probes=ports.probes, resolvers=ports.resolvers, clock=ports.clock),
     )
     vetoes = Vetoes(pair, hooks=ports.hooks, clock=ports.clock, run=ports.beside or ports.aside)
