@@ -26,6 +26,7 @@ TRY_TIMEOUT: Final = timedelta(seconds=1)
 SPARED: Final = timedelta(seconds=3)  # between looks at the platform; their answers count for ten
 STILL: Final = timedelta(seconds=12)  # an agent beats every five seconds
 _DOWN: Final = frozenset({InstanceState.STOPPING, InstanceState.STOPPED})
+_FINDINGS: Final = frozenset(one.value for one in Finding)
 _DONE: Final = frozenset({"executed", "avoided", "canceled", "failed"})
 
 
@@ -41,9 +42,13 @@ class _Unchanged:
 
     marks: dict[SiteName, tuple[str, float]] = field(default_factory=dict)
 
+    changed: set[SiteName] = field(default_factory=set)  # a mark was seen to change: its writer lives, or did just now
+
     def since(self, site: SiteName, mark: str, now: float) -> float:
         before = self.marks.get(site)
         if before is None or before[0] != mark:
+            if before is not None:
+                self.changed.add(site)
             self.marks[site] = before = (mark, now)
         return before[1]
 
@@ -61,7 +66,9 @@ class Evidence:
         views: Views | None,
         clock: Clock,
         aside: Run,
+        beside: Run | None = None,
     ) -> None:
+        """`beside`: as `aside`, for what must not wait behind slow looks; None: there is only one."""
         self._pair, self._site, self._clock = pair, site, clock
         self._heartbeats, self._inventory, self._balancer, self._probes = heartbeats, inventory, balancer, probes
         self._shared = views
@@ -71,7 +78,7 @@ class Evidence:
         self._services = Aside(self._try_services, what=f"services of {pair.name}", run=aside, clock=clock)
         self._platform = Aside(self._ask_platform, what=f"instances of {pair.name}", run=aside, clock=clock)
         self._beats = Aside(self._read_beats, what=f"heartbeats of {pair.name}", run=aside, clock=clock)
-        self._views = Aside(self._exchange, what=f"views of {pair.name}", run=aside, clock=clock)
+        self._views = Aside(self._exchange, what=f"views of {pair.name}", run=beside or aside, clock=clock)
         self._beaten, self._viewed = _Unchanged(), _Unchanged()
         self._run, self._sequence = "", 0
         self._closer_at = float("-inf")
@@ -225,9 +232,12 @@ class Evidence:
                 detail = f"its watch has told nothing for {still.total_seconds():.0f} s"
                 yield self._observation(Source.HEARTBEAT, active, Finding.ABSENT, age=_ago(now, answer), detail=detail)
             return
+        if other not in self._viewed.changed:
+            return  # it stood there when we came: how old it is nobody knows
         for site, finding in view.sees.items():
-            one = self._observation(Source.SERVICE, SiteName(site), Finding(finding), age=still)
-            yield replace(one, witness=other)
+            if finding in _FINDINGS:  # a newer watch may tell of more
+                one = self._observation(Source.SERVICE, SiteName(site), Finding(finding), age=still)
+                yield replace(one, witness=other)
 
     def _of_balancer(self, active: SiteName, now: float) -> Iterator[Observation]:
         """The balancer's own checks of the servers in the active site's zone: a third pair of eyes."""

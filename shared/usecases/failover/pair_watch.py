@@ -106,11 +106,8 @@ class PairWatch:
             damage = str(error)
             self._acting(lambda: self._lease_damaged(damage, calm=calm, until=until))
             return
-        if seen.lease is None and not seen.observations and self.witness.misses_lease():
-            self._acting(lambda: self._lease_damaged("the lease row is gone", calm=calm, until=until))
-            return
-        if seen.lease is None and not seen.observations and not self.pair.agents:
-            self._acting(self._first_lease)
+        if seen.lease is None and not seen.observations:
+            self._acting(lambda: self._without_lease(seen, calm=calm, until=until))
             return
         self._restore.forget()
         self._acting(lambda: self._act(seen, calm=calm, until=until))
@@ -146,6 +143,15 @@ class PairWatch:
             return  # the next round reads it, and carries the rest of the order out
         situation = self._situations.without(Missing.LEASE, because, self._failover)
         self._follow(situation, decide(situation))
+
+    def _without_lease(self, seen: Seen, *, calm: bool, until: float) -> None:
+        if self.witness.misses_lease():
+            self._lease_damaged("the lease row is gone", calm=calm, until=until)
+        elif not self.pair.agents:
+            self._first_lease()
+        else:
+            self._restore.forget()
+            self._act(seen, calm=calm, until=until)
 
     def _first_lease(self) -> None:
         if self.witness.first_lease():

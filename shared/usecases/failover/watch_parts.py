@@ -98,6 +98,7 @@ def parts_of(pair: Pair, *, site: SiteName, policy: PolicyVersion, ports: Ports)
         aside=ports.aside,
         probes=ports.probes,
         views=ports.views,
+        beside=ports.beside,
     )
     naming = Naming(
         pair=pair,

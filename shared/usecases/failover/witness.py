@@ -71,8 +71,10 @@ class Witness:
         aside: Run,
         probes: Probes | None = None,
         views: Views | None = None,
+        beside: Run | None = None,
     ) -> None:
-        """`views`: where the watches of a pair without agents tell each other what they see."""
+        """`views`: where the watches of a pair without agents tell each other what they see; `beside`: how, so that it
+        does not wait behind slow looks."""
         self._pair, self._site = pair, site
         self._leases, self._heartbeats, self._agents = leases, heartbeats, agents
         self._inventory, self._views, self._clock = inventory, views, clock
@@ -93,6 +95,7 @@ class Witness:
             views=views,
             clock=clock,
             aside=aside,
+            beside=beside,
         )
         self._silent: dict[SiteName, float] = {}  # without agents: since when a service has not been seen from here
         self.run = ""  # the invocation that looks
@@ -125,8 +128,14 @@ class Witness:
     def learn_addresses(self) -> None:
         """Ask the inventory aside, for it may take ten seconds; meanwhile what was known before, or the heartbeats."""
         self._addresses.start()
-        if any(self.address(member.site) is None for member in self._pair.members):
+        if all(self.address(member.site) is not None for member in self._pair.members):
+            return
+        try:
             self._hear()
+        except CredentialsRejected:
+            raise
+        except DrError as error:
+            log.event("heartbeats.unread", subject=self._pair.name, because=[str(error)])
 
     def _listed_addresses(self) -> dict[SiteName, str]:
         by_instance = {member.instance: member.site for member in self._pair.members}
@@ -139,13 +148,8 @@ class Witness:
         return {**(before[1] if before else {}), **found}
 
     def _hear(self) -> None:
-        try:
-            beats = self._heartbeats.of(self._pair.name)
-        except CredentialsRejected:
-            raise
-        except DrError as error:
-            log.event("heartbeats.unread", subject=self._pair.name, because=[str(error)])
-            return
+        """Raises what the store raises."""
+        beats = self._heartbeats.of(self._pair.name)
         sites = {member.site for member in self._pair.members}
         self._heard.update({site: beat.address for site, beat in beats.items() if site in sites})
         self._leased = self._leased or any(beat.epoch for beat in beats.values())
@@ -153,7 +157,8 @@ class Witness:
             self._leased = bool(self._views.of(self._pair.name))  # they are written under a lease only
 
     def misses_lease(self) -> bool:
-        """Whether a lease row that is not there has been there before. A pair that never ran has none yet."""
+        """Whether a lease row that is not there has been there before. A pair that never ran has none yet. Raises what
+        the store raises: who cannot read whether there was one must not write the first."""
         if not self._leased:
             self._hear()
         return self._leased
