@@ -228,6 +228,9 @@ def _unfenced(case: Case) -> Answer | None:
     off = (o for o in s.observations if o.source is Source.ECS and o.subject == s.active)
     if any(o.detail == InstanceState.STOPPED and o.age <= s.fresh for o in off):
         return None
+    if s.lease is not None and s.lease.free and s.of(s.active).fit:
+        # It gave up for a planned move, and nobody serves: better the old holder than nobody.
+        return Answer(On.LOST, (f"{s.active} gave its lease back, and is ready again",), s.active)
     why = f"{s.active} could not be shown to be off at {s.unfenced}"
     return Answer(On.UNFENCED, (why, "runbook: old-side-cannot-be-fenced"))
 
