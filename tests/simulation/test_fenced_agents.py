@@ -171,3 +171,45 @@ def test_a_switchover_stops_the_old_machine_too(opened: Open) -> None:
     sound(pair)
     assert pair.record().value == ADDRESS[I]
     assert pair.state_of(H) == "Stopped"
+
+
+def test_what_could_not_be_fenced_once_is_tried_again_at_the_next_loss(opened: Open) -> None:
+    """Meanwhile it was well; and at the next loss something else first called an operator."""
+    pair = opened()
+    pair.world.run(LOSS)
+    cuts = [pair.links.cut([(watch_at(site), ECS)], How.SILENT) for site in (H, I)]
+    pair.dead.add(H)
+    pair.world.run(100)
+    assert pair.failover().state is State.NEEDS_OPERATOR
+    pair.dead.discard(H)
+    pair.world.run(20)
+    assert pair.failover().state is State.WATCHING
+    for cut in cuts:
+        pair.links.heal(cut)
+
+    pair.unready.add(I)
+    pair.dead.add(H)
+    pair.world.run(30)
+    assert pair.failover().state is State.NEEDS_OPERATOR
+    pair.unready.discard(I)
+    pair.world.run(90)
+
+    sound(pair)
+    assert pair.record().value == ADDRESS[I]
+
+
+def test_a_lease_that_goes_back_to_its_old_holder_blocks_no_failover(opened: Open) -> None:
+    pair = opened()
+    pair.world.run(LOSS)
+    cuts = [pair.links.cut([(watch_at(site), ECS)], How.SILENT) for site in (H, I)]
+    order(pair, Kind.SWITCHOVER)
+    pair.world.run(120)
+    assert max(pair.accepted_by(H)) > pair.world.now - 2
+    for cut in cuts:
+        pair.links.heal(cut)
+
+    pair.dead.add(H)
+    pair.world.run(90)
+
+    sound(pair)
+    assert pair.record().value == ADDRESS[I]

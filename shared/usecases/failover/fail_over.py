@@ -113,7 +113,8 @@ class FailOver:
         """Write the next state, then its decision. Raises Conflict when another watch moved first."""
         row = step(failover.state, on)
         now, mono = self._clock.now(), self._clock.monotonic()
-        changed = replace(failover, **{**_of_protection(failover, on, now), **(changes or {})})  # type: ignore[arg-type]
+        given = {**_left(failover, row.next), **_of_protection(failover, on, now), **(changes or {})}
+        changed = replace(failover, **given)  # type: ignore[arg-type]
         ended, seconds = dict(changed.ended), dict(changed.seconds)
         phase = PHASE_ENDED_BY.get(on)
         if phase is not None:
@@ -356,6 +357,13 @@ def _event(before: Failover, on: On, after: State) -> str:
     if before.state is State.PREPARING and after is not State.FENCING:
         return f"{'failback' if before.failback else 'switchover'}.called_off"
     return TOLD_AS.get(on, f"failover.{after}")
+
+
+def _left(failover: Failover, after: State) -> dict[str, object]:
+    """That a side could not be fenced is settled with the operator's call: another loss is tried anew."""
+    if failover.state is not State.NEEDS_OPERATOR or after is failover.state or OVERDUE not in failover.fence:
+        return {}
+    return {"fence": {key: value for key, value in failover.fence.items() if key != OVERDUE}}
 
 
 def _of_protection(failover: Failover, on: On, now: datetime) -> dict[str, object]:

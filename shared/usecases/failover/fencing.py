@@ -146,8 +146,9 @@ class Fencing:
         return self._report(old).sight is not Sight.ANSWERED
 
     def _taken(self, failover: Failover, epoch: Epoch) -> Mapping[str, object]:
-        """The take-over is what flaps, however the rest of the failover ends: the block counts from here."""
-        by_itself = not failover.planned and not failover.order
+        """The take-over is what flaps, however the rest of the failover ends: the block counts from here. A holder that
+        gets its own lease back has not flapped: a block would only hold up a real loss."""
+        by_itself = not failover.planned and not failover.order and failover.to_site != failover.from_site
         return {"epoch": epoch, "automatic_at": self._clock.now()} if by_itself else {"epoch": epoch}
 
     def _gave_up(self, failover: Failover, lease: Lease) -> bool:
