@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from shared.domain.ids import SiteName
 from shared.domain.pair import Pair
 from tests.simulation.failover_world import ADDRESS, FailoverWorld
 from tests.simulation.pair_world import H, I
@@ -17,14 +18,16 @@ LOSSES: dict[str, Callable[[FailoverWorld], object]] = {
 }
 
 
-def decided_after(loss: Callable[[FailoverWorld], object], quorum: int, seed: int) -> float:
+def decided_after(
+    loss: Callable[[FailoverWorld], object], quorum: int, seed: int, *, watches: tuple[SiteName, ...] = (H, I)
+) -> float:
     """Seconds from the loss to the name's move; 0 when it did not move."""
 
     def agreed(pair: Pair) -> Pair:
         return replace(pair, quorum=quorum)
 
     world = World(seed, Faults.none())
-    pair = FailoverWorld(world, restarts=0.0, agreed=agreed).open()
+    pair = FailoverWorld(world, restarts=0.0, agreed=agreed).open(watches=watches)
     try:
         pair.at(LOSS + seed / 7, lambda: loss(pair))
         world.run(40)
@@ -48,3 +51,29 @@ def test_a_fourth_voice_that_such_a_loss_does_not_have_holds_it_back(
     loss: Callable[[FailoverWorld], object],
 ) -> None:
     assert decided_after(loss, 4, 1) == 0.0
+
+
+@pytest.mark.parametrize("quorum", [2, 3])
+def test_the_lost_sites_watch_alone_decides_by_the_eyes_of_the_standbys_agent(quorum: int) -> None:
+    """The standby's watch is dead. Its agent stands beside the standby's master, and is asked what it sees."""
+    alone = decided_after(LOSSES["the agent is killed"], quorum, 1, watches=(H,))
+
+    assert 3 < alone < 8
+
+
+def test_the_lost_sites_watch_alone_decides_nothing_by_its_own_eyes_alone() -> None:
+    """An older agent tells of no peers: nobody looked from the standby's side, and an operator is told."""
+    world = World(1, Faults.none())
+    pair = FailoverWorld(world, restarts=0.0).open(watches=(H,))
+    try:
+        world.run(LOSS)
+        pair.dead.add(H)
+        pair.holders.pop(H)  # of which the standby's agent would tell
+        world.run(60)
+    finally:
+        world.end()
+
+    assert pair.rebinds == []
+    told = [" ".join(one.because) for one in pair.decisions() if one.event == "failover.needs_operator"]
+    assert len(told) == 1
+    assert "none of them looked from hz-i" in told[0]
