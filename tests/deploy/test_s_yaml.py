@@ -303,3 +303,15 @@ def test_the_emulator_reads_the_same_file() -> None:
 
 def test_no_preview_of_serverless_devs_would_meet_a_folder_named_like_the_component() -> None:
     assert not (ROOT / "fc3").exists()
+
+
+def test_a_flood_of_a_url_that_anybody_may_call_takes_no_other_functions_instances() -> None:
+    def anonymous(trigger: Any) -> bool:
+        return bool(trigger["triggerType"] == "http" and trigger["triggerConfig"]["authType"] == "anonymous")
+
+    services = yaml.safe_load(S_YAML.read_text())["resources"].values()
+    open_to_all = [one["props"] for one in services if any(map(anonymous, one["props"].get("triggers", ())))]
+    assert {one["functionName"]: one["concurrencyConfig"]["reservedConcurrency"] for one in open_to_all} == {
+        "understudy-alarm": 10,
+        "understudy-status": 5,
+    }
