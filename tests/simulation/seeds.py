@@ -4,16 +4,25 @@ python -m bench.seeds --seed N
 """
 
 import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from shared.domain.decision import Decision
-from shared.domain.failover_fsm import AT_REST, State
+from shared.domain.failover_decision import Resolution
+from shared.domain.failover_fsm import AT_REST, On, State
+from shared.domain.ids import SiteName
+from shared.state import codec
+from shared.state.failovers import Failover
+from shared.usecases.failover.replay import RESOLUTION, situation_of
 from tests.simulation.failover_world import ADDRESS, FailoverWorld
+from tests.simulation.pair_world import H, I
+from tests.simulation.surge_ports import APP_I, BEFORE, RAISED
 from tests.simulation.trouble import MENU, Draw, Menu, Trouble, troubled
 
 ENDS_WITHIN = 150.0  # seconds after the last fault: the next minute's tick, a lease, a failover, and somewhat more
 RESTS_FOR = 8.0  # that long it must stay at rest
 NEWS = 2.0  # how old a look at the lease may be when the name is bound: it is followed by one listing
+FORBIDDEN = frozenset({"policy: manual", "policy: maintenance"})
 MENDED = 70.0  # how long a late write may stand: until the next tick whose watch looks at the name
 
 
@@ -39,9 +48,9 @@ class Life:
         return "\n".join([f"seed {self.seed}: {'; '.join(self.failures) or 'well'}", str(self.draw), *self.trace])
 
 
-def lived(seed: int, *, menu: Menu = MENU, keep_decisions: bool = False, **more: object) -> Life:
+def lived(seed: int, *, menu: Menu = MENU, varied: bool = True, keep_decisions: bool = False, **more: object) -> Life:
     logging.getLogger("understudy").setLevel(logging.CRITICAL)
-    pair, trouble = troubled(seed, menu=menu, **more)
+    pair, trouble = troubled(seed, menu=menu, varied=varied, **more)
     rest = _Rest(pair, trouble)
     died = ""
     try:
@@ -100,14 +109,41 @@ def unrest(pair: FailoverWorld) -> str:
         return f"the name is bound to {pair.record().value}, and {holder} is active"
     if pair.more_values() != {str(rule): rule.values[holder] for rule in pair.more_names}:
         return f"further names give {pair.more_values()}, and {holder} is active"
-    state = pair.failover().state
-    if state not in (*AT_REST, State.SUSPECTING):
-        return f"the pair is {state}"
+    row = pair.failover()
+    if row.state not in (*AT_REST, State.SUSPECTING):
+        return f"the pair is {row.state}"
+    if unraised := misplaced(pair, row, holder):
+        return unraised
     return "" if pair.accepted_by(holder, after=pair.world.now - 3) else f"{holder} accepts nothing"
+
+
+def misplaced(pair: FailoverWorld, row: Failover, holder: SiteName) -> str:
+    """What of weights and sizes does not stand as it should; empty when all does, or the pair has none."""
+    if not pair.standing.weights:
+        return ""
+    stands = (pair.standing.weights, pair.standing.sizes)
+    if holder == H and row.state is State.WATCHING and (row.surged or stands != BEFORE):
+        return f"{holder} serves, both are well, and {row.surged or 'nobody'} is raised: {stands}"
+    own = (pair.standing.weights[APP_I], pair.standing.sizes["asg-i"])
+    if row.surged == I and own != (RAISED[0][APP_I], RAISED[1]["asg-i"]):
+        return f"{I} carries it alone with {stands}"
+    return ""
+
+
+def uncalled(decisions: Sequence[Decision]) -> Iterator[str]:
+    """Failovers that began by themselves though the policy forbids it."""
+    for one in decisions:
+        if one.event == "failover.decided" and one.inputs.get("on") == On.LOST:
+            resolved = codec.load(Resolution, one.inputs[RESOLUTION])
+            situation = situation_of(one)
+            if situation is not None and resolved.target != situation.active:
+                yield f"it moved to {resolved.target} by itself at {one.at}: {one.because}"
 
 
 def judged(pair: FailoverWorld, trouble: Trouble, rest_after: float | None) -> list[str]:
     found = [pair.overlap()]
+    if not FORBIDDEN.isdisjoint(trouble.draw.kinds):
+        found += uncalled(pair.decisions())
     if rest_after is None:
         found.append(f"no rest {ENDS_WITHIN:.0f} s after the last fault: {unrest(pair)}; {pair.failover()}")
     found += [untimely(pair, number, trouble.draw.trouble) for number in range(len(pair.bindings))]

@@ -33,13 +33,13 @@ SECONDS = 60.0
 
 
 def bad_day(seed: int, defects: Defects) -> Sequence[str]:
-    return lived(seed, defects=defects).failures
+    return lived(seed, varied=False, defects=defects).failures
 
 
 def unseen_master(seed: int, defects: Defects) -> Sequence[str]:
     """Nobody sees the first master, and no voice has to be asked: whether it is at work only its lease can tell."""
     menu = ((_unseen, 1.0, 1), (Trouble.store_only, 1.0, 4), (Trouble.machine_frozen, 0.5, 2))
-    return lived(seed, menu=menu, pledges=False, defects=defects).failures
+    return lived(seed, menu=menu, varied=False, pledges=False, defects=defects).failures
 
 
 def _unseen(trouble: Trouble) -> None:
@@ -53,7 +53,7 @@ def _unseen(trouble: Trouble) -> None:
 def day_of_orders(seed: int, defects: Defects) -> Sequence[str]:
     """Operators switch over again and again, to masters that can hardly be reached."""
     menu = ((Trouble.order, 1.0, 6), (Trouble.one_link, 1.0, 4), (Trouble.machine_frozen, 0.5, 2))
-    return lived(seed, menu=menu, defects=defects).failures
+    return lived(seed, menu=menu, varied=False, defects=defects).failures
 
 
 def two_machines_a_site(seed: int, defects: Defects) -> Sequence[str]:

@@ -14,6 +14,7 @@ from tests.simulation.executors import Timers, Triggers
 from tests.simulation.failover_world import FailoverWorld
 from tests.simulation.links import ECS, NAMES, STORE, How, watch_at
 from tests.simulation.pair_world import PAIR, H, I
+from tests.simulation.variety import variety
 from tests.simulation.world import Faults, Process, World
 
 Do = Callable[[], object]
@@ -282,8 +283,10 @@ def _uneven(faults: Faults) -> str:
     return str(faults).removeprefix("Faults")
 
 
-def troubled(seed: int, *, menu: Menu = MENU, **more: object) -> tuple[FailoverWorld, Trouble]:
-    """A pair with timers, a block or none, pledges or none, and what its seed has drawn for it."""
+def troubled(seed: int, *, menu: Menu = MENU, varied: bool = True, **more: object) -> tuple[FailoverWorld, Trouble]:
+    """A pair with timers, a block or none, pledges or none, and what its seed has drawn for it. `varied`: some seeds
+    draw a policy with data rules, hooks, surge, more names, or of a pair that may not move by itself."""
+    policy = variety(seed if varied else None)
     world = World(seed)
     world.faults = replace(world.faults, drift=min(world.faults.drift, MOST_DRIFT))
     chance = world.chance
@@ -291,6 +294,8 @@ def troubled(seed: int, *, menu: Menu = MENU, **more: object) -> tuple[FailoverW
         "block": timedelta(hours=chance.choice((0, 0, 1))),
         "pledges": chance.random() < 0.8,
         "master_threads": False,
+        "agreed": policy.agreed,
+        **policy.fields,
         **more,
     }
     pair = FailoverWorld(
@@ -302,4 +307,6 @@ def troubled(seed: int, *, menu: Menu = MENU, **more: object) -> tuple[FailoverW
     first = chance.uniform(0, 60)
     for site in (H, I):
         timers.begin(site, first=first)
-    return pair, Trouble(pair, timers, menu)
+    trouble = Trouble(pair, timers, menu)
+    policy.befall(pair, trouble.draw)
+    return pair, trouble
