@@ -9,7 +9,7 @@ from shared.domain.failover_fsm import State
 from shared.domain.failover_safety import Kind, Rule
 from shared.state.failovers import SwitchOrder
 from tests.simulation.failover_world import ADDRESS, INSTANCE
-from tests.simulation.links import How, watch_at
+from tests.simulation.links import STORE, How, watch_at
 from tests.simulation.pair_world import PAIR, H, I
 from tests.simulation.unattended import ISOLATE, SHUT, UnattendedWorld
 from tests.simulation.world import Faults, World
@@ -108,6 +108,20 @@ def test_one_witness_is_not_enough(opened: Open) -> None:
     assert "too few witnesses agree (1 of 2 needed: the network from hz-i)" in told[0]
     assert "runbook: loss-is-not-certain" in told[0]
     assert "failover.decided" not in pair.events()
+
+
+def test_a_watch_that_died_before_is_no_voice_for_a_loss(opened: Open) -> None:
+    """It fell silent, and the master was seen well for half a minute after: one has nothing to do with the other."""
+    pair = opened()
+    pair.at(LOSS, lambda: pair.links.cut([(watch_at(H), STORE)], How.SILENT))
+    pair.at(LOSS + 30, lambda: pair.links.cut([(watch_at(I), H)], How.SILENT))
+    pair.world.run(LOSS + 30 + 60)
+
+    assert pair.stops == []
+    assert "failover.decided" not in pair.events()
+    told = [" ".join(one.because) for one in pair.decisions() if one.event == "failover.needs_operator"]
+    assert len(told) == 1
+    assert "1 of 2 needed" in told[0]
 
 
 def test_a_watch_that_hears_neither_service_is_cut_off_itself(opened: Open) -> None:

@@ -83,6 +83,7 @@ class Evidence:
         self._run, self._sequence = "", 0
         self._closer_at = float("-inf")
         self._sees: Mapping[SiteName, str] = {}
+        self._well: dict[SiteName, float] = {}  # without agents: when its service was last well, seen from here
 
     # --- asking ---
 
@@ -109,6 +110,8 @@ class Evidence:
     def share(self, run: str, sees: Mapping[SiteName, Finding]) -> None:
         """Without agents: tell the other site's watch what is seen from here, and read what it sees."""
         self._run, self._sees = run, {site: finding.value for site, finding in sees.items()}
+        now = self._clock.monotonic()
+        self._well.update({site: now for site, finding in sees.items() if finding is Finding.ACTIVE})
         if self._shared is not None:
             self._views.start()
 
@@ -228,7 +231,8 @@ class Evidence:
         since = self._viewed.since(other, f"{view.run} {view.sequence}", answer[0])
         still = timedelta(seconds=max(0.0, now - since))
         if still >= self._pair.lease:
-            if other == active:
+            # One that fell silent while the master went on being well has died of something else: no voice.
+            if other == active and self._well.get(active, since) <= since + self._pair.lease.total_seconds():
                 detail = f"its watch has told nothing for {still.total_seconds():.0f} s"
                 yield self._observation(Source.HEARTBEAT, active, Finding.ABSENT, age=_ago(now, answer), detail=detail)
             return
