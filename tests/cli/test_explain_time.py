@@ -94,7 +94,7 @@ def test_a_failover_is_told_from_the_loss_to_its_cost(lived: Live, run: Run) -> 
 def test_before_it_failed_over_the_same_is_told_as_what_followed(lived: Live, run: Run) -> None:
     lived(dark)
 
-    told = said(run("explain", "control", "00:00:14Z"))
+    told = said(run("explain", "control", "2026-03-02T00:00:13.5Z"))
 
     assert "failover.suspecting by the watch of hz-h" in told
     assert "until the next one the newest of each watch still held" in told

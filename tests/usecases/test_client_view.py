@@ -191,3 +191,13 @@ def test_patience_begins_with_each_confirmation() -> None:
     stage.seconds = 50.0
     seen.forget()
     assert looked(seen)[0] is False
+
+
+def test_a_resolver_that_leads_to_a_hundred_addresses_keeps_a_watch_for_four_of_them() -> None:
+    stage = Stage()
+    many = [f"10.9.9.{n}" for n in range(100)]
+    stage.answers = [*RIGHT[:2], gives(ALIAS, *many, alias=TARGET)]
+
+    view(stage).look(NEW, MEMBER, Epoch(2), VALUES)
+
+    assert len([address for address, _ in stage.tried if address.startswith("10.9.9.")]) == 4

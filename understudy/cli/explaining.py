@@ -86,7 +86,11 @@ def _of_scope(connection: Connection, decisions: Decisions, scope: str, last: in
                 for line in told.decision(one):
                     console().print(line, soft_wrap=True)
             return None
-    raise BadInput(
+    raise _unknown(scope, policy)
+
+
+def _unknown(scope: str, policy: Policy) -> BadInput:
+    return BadInput(
         f"nothing was decided about '{scope}', and it is no operation, order or time. Scopes of the active "
         f"policy: {', '.join(_scopes(policy))}; or an instance id"
     )
@@ -117,7 +121,7 @@ def _split(words: Sequence[str], connection: Connection) -> tuple[str, str]:
 
 
 def _of_time(connection: Connection, decisions: Decisions, scope: str, said: str) -> None:
-    """Raises BadInput for a time that is to come."""
+    """Raises BadInput for a time that is to come, and for a scope of which nothing was ever decided."""
     policy, now = _policy(connection), connection.clock.now()
     zone = told.zone_of(policy)
     asked = asked_time(said, now=now, zone=zone)
@@ -125,6 +129,8 @@ def _of_time(connection: Connection, decisions: Decisions, scope: str, said: str
     if asked.since > now:
         raise BadInput(f"{moment(asked.since)} is to come; it is {moment(now)}")
     pairs = [pair.name for pair in policy.pairs]
+    if scope and scope not in _scopes(policy) and not list(decisions.of(scope, newest=1)):
+        raise _unknown(scope, policy)
     scopes = [scope] if scope else sorted(_scopes(policy), key=lambda one: one not in pairs)  # what moves first
     told.of_time(decisions, scopes, pairs, asked, zone)
 

@@ -27,6 +27,7 @@ ASK_TIMEOUT: Final = timedelta(milliseconds=500)  # of all resolvers and names t
 CONNECT_TIMEOUT: Final = timedelta(seconds=1)
 SILENT_FOR: Final = 1.0  # seconds since the first look of this confirmation
 HELD_FOR: Final = 10.0
+MOST_LED: Final = 4  # addresses of one answer: a resolver that gives a hundred must not keep a watch from its rounds
 
 
 class ClientView:
@@ -85,7 +86,7 @@ class ClientView:
                     why = f"resolver {answer.server} does not tell {rule}: {answer.why}"
                     (waits if waited < SILENT_FOR else told).append(why)
                 elif len(told_values) == 1 and same_value(rule.type, told_values[0], value):
-                    addresses = tuple(dict.fromkeys((*addresses, *answer.addresses)))
+                    addresses = tuple(dict.fromkeys((*addresses, *answer.addresses[:MOST_LED])))
                     if not answer.addresses:
                         why = f"resolver {answer.server} leads {rule} to {value}, and to no address"
                         (waits if waited < SILENT_FOR else told).append(why)
