@@ -62,7 +62,7 @@ def test_each_rule_that_may_stand_in_the_way_is_told() -> None:
     names = {name for name, _ in RULES} | {name for name, _ in failover_obstacles.ALL}
     not_in_the_way = {
         "unread", "resumed", "ordered", "acknowledged", "back_to_holder", "lost", "obstacle",
-        "name_trouble", "name_unsettled", "block_over", "protection", "as_judged",
+        "name_trouble", "name_unsettled", "block_over", "protection", "undecided", "as_judged",
     }  # fmt: skip
 
     assert names - not_in_the_way == set(SILENT), "say in telling.SILENT what it means that the rule does not object"
@@ -73,6 +73,14 @@ def test_what_is_too_old_is_said_to_count_for_nothing() -> None:
 
     assert "The agent of hz-i did not hear that of hz-h, 2.0 s before." in text
     assert "(0 of 3 servers normal), 30.0 s before, too long ago to count." in text
+
+
+def test_a_heartbeat_that_was_seen_is_not_told_as_one_that_says_nothing() -> None:
+    beats = saw(Source.HEARTBEAT, Finding.SEEN, detail="unchanged for 1 s")
+    still = saw(Source.HEARTBEAT, Finding.ABSENT, detail="unchanged for 31 s")
+
+    assert "The heartbeat of hz-h kept coming (unchanged for 1 s)." in told(replace(LOST, observations=(beats,)))
+    assert "The heartbeat of hz-h had stopped (unchanged for 31 s)." in told(replace(LOST, observations=(still,)))
 
 
 def test_what_a_move_costs_in_data_is_told() -> None:
