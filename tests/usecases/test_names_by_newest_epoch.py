@@ -300,6 +300,38 @@ def test_somebody_who_keeps_writing_the_name_is_fought_five_times_in_ten_minutes
     assert "somebody else writes it too; runbook: name-cannot-be-rebound" in kept.keeping.trouble
 
 
+def test_a_listing_that_a_move_has_overtaken_is_neither_told_nor_counted(kept: Kept, slow: Slow) -> None:
+    """It was begun while the name still gave the old side, and read when the move was over."""
+    for _ in range(7):
+        write(kept, ADDRESS[I])
+        kept.round()
+        slow.let()
+        write(kept, ADDRESS[H])
+        kept.round()
+        slow.let()
+        assert kept.keeping.settled
+
+    assert "rebind" not in slow.calls
+    assert "name.reasserted" not in kept.stage.events
+    assert kept.keeping.trouble == ""
+
+
+def test_a_name_that_cannot_be_read_once_more_is_neither_told_nor_counted_as_written(kept: Kept, slow: Slow) -> None:
+    write(kept, ADDRESS[I])
+    kept.round()
+    slow.let()
+    slow.refuses.append("records")
+    kept.round()
+    assert (slow.calls, kept.keeping.settled) == (["records"] * 2, False)
+    assert "name.not_asserted" not in kept.stage.events
+
+    slow.refuses.clear()
+    slow.let()
+    kept.round()
+    assert kept.stands()[0] == ADDRESS[H]
+    assert kept.stage.events[-1] == "name.reasserted"
+
+
 def test_a_failover_that_somebody_else_keeps_undoing_ends_at_the_runbook(kept: Kept, slow: Slow) -> None:
     stage = cast(Any, kept.stage)
     naming = Naming(pair=pair_policy(), witness=stage, names=cast(Names, slow), clients=stage)

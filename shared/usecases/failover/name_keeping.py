@@ -174,16 +174,20 @@ class _Kept:
         began = codec.moment(self._clock.now())
         if not self._newest(lease):
             return
-        self._written.append(self._clock.monotonic())
-        on, why = self._naming.bind(self._rule, value, lease.epoch)
+        on, why, sent = self._naming.bind(self._rule, value, lease.epoch)
         self.settled = on is On.REBOUND
-        if on is On.REBIND_WAITS:
+        if on is not On.REBIND_WAITS:
+            self.trouble = "; ".join(why) if on is On.REBIND_REFUSED else ""
+        else:
             log.event("name.not_asserted", subject=self._pair.name, because=list(why))
+        if not sent:
+            return  # The listing was begun before a failover moved the name, or the name could not be read once more.
+        self._written.append(self._clock.monotonic())
+        if on is On.REBIND_WAITS:
             # It may have been done all the same.
             self._told("name.not_asserted", (plan.because, *why), plan, lease, began, "unknown")
-            return
-        self.trouble = "; ".join(why) if on is On.REBIND_REFUSED else ""
-        self._told("name.reasserted", (plan.because, *why), plan, lease, began, on)
+        else:
+            self._told("name.reasserted", (plan.because, *why), plan, lease, began, on)
 
     def _newest(self, lease: Lease) -> bool:
         try:

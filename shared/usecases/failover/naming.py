@@ -9,10 +9,11 @@ that sees the holder.
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from shared.domain.dns_plan import (
     RUNBOOK,
+    NamePlan,
     NameRecord,
     Rebind,
     RefuseRebind,
@@ -33,6 +34,14 @@ from shared.usecases.failover.outcome import Outcome
 from shared.usecases.failover.witness import Witness
 
 MOST_ASTRAY: Final = 5  # bindings in one failover; more than a frozen watch or two would undo: somebody else writes too
+
+
+class Bound(NamedTuple):
+    """What became of one name."""
+
+    on: On
+    why: tuple[str, ...]
+    sent: bool  # an update was asked for: the record may be another than before
 
 
 class Naming:
@@ -105,7 +114,7 @@ class Naming:
                 return On.REBIND_WAITS, (f"the address of {target} is not known: {self._witness.trouble}",), {}
             if bound.get(label(rule)) == value:
                 continue
-            on, why = self.bind(rule, value, epoch)
+            on, why, _ = self.bind(rule, value, epoch)
             if on is On.REBIND_REFUSED:
                 refused += why
                 continue
@@ -123,37 +132,38 @@ class Naming:
             return On.REBIND_REFUSED, refused, {"names": bound}
         return On.REBOUND, ("every name is bound already",), {"names": bound}
 
-    def bind(self, rule: NameRule, value: str, epoch: Epoch) -> tuple[On, tuple[str, ...]]:
+    def bind(self, rule: NameRule, value: str, epoch: Epoch) -> Bound:
         """One name to `value`: one update of one record, read back; the epoch in its remark follows aside."""
         try:
-            return self._bind(rule, value, epoch)
-        except CredentialsRejected:
-            raise
-        except (Retryable, OutcomeUnknown) as error:
-            return On.REBIND_WAITS, (str(error),)
+            plan = self._planned(rule, value, epoch)
         except DrError as error:
-            return On.REBIND_REFUSED, (f"{label(rule)}: {error}", "runbook: name-cannot-be-rebound")
-
-    def _bind(self, rule: NameRule, value: str, epoch: Epoch) -> tuple[On, tuple[str, ...]]:
-        service = self.service(rule)
-        plan = plan_name(self.records_of(rule), name=label(rule), type=rule.type, value=value, epoch=epoch)
+            return Bound(*_failed(rule, error), sent=False)
         match plan:
             case RefuseRebind():
-                return On.REBIND_REFUSED, (plan.because, f"runbook: {plan.runbook}")
+                return Bound(On.REBIND_REFUSED, (plan.because, f"runbook: {plan.runbook}"), sent=False)
             case Settled(record=record, remark=remark):
                 if remark is not None:
                     self.remark(rule, record, remark)
-                return On.REBOUND, (plan.because,)
-            case Rebind(record=record):
+                return Bound(On.REBOUND, (plan.because,), sent=False)
+            case Rebind():
                 try:
-                    service.rebind(record, value=value)
-                except OutcomeUnknown as error:
-                    log.event("name.unanswered", subject=self._pair.name, because=[str(error)])
-                again = plan_name(self.records_of(rule), name=label(rule), type=rule.type, value=value, epoch=epoch)
-                if not isinstance(again, Settled):
-                    return On.REBIND_WAITS, (f"reads back as: {again.because}",)
-                self.remark(rule, again.record, remark_of(epoch))
-                return On.REBOUND, (plan.because,)
+                    return Bound(*self._update(rule, plan, epoch), sent=True)
+                except DrError as error:
+                    return Bound(*_failed(rule, error), sent=True)
+
+    def _planned(self, rule: NameRule, value: str, epoch: Epoch) -> NamePlan:
+        return plan_name(self.records_of(rule), name=label(rule), type=rule.type, value=value, epoch=epoch)
+
+    def _update(self, rule: NameRule, plan: Rebind, epoch: Epoch) -> tuple[On, tuple[str, ...]]:
+        try:
+            self.service(rule).rebind(plan.record, value=plan.value)
+        except OutcomeUnknown as error:
+            log.event("name.unanswered", subject=self._pair.name, because=[str(error)])
+        again = self._planned(rule, plan.value, epoch)
+        if not isinstance(again, Settled):
+            return On.REBIND_WAITS, (f"reads back as: {again.because}",)
+        self.remark(rule, again.record, remark_of(epoch))
+        return On.REBOUND, (plan.because,)
 
     def remark(self, rule: NameRule, record: NameRecord, text: str) -> None:
         """Aside. Evidence only: nothing waits for it, and one that is refused refuses no name. Calm writes it again."""
@@ -195,6 +205,15 @@ class Naming:
             return ""
         read = ", ".join(record.value for record in records) or "nothing"
         return f"{label(rule)} reads {read}, not {value}, which holds epoch {epoch}"
+
+
+def _failed(rule: NameRule, error: DrError) -> tuple[On, tuple[str, ...]]:
+    """Raises CredentialsRejected: that is no matter of the name."""
+    if isinstance(error, CredentialsRejected):
+        raise error
+    if isinstance(error, Retryable | OutcomeUnknown):
+        return On.REBIND_WAITS, (str(error),)
+    return On.REBIND_REFUSED, (f"{label(rule)}: {error}", "runbook: name-cannot-be-rebound")
 
 
 def label(rule: NameRule) -> str:
