@@ -70,6 +70,10 @@ class BadInput(Permanent):
     """A file, event, environment variable or argument is wrong; the message names where, what and the remedy."""
 
 
+class Declined(Permanent):
+    """What was asked for is understood and well-formed, and is not done as things stand; the message says why."""
+
+
 class NeedsOperator(DrError):
     """A human must choose. `runbook` names the page to follow, `evidence` what was seen."""
 

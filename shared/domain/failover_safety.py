@@ -46,6 +46,10 @@ HEARD_WITHIN: Final = timedelta(seconds=30)
 watch looks with its own eyes before it acts."""
 
 
+DOUBTED_AFTER: Final = timedelta(seconds=12)
+"""Two heartbeats were missed: what the last one said need not be so any more."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lag:
     """How far a site's data was behind, `age` ago. `behind` None: its agent does not say."""
@@ -66,7 +70,8 @@ class Side:
 
     site: SiteName
     attended: bool = True  # an agent stands beside its master; without one nothing is told of it beforehand
-    heard: timedelta | None = None  # how long ago; None: never
+    heard: timedelta | None = None  # how long ago; None: never, or nobody knows
+    ahead: timedelta | None = None  # by how much its clock is ahead, so that nobody knows how long ago it was heard
     active: bool = False
     ready: bool = False
     lag: Lag = Lag()
@@ -206,12 +211,21 @@ def _fit(target: Side) -> Check:
     if not target.attended:
         return Check(name="fit", ok=True, says=f"{target.site} has no agent: a watch tries its service before it moves")
     remedy = f"start the master and agent of {target.site}"
-    if target.heard is None:
+    if target.ahead is not None:
+        seconds = target.ahead.total_seconds()
+        says = f"the clock of {target.site} is {seconds:.0f} s ahead: how long ago its agent was heard is not known"
+        ok, remedy = False, f"set the clock of {target.site} right (NTP)"
+    elif target.heard is None:
         says, ok = f"the agent of {target.site} was never heard", False
     elif target.heard > HEARD_WITHIN:
         says, ok = f"the agent of {target.site} was last heard {target.heard.total_seconds():.0f} s ago", False
     elif target.active:
-        says, ok, remedy = f"the agent of {target.site} says that it is active", False, "wait for its next heartbeat"
+        ok, ago = False, f"{target.heard.total_seconds():.0f} s ago"
+        if target.heard > DOUBTED_AFTER:
+            says = f"the agent of {target.site} was last heard {ago}, and said then that it is active"
+        else:
+            says = f"the agent of {target.site} says that it is active, {ago}"
+            remedy = "look again in some seconds: agents tell every 5 s"
     else:
         says = f"{target.site} answers, is passive and " + ("ready" if target.ready else "its master is not well")
         ok = target.ready

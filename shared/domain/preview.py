@@ -47,7 +47,8 @@ class Preview:
 
     @property
     def refusals(self) -> tuple[str, ...]:
-        return tuple(f"{one.name}: {one.says}. {one.remedy}" for one in self.checks if not one.ok)
+        said = (". ".join(filter(None, (f"{one.name}: {one.says}", one.remedy))) for one in self.checks if not one.ok)
+        return tuple(one if one.endswith(".") else f"{one}." for one in said)
 
 
 def token_of(*parts: str) -> str:

@@ -92,12 +92,15 @@ class WatchView:
     """The function that watches the pair from one site."""
 
     site: str
-    heard: timedelta | None  # since its last tick began; None: never
+    heard: timedelta | None  # since its last tick began; None: never, or nobody knows
     running: bool
     away_from: datetime | None = None  # its last absence: from one tick to a next one that came too late
     away_to: datetime | None = None
+    ahead: timedelta | None = None  # by how much its clock is ahead, so that nobody knows when it ran
 
     def __str__(self) -> str:
+        if self.ahead is not None:
+            return f"{self.site}: its clock is {round(self.ahead.total_seconds())} s ahead: when it ran is not known"
         if self.heard is None:
             return f"{self.site}: never ran"
         seconds = round(self.heard.total_seconds())
@@ -123,9 +126,7 @@ class PairView:
     names: tuple[str, ...] = ()  # what will cost time when the pair moves
     warnings: tuple[str, ...] = ()  # unprotected, short of room, carrying more than its share
     # The same for whoever counts or alarms, and does not read sentences:
-    unprotected: str | None = (
-        None  # the site that was lost and may not take over again yet
-    )
+    unprotected: str | None = None  # the site that was lost and may not take over again yet
     unprotected_since: datetime | None = None
     loss_s: float | None = None  # seconds of data that the last move lost at most; None: nobody knows, or none yet
     automatic_at: datetime | None = None  # the last automatic take-over

@@ -19,6 +19,9 @@ TABLE: Final = "heartbeats"
 WATCH: Final = "watch/"
 OVERDUE: Final = timedelta(minutes=2)
 """A watch that was not heard for this long is taken for not running: it ticks once a minute."""
+AHEAD: Final = timedelta(seconds=5)
+"""A writer's clock that is further ahead of the reader's tells no age: what it wrote last would look fresh for as long
+as it is ahead, also when the writer is dead. Clocks kept by NTP are milliseconds apart."""
 AWAY: Final = timedelta(seconds=90)
 """Ticks of one watch that are further apart left time in which it did not look: each looks for about a minute."""
 
@@ -57,6 +60,13 @@ class WatchBeat:
         if self.at - before.at > AWAY:
             return replace(self, away_from=before.at, away_to=self.at)
         return replace(self, away_from=before.away_from, away_to=before.away_to)
+
+
+def age_of(at: datetime, *, now: datetime) -> timedelta | None:
+    """How long ago a beat of `at` was written, by `now` of another machine. None: its writer's clock is ahead, so that
+    nobody knows."""
+    age = now - at
+    return None if age < -AHEAD else max(timedelta(0), age)
 
 
 class Heartbeats:

@@ -43,7 +43,7 @@ from shared.state.decisions import Decisions
 from shared.state.failovers import Failover, Failovers
 from shared.state.families import Families
 from shared.state.fleet import Fleet
-from shared.state.heartbeats import OVERDUE, Heartbeats, WatchBeat
+from shared.state.heartbeats import OVERDUE, Heartbeats, WatchBeat, age_of
 from shared.state.journal import Journal
 from shared.state.leases import Leases
 from shared.state.points import Points
@@ -195,7 +195,7 @@ class Status:
                     since=failover.since,
                     agents=tuple(
                         f"{site}: {'active' if beat.active else 'standing by'}, "
-                        f"{'ready' if beat.ready else 'not ready'}, heard {_ago(now - beat.at)} ago"
+                        f"{'ready' if beat.ready else 'not ready'}, {_heard(beat.at, now)}"
                         + ("" if beat.lag_s is None else f", {beat.lag_s:g} s behind")
                         for site, beat in sorted(beats.items())
                     ),
@@ -219,12 +219,13 @@ class Status:
         views = []
         for member in pair.members:
             tick = ticks.get(member.site)
-            heard = None if tick is None else max(timedelta(0), now - tick.at)
+            heard = None if tick is None else age_of(tick.at, now=now)
             views.append(
                 WatchView(
                     site=member.site,
                     heard=heard,
                     running=heard is not None and heard <= OVERDUE,
+                    ahead=None if tick is None or heard is not None else tick.at - now,
                     away_from=None if tick is None else tick.away_from,
                     away_to=None if tick is None else tick.away_to,
                 )
@@ -462,14 +463,15 @@ def warnings_of(failover: Failover) -> tuple[str, ...]:
             f"unprotected{when}: nothing moves to {failover.unprotected} by itself{lost}; runbook: pair-is-unprotected",
         )
     if failover.surged:
-        found.append(
-            f"{failover.surged} is raised to carry it alone, until both are back"
-        )
+        found.append(f"{failover.surged} is raised to carry it alone, until both are back")
     return tuple(found)
 
 
-def _ago(age: timedelta) -> str:
-    return f"{max(0, round(age.total_seconds()))} s"
+def _heard(at: datetime, now: datetime) -> str:
+    age = age_of(at, now=now)
+    if age is None:
+        return f"its clock is {round((at - now).total_seconds())} s ahead: when it was heard is not known"
+    return f"heard {round(age.total_seconds())} s ago"
 
 
 def _addresses(decisions: Decisions, now: datetime) -> tuple[AddressView, ...]:

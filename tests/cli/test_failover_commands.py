@@ -8,6 +8,7 @@ import pytest
 
 from emulator.testing import Local
 from shared.adapters import chance
+from shared.domain.errors import BadInput, Declined, DrError, Permanent
 from shared.domain.ids import Epoch, HolderId, PairName, SiteName
 from shared.ports.store import Anything
 from shared.state.controls import Controls
@@ -17,8 +18,11 @@ from shared.state.heartbeats import Heartbeat, Heartbeats, WatchBeat
 from shared.state.leases import Leases
 from shared.wiring import command as wired
 from shared.wiring import foundation
+from shared.wiring.guard import refusal
 from tests.cli.conftest import Ended, Run
 from tests.cli.test_commands import EXAMPLE
+from understudy.cli.connection import Connection
+from understudy.cli.outcome import BAD_INPUT, REFUSED, exit_code
 from understudy.simulation.functions import InProcessFunctions
 
 PAIR, H, I = PairName("control"), SiteName("hz-h"), SiteName("hz-i")  # noqa: E741
@@ -83,7 +87,7 @@ def test_a_standby_that_is_not_well_is_said_before_anything_is_ordered(pair: Loc
 
     assert run("switchover", "control").code == 1
     refused = run("switchover", "control", "--confirm", "control")
-    assert refused.code != 0
+    assert refused.code == 1, "understood and not done; 2 is for what was asked wrongly"
     assert "start the master and agent of hz-i" in refused.err
     assert order() is None
 
@@ -108,6 +112,30 @@ def test_a_wrong_request_is_refused_with_what_would_be_right(
 
     assert ended.code != 0
     assert says in said(ended)
+    assert order() is None
+
+
+@pytest.mark.parametrize(("kind", "code"), [(Declined, REFUSED), (BadInput, BAD_INPUT)])
+def test_what_is_declined_as_things_stand_ends_otherwise_than_what_was_asked_wrongly(
+    kind: type[DrError], code: int
+) -> None:
+    class Functions:
+        def invoke(self, _function: str, _payload: bytes) -> bytes:
+            return json.dumps(refusal(kind("the row is sound"), "r-1")).encode()
+
+    connection = Connection()
+    connection.__dict__["functions"] = Functions()
+    with pytest.raises(Permanent, match="the row is sound") as refused:
+        connection.command("restore_lease")
+
+    assert exit_code(refused.value) == code
+
+
+def test_what_a_pause_refuses_ends_with_1_as_its_preview_does(pair: Local, run: Run) -> None:
+    assert run("pause", "failover/control", "-b", "drill").code == 0
+
+    assert run("switchover", "control").code == 1
+    assert run("switchover", "control", "--confirm", "control").code == 1
     assert order() is None
 
 

@@ -288,6 +288,25 @@ def test_after_a_loss_the_pair_says_at_once_that_it_is_unprotected_and_again_eac
     assert pair.events().count("pair.unprotected") == 2, "one of the watches, once an hour"
 
 
+def test_why_it_is_unprotected_is_told_as_it_is_now_and_not_as_it_was_in_the_first_round(opened: Open) -> None:
+    pair = lost_once(opened)
+    pair.world.run(30)
+    assert "the agent of hz-h is silent" in pair.failover().because
+    assert "yet. hz-h may not take over" in pair.failover().because
+    version = pair.failover().version
+    pair.world.run(600)
+    assert pair.failover().version == version, "the same reason is written once"
+
+    pair.lags[H] = timedelta(hours=2)
+    pair.lighten(H)
+    pair.world.run(60)
+    assert "7200 s behind" in pair.failover().because
+    written = pair.failover().version
+    pair.world.run(600)
+    assert pair.failover().version == written, "an age that grows is no other reason"
+    assert pair.events().count("pair.unprotected") == 1
+
+
 def test_a_side_that_is_back_and_fit_is_protected_again(opened: Open) -> None:
     pair = lost_once(opened)
     pair.lighten(H)

@@ -51,6 +51,9 @@ TROUBLE: dict[str, tuple[Callable[[Desk], object], Callable[[Pair], Pair], str, 
     "agent unheard": (
         lambda desk: desk.beat(I, at=desk.pair.now() - timedelta(minutes=2)), lambda pair: pair, "fit", "was last heard"
     ),
+    "agent's clock ahead": (
+        lambda desk: desk.beat(I, at=desk.pair.now() + timedelta(seconds=6)), lambda pair: pair, "fit", "6 s ahead"
+    ),
     "data behind": (
         lambda desk: desk.beat(I, lag_s=7.0, lag_age_s=0.0),
         lambda pair: replace(pair, data=DataRule(max_lag=timedelta(seconds=5))), "data", "more than 5 s",
@@ -144,6 +147,44 @@ def test_no_order_moves_a_pair_to_a_side_that_is_unprotected_unless_it_says_so(o
         assert asked.order(kind, force=["unprotected"], because="li compared the data")["order"]
     else:
         assert "it overrides nothing" in asked.refusal(kind, force=["unprotected"], because="x")
+
+
+def test_a_planned_move_costs_the_release_and_the_take_over_and_not_the_reading_of_the_order(opened: Open) -> None:
+    shown = desk(opened).ask("switchover")["preview"]
+
+    assert shown["warnings"][0].startswith("nobody is active for about 1.0 s; clients that keep the old address")
+
+
+@pytest.mark.parametrize("kind", ["switchover", "failover"])
+def test_of_a_holder_that_is_not_heard_nothing_is_promised_that_only_a_living_one_does(opened: Open, kind: str) -> None:
+    asked = desk(opened)
+    asked.beat(H, active=True, at=asked.pair.now() - timedelta(seconds=20))
+
+    shown = asked.ask(kind)["preview"]
+
+    does = " ".join(one["does"] for one in shown["actions"])
+    assert "hz-h is not heard: its lease runs out, if it is not renewed" in does
+    assert "gives its lease back" not in does
+    assert "hz-h is not heard: if it is lost, nobody is active until hz-i has taken over" in shown["warnings"][0]
+
+
+def test_what_a_dead_host_said_last_is_told_as_that_and_not_waited_for(opened: Open) -> None:
+    asked = desk(opened)
+    asked.beat(I, active=True, at=asked.pair.now() - timedelta(seconds=20))
+
+    refused = asked.refusal("switchover")
+
+    assert "was last heard 20 s ago, and said then that it is active. start the master and agent of hz-i." in refused
+    assert ".  " not in refused
+    assert "next heartbeat" not in refused
+
+
+def test_a_watch_whose_clock_is_ahead_is_not_taken_for_running(opened: Open) -> None:
+    asked = desk(opened)
+    heartbeats = Heartbeats(TruthStore(asked.pair.rows))
+    heartbeats.tick(PAIR, WatchBeat(site=H, run="ahead", at=asked.pair.now() + timedelta(hours=1)))
+
+    assert "the watch of hz-h is not heard" in missing(asked.ask("readiness"))["watches"]
 
 
 def test_a_failback_shows_what_it_puts_back(opened: Open) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.errors import BadInput
+from shared.domain.errors import BadInput, Declined
 from shared.domain.failover_fsm import State
 from shared.domain.failover_safety import Kind
 from shared.domain.ids import Epoch, Place, SiteName
@@ -78,7 +78,7 @@ class Desk:
         return self.ask(command, confirm=PAIR, **arguments)
 
     def refusal(self, command: str, **arguments: Any) -> str:
-        with pytest.raises(BadInput) as refused:
+        with pytest.raises((BadInput, Declined)) as refused:
             self.order(command, **arguments)
         return str(refused.value)
 
@@ -126,6 +126,7 @@ def test_what_was_shown_and_is_overtaken_is_not_done(opened: Open) -> None:
 
 UNFIT: dict[str, tuple[dict[str, Any], str]] = {
     "not heard": ({"at": -60.0}, "last heard 60 s ago"),
+    "its clock is ahead, perhaps dead": ({"at": 3600.0}, "the clock of hz-i is 3600 s ahead"),
     "its master is ill": ({"ready": False}, "its master is not well"),
     "already active": ({"active": True}, "says that it is active"),
 }
@@ -504,7 +505,7 @@ def test_an_epoch_that_only_the_record_remembers_is_refused_by_the_watch(opened:
 def test_a_sound_row_is_left_alone(opened: Open) -> None:
     _, desk = after(opened)
 
-    with pytest.raises(BadInput, match="is sound: hz-h has epoch 1"):
+    with pytest.raises(Declined, match="is sound: hz-h has epoch 1"):
         restore(desk)
 
 
@@ -594,7 +595,7 @@ def test_a_restoration_is_held_up_by_a_pause_and_ends_in_it(opened: Open) -> Non
 
     assert pair.rows.table(TABLE) == {}
     assert pair.orders().pending(PAIR) is None
-    with pytest.raises(BadInput, match="Resume it first"):
+    with pytest.raises(Declined, match="Resume it first"):
         restore(desk)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from shared.domain.failover_fsm import State
-from shared.domain.ids import DiskId, InstanceId, PairName, PolicyVersion, SnapshotId
+from shared.domain.ids import DiskId, Epoch, InstanceId, PairName, PolicyVersion, SiteName, SnapshotId
 from shared.domain.objectives import Freshness
 from shared.domain.place import Place
 from shared.domain.policy import CopyRule, Retention, Schedule
@@ -18,7 +18,7 @@ from shared.state.certificates import Certificates
 from shared.state.controls import Controls
 from shared.state.failovers import Failover, Failovers
 from shared.state.fleet import Fleet
-from shared.state.heartbeats import Heartbeats
+from shared.state.heartbeats import Heartbeat, Heartbeats, WatchBeat
 from shared.state.leases import Leases
 from shared.state.points import Points
 from shared.state.slots import Slot, Slots, SlotState
@@ -302,6 +302,25 @@ def test_what_keeps_a_pair_from_failing_over_stands_on_the_page() -> None:
     assert short == "hz-i is short of room: group asg-i may have 3 at most; runbook: capacity-is-short"
     assert raised.startswith("hz-i is raised")
     assert warnings_of(Failover(pair=PairName("control"), state=State.WATCHING, since=LOST_AT, because="")) == ()
+
+
+def test_whoever_has_a_clock_that_is_ahead_is_not_shown_as_heard_just_now() -> None:
+    world = World(replace(a_policy(APPLICATIONS), pairs=(pair_policy(),)))
+    ahead = world.clock.now() + timedelta(hours=1)
+    told = Heartbeats(world.store)
+    told.beat(
+        PAIR,
+        Heartbeat(
+            site=SiteName("hz-h"), sequence=1, run="r", at=ahead, active=True, epoch=Epoch(1), address="", ready=True
+        ),
+    )
+    told.tick(PAIR, WatchBeat(site=SiteName("hz-h"), run="r", at=ahead))
+
+    (pair,) = view_of(world).pairs
+
+    assert pair.agents == ("hz-h: active, ready, its clock is 3600 s ahead: when it was heard is not known",)
+    assert str(pair.watches[0]) == "hz-h: its clock is 3600 s ahead: when it ran is not known"
+    assert not pair.watches[0].running
 
 
 def test_a_pair_is_told_in_fields_for_whoever_counts_and_does_not_read_sentences() -> None:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.decision import Decision
-from shared.domain.errors import BadInput, Permanent
+from shared.domain.errors import BadInput, Declined, Permanent
 from shared.domain.failover_fsm import IN_HAND
 from shared.domain.failover_safety import (
     Facts,
@@ -32,7 +32,7 @@ from shared.state import codec
 from shared.state.controls import Controls, Pause, Standing
 from shared.state.decisions import Decisions
 from shared.state.failovers import GOOD_FOR, Failover, Failovers, SwitchOrder, SwitchOrders
-from shared.state.heartbeats import Heartbeat, Heartbeats
+from shared.state.heartbeats import Heartbeat, Heartbeats, age_of
 from shared.state.leases import Leases
 from shared.state.policies import Policies
 from shared.usecases.arguments import Arguments, asked_by, optional, texts
@@ -110,7 +110,7 @@ class AskFailover:
         if id_ in (known.failover.order, known.order.id if known.order else ""):
             return {"order": id_}
         if known.lease is None:
-            raise BadInput(
+            raise Declined(
                 f"pair {pair.name}: {known.damage or 'it has no lease row, so nobody is active'}. If it ever had one: "
                 "runbook lease-row-missing"
             )
@@ -138,7 +138,7 @@ class AskFailover:
         )
         if not preview.may_start:
             self._tell(f"{kind}.refused", given, preview.refusals, run, acted=False, overrode=())
-            raise BadInput(f"{kind} of {pair.name} to {target} is refused. " + " ".join(preview.refusals))
+            raise Declined(f"{kind} of {pair.name} to {target} is refused. " + " ".join(preview.refusals))
         return self._give(given, run, overrode=overrode(facts, force))
 
     def _give(self, order: SwitchOrder, run: str, *, overrode: tuple[Rule, ...] = ()) -> Result:
@@ -147,7 +147,7 @@ class AskFailover:
             self._orders.close(stands)  # it waits for something that this one may override
             stands = self._orders.offer(order)
         if stands.id != order.id:
-            raise BadInput(f"pair {order.pair}: {_standing(stands)}. It is carried out or refused within {GOOD_FOR}")
+            raise Declined(f"pair {order.pair}: {_standing(stands)}. It is carried out or refused within {GOOD_FOR}")
         self._tell(f"{order.kind}.ordered", order, (order.because,), run, acted=True, overrode=overrode)
         return {"order": order.id}
 
@@ -202,9 +202,13 @@ class AskFailover:
     def _side(self, site: SiteName, beat: Heartbeat | None, pair: Pair) -> Side:
         if beat is None or not pair.agents:  # a beat of before there were none tells nothing
             return Side(site=site, attended=pair.agents)
-        heard = max(timedelta(0), self._clock.now() - beat.at)
-        age = None if beat.lag_age_s is None else timedelta(seconds=beat.lag_age_s) + heard
+        now = self._clock.now()
+        heard = age_of(beat.at, now=now)
         behind = None if beat.lag_s is None else timedelta(seconds=beat.lag_s)
+        if heard is None:  # nor is known how old is what it says of its data
+            ahead = beat.at - now
+            return Side(site=site, ahead=ahead, active=beat.active, ready=beat.ready, lag=Lag(behind=behind))
+        age = None if beat.lag_age_s is None else timedelta(seconds=beat.lag_age_s) + heard
         return Side(site=site, heard=heard, active=beat.active, ready=beat.ready, lag=Lag(behind=behind, age=age))
 
     def _readiness(self, arguments: Arguments) -> Result:
@@ -212,7 +216,7 @@ class AskFailover:
         pair = self._pair(arguments)
         known = self._known(pair)
         if known.lease is None:
-            raise BadInput(f"pair {pair.name}: {known.damage or 'it has no lease row yet, so nobody is active'}")
+            raise Declined(f"pair {pair.name}: {known.damage or 'it has no lease row yet, so nobody is active'}")
         owner = known.lease.owner
         target = next(member.site for member in pair.members if member.site != owner)
         facts = self._facts(pair, known, known.lease, target)
@@ -261,13 +265,13 @@ class AskFailover:
         if id_ in (known.failover.order, known.order.id if known.order else ""):
             return {"order": id_}
         if known.lease is not None:
-            raise BadInput(
+            raise Declined(
                 f"the lease row of pair {pair.name} is sound: {known.lease.owner} has epoch {known.lease.epoch}. "
                 "Nothing is restored"
             )
         stop = stopped(known.standing, pair.name)
         if stop:
-            raise BadInput(f"pair {pair.name}: {stop}. Resume it first: the watches write the row")
+            raise Declined(f"pair {pair.name}: {stop}. Resume it first: the watches write the row")
         newest, where = max(self._epochs(pair, known))
         if epoch <= newest:
             raise BadInput(f"argument epoch is {epoch}, but {where} names epoch {newest}: give {newest + 1} or more")

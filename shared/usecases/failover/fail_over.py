@@ -7,6 +7,7 @@ what will be done, then the doing.
 
 import json
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -40,6 +41,8 @@ PATIENCE: Final = timedelta(seconds=30)  # in one state of a failover, before an
 STOP_PATIENCE: Final = timedelta(seconds=60)  # a stop by force takes seconds, on a busy host longer (assumption)
 PREPARE_PATIENCE: Final = timedelta(seconds=10)  # then a planned move is called off: the old side serves
 WARN_EVERY: Final = timedelta(hours=1)  # while a pair is unprotected
+RENEWED_EVERY: Final = timedelta(seconds=10)  # the reason of an unprotected pair, by one watch
+_AMOUNT: Final = re.compile(r"\d+(\.\d+)? s\b")
 WAITS: Final = frozenset({On.PREPARE_WAITS, On.FENCE_WAITS, On.PROMOTE_WAITS, On.REBIND_WAITS, On.CONFIRM_WAITS})
 TOLD_AS: Final[Mapping[On, str]] = {On.UNPROTECTED: "pair.unprotected", On.REPROTECTED: "pair.protected"}
 PHASE_ENDED_BY: Final[Mapping[On, str]] = {
@@ -71,6 +74,7 @@ class FailOver:
         self._fencing, self._naming, self._preparing = fencing, naming, preparing
         self._mark: tuple[State, float] | None = None  # the state we entered, and when on the monotonic clock
         self._answer = AgentReport(sight=Sight.SILENT)  # of the new side, to the last order to become active
+        self._cause = ("", float("-inf"))  # why the pair is unprotected, as we saw and told it, and when
         self._tried: tuple[State, datetime, float] | None = None  # the state and its `since`; our own first try at it
 
     def resume(self, run: str) -> None:
@@ -127,7 +131,7 @@ class FailOver:
                 changed,
                 state=row.next,
                 since=now if row.next is not failover.state else failover.since,
-                because=" ".join((row.because, *why[:1])),
+                because=_told(row.because, why),
                 ended=ended,
                 seconds=seconds,
                 driver=self._run,
@@ -312,12 +316,24 @@ class FailOver:
 
     def warn(self, failover: Failover, why: tuple[str, ...], inputs: Mapping[str, str]) -> Failover:
         """Once an hour that the pair is unprotected, by whichever watch writes it first. Raises Conflict."""
-        now = self._clock.now()
+        now, because = self._clock.now(), _told(step(failover.state, On.UNPROTECTED).because, why)
         if failover.unprotected_told is not None and now - failover.unprotected_told < WARN_EVERY:
-            return failover
-        saved = self._failovers.save(replace(failover, unprotected_told=now))
+            return self._renewed(failover, because)
+        saved = self._failovers.save(replace(failover, unprotected_told=now, because=because))
         self.record(TOLD_AS[On.UNPROTECTED], why, epoch=saved.epoch, acted=False, inputs=inputs)
         return saved
+
+    def _renewed(self, failover: Failover, because: str) -> Failover:
+        """What `status` tells, once this watch sees another cause: not when only a number grew, nor because the other
+        watch sees another one for as long."""
+        cause, mono = _AMOUNT.sub("", because), self._clock.monotonic()
+        seen, at = self._cause
+        if cause == seen or mono - at < RENEWED_EVERY.total_seconds():
+            return failover
+        if cause != _AMOUNT.sub("", failover.because):
+            failover = self._failovers.save(replace(failover, because=because))
+        self._cause = (cause, mono)
+        return failover
 
     def _completed(self, failover: Failover) -> None:
         seconds = {name: round(failover.seconds[name], 3) for name in FAILOVER_PHASES if name in failover.seconds}
@@ -351,6 +367,10 @@ _WAITS_IN: Final[Mapping[State, On]] = {
     State.REBINDING: On.REBIND_WAITS,
     State.CONFIRMING: On.CONFIRM_WAITS,
 }
+
+
+def _told(row: str, why: tuple[str, ...]) -> str:
+    return ". ".join((row, *why[:1]))
 
 
 def _event(before: Failover, on: On, after: State) -> str:

@@ -197,6 +197,8 @@ class PairWatch:
         assert self._failover is not None, "it was read in this round"
         if resolution.next is self._failover.state:
             if resolution.on is On.UNPROTECTED:
+                if not situation.calm:
+                    return  # the other side was not looked at in this round: nothing new is known of it
                 inputs = self._inputs(situation, resolution)
                 self._failover = self._over.warn(self._failover, resolution.because, inputs)
             else:
