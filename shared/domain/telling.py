@@ -122,8 +122,8 @@ def _look(s: Situation, o: Observation) -> str:
         case Source.SERVICE:
             return f"The watch of {o.witness} tried the service of {o.subject}: {_answer(o)}{detail}"
         case Source.HEARTBEAT:
-            wrote = "said that it was at work" if o.finding is Finding.ACTIVE else "did not say that it was at work"
-            return f"What {o.subject} had last written about itself {wrote}{detail}"
+            beats = "had stopped" if o.finding is Finding.ABSENT else "kept coming"
+            return f"The heartbeat of {o.subject} {beats}{detail}"
         case Source.ECS | Source.EVENT:
             return f"The platform told of the instance of {o.subject}: {o.detail or o.finding}"
         case Source.BALANCER:

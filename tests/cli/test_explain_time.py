@@ -149,6 +149,16 @@ def test_an_order_is_told_by_its_id_with_the_move_that_it_began(lived: Live, run
     assert "failover.withheld" not in told
 
 
+def test_what_was_decided_about_an_earlier_epoch_is_not_told_as_standing(lived: Live, run: Run) -> None:
+    lived(dark)
+
+    told = said(run("explain", "control", "00:00:45Z"))
+
+    assert "the newest of each watch still held" in told
+    assert "held epoch 2" in told
+    assert "held epoch 1" not in told, "the other watch had decided last about the loss"
+
+
 def test_of_a_time_alone_each_scope_is_told(lived: Live, run: Run) -> None:
     lived(dark)
 

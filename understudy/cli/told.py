@@ -1,7 +1,7 @@
 """`explain TIME` and `explain PAIR TIME`: what was decided about pairs at a time, in sentences. Reads only."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -34,12 +34,23 @@ class Around:
 def around(decisions: Decisions, scope: str, asked: Asked) -> Around:
     before = decisions.until(scope, asked.since, newest=LOOKED_BACK)
     standing: dict[str, Decision] = {}
-    for one in before:
+    for one in _of_newest_epoch(list(before)):
         if not standing or "witness" in one.inputs:
             standing.setdefault(one.inputs.get("witness", ""), one)
     later = list(decisions.after(scope, asked.since, first=LOOKED_BACK + FOLLOWED))
     within = tuple(one for one in later if one.at <= asked.until)
     return Around(tuple(standing.values()), within, tuple(later[len(within) :][:FOLLOWED]))
+
+
+def _of_newest_epoch(before: Sequence[Decision]) -> Iterator[Decision]:
+    """Newest first, as given. What was decided about an earlier epoch stands no more; nor does what bears no epoch
+    (the lease could not be read) and is older than that."""
+    held = max((one.epoch for one in before if one.epoch is not None), default=None)
+    passed = False
+    for one in before:
+        passed = passed or one.epoch not in (None, held)
+        if one.epoch == held or (one.epoch is None and not passed):
+            yield one
 
 
 def of_time(decisions: Decisions, scopes: Sequence[str], pairs: Sequence[str], asked: Asked, zone: ZoneInfo) -> None:
