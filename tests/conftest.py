@@ -8,6 +8,7 @@ import pytest
 
 from emulator.wire import catalogue, declare
 from emulator.wire.services import VERSIONS
+from tests import costs, guards
 
 
 @pytest.fixture(autouse=True)
@@ -47,3 +48,20 @@ def answers_have_the_documented_shape() -> Iterator[None]:
     WRONG_FIELDS.clear()
     yield
     assert not WRONG_FIELDS, f"answers that the official SDK would not read so: {sorted(WRONG_FIELDS)}"
+
+
+@pytest.fixture
+def account(request: pytest.FixtureRequest) -> costs.Account:
+    return costs.account_of(request)
+
+
+@pytest.fixture
+def caught(request: pytest.FixtureRequest) -> guards.Caught:
+    return guards.caught_by(request)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What was accounted for, and how many planted defects were caught, by the tests that passed."""
+    passed = [one for report in terminalreporter.stats.get("passed", ()) for one in report.user_properties]
+    for line in (*costs.told(passed), *guards.told(passed)):
+        terminalreporter.write_line(line)

@@ -46,6 +46,12 @@ def test_a_runbook_says_which_commands_to_run(runbook: Path) -> None:
     assert commands
 
 
+def test_each_number_of_a_decision_record_is_given_once() -> None:
+    numbers = [path.name[:4] for path in sorted((ROOT / "docs" / "adr").glob("*.md"))]
+
+    assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
+
+
 def objection(command: str) -> str:
     """What the command line would say against a command's words; empty when it would run it."""
     line = re.sub(r"[\[\]]|\.\.\.", "", command.split(" #")[0])

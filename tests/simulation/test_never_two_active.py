@@ -10,6 +10,7 @@ from shared.domain.errors import OutcomeUnknown, Permanent
 from shared.domain.lease import Grant, Lease, LeaseState, Sighting, Terms
 from shared.ports.store import Anything, Condition, Row
 from shared.state.leases import TABLE, Leases, _columns
+from tests.guards import Caught
 from tests.simulation.pair_world import PAIR, TERMS, Defects, H, PairWorld
 from tests.simulation.world import Faults, World
 from understudy.agent.holder import Holder
@@ -205,16 +206,17 @@ PLANTED: dict[str, tuple[Any, ...]] = {  # defects, faults, what else the world 
 }
 
 
-@pytest.mark.parametrize("planted", PLANTED.values(), ids=PLANTED.keys())
-def test_a_broken_guard_is_caught(planted: tuple[Any, ...], monkeypatch: Any) -> None:
-    defects, faults, *more = planted
+@pytest.mark.parametrize("what", PLANTED)
+def test_a_broken_guard_is_noticed(what: str, monkeypatch: pytest.MonkeyPatch, caught: Caught) -> None:
+    defects, faults, *more = PLANTED[what]
     world: dict[str, Any] = more[0] if more else {}
     if defects.taker_waits < 1:
         # The holder's own terms in the row would save a hasty taker.
         monkeypatch.setattr(Sighting, "expires_at", lambda self, terms: self.since + terms.lease.total_seconds())
-    caught = next((seed for seed in range(400) if lived(seed, defects, faults=faults, **world).overlap()), None)
+    noticed = next((seed for seed in range(400) if lived(seed, defects, faults=faults, **world).overlap()), None)
 
-    assert caught is not None, "no seed of 400 noticed"
+    assert noticed is not None, "no seed of 400 noticed"
+    caught(what)
 
 
 def test_with_the_margin_those_clocks_are_harmless() -> None:

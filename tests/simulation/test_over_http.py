@@ -4,22 +4,30 @@ import os
 
 import pytest
 
+from tests.costs import Account
 from tests.simulation.over_http import wire
 from tests.simulation.seeds import lived
 
-SEEDS = range(int(os.environ.get("UNDERSTUDY_SEEDS_OVER_HTTP", "5")))
+SEEDS, CHUNK = int(os.environ.get("UNDERSTUDY_SEEDS_OVER_HTTP", "20")), 4
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_a_seed_tells_the_same_story_over_http(seed: int) -> None:
-    in_process = lived(seed, keep_decisions=True)
-    with wire() as wired:
-        over_http = lived(seed, keep_decisions=True, wire=wired)
-        calls = wired.rows.calls
+@pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
+def test_seeds_tell_the_same_story_over_http(first: int, account: Account) -> None:
+    seeds = range(first, min(first + CHUNK, SEEDS))
+    calls = told = 0
+    with account("seeds over HTTP", len(seeds)):
+        for seed in seeds:
+            in_process = lived(seed, keep_decisions=True)
+            with wire() as wired:
+                over_http = lived(seed, keep_decisions=True, wire=wired)
+                calls += wired.rows.calls
 
-    assert over_http.failures == []
-    assert over_http.trace == in_process.trace
-    assert over_http.decisions == in_process.decisions
-    assert (over_http.accepted, over_http.rebinds) == (in_process.accepted, in_process.rebinds)
-    assert len(over_http.trace) > 5
-    assert calls > 50
+            assert over_http.failures == [], f"seed {seed}"
+            assert over_http.trace == in_process.trace, f"seed {seed}"
+            assert over_http.decisions == in_process.decisions, f"seed {seed}"
+            assert (over_http.accepted, over_http.rebinds) == (in_process.accepted, in_process.rebinds), f"seed {seed}"
+            told += len(over_http.trace)
+
+    # The seeds must have been worth something.
+    assert calls > 50 * len(seeds)
+    assert told > 5 * len(seeds)

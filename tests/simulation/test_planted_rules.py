@@ -13,6 +13,7 @@ from shared.usecases.failover.data_seen import DataSeen
 from shared.usecases.failover.fencing import Fencing
 from shared.usecases.failover.preparing import Preparing
 from shared.usecases.failover.surge import SurgeKeeping
+from tests.guards import Caught
 from tests.simulation import test_failover_stories as stories
 from tests.simulation import test_standby_rules as rules
 from tests.simulation import test_surge as surge
@@ -130,10 +131,11 @@ PLANTED = [
 
 @pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.what)
 def test_a_broken_guard_is_noticed(
-    planted: Planted, opened: Open, with_timers: Open, monkeypatch: pytest.MonkeyPatch
+    planted: Planted, opened: Open, with_timers: Open, monkeypatch: pytest.MonkeyPatch, caught: Caught
 ) -> None:
     for plant in planted.plants:
         plant(monkeypatch)
 
     with pytest.raises((AssertionError, StopIteration)):
         planted.told_by(with_timers if planted.timers else opened)
+    caught(planted.what)

@@ -6,14 +6,16 @@ import sys
 
 import pytest
 
+from tests.costs import Account
 from tests.simulation.seeds import lived
 
 SEEDS, CHUNK = 500, 25
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
-def test_bad_days_end_well(first: int) -> None:
-    lives = [lived(seed) for seed in range(first, first + CHUNK)]
+def test_bad_days_end_well(first: int, account: Account) -> None:
+    with account("drawn bad days", CHUNK):
+        lives = [lived(seed) for seed in range(first, first + CHUNK)]
 
     failed = [life for life in lives if life.failures]
     assert not failed, f"python -m bench.seeds --seed {failed[0].seed}\n{failed[0].story()}"

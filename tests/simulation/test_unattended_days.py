@@ -15,6 +15,7 @@ from shared.state.failovers import SwitchOrder
 from shared.usecases.failover.fencing import Fencing
 from shared.usecases.failover.isolation import Isolate
 from shared.usecases.failover.old_side import Stop
+from tests.guards import Caught
 from tests.simulation.broken import Broken
 from tests.simulation.failover_world import ADDRESS
 from tests.simulation.links import How, watch_at
@@ -151,10 +152,11 @@ PLANTED = [
 
 
 @pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.what)
-def test_a_broken_guard_is_noticed(planted: Planted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_guard_is_noticed(planted: Planted, monkeypatch: pytest.MonkeyPatch, caught: Caught) -> None:
     planted.broken.plant(monkeypatch)
 
     assert planted.noticed_by()
+    caught(planted.what)
 
 
 @pytest.mark.parametrize(
