@@ -17,7 +17,8 @@ With the recorded decisions and the cloud's trail of the names (`checker_exports
 
 `at` must come from one clock. Masters on one machine share it (boottime). For logs of different machines pass
 `--shift instance=seconds` for each, as measured by somebody else, or `--clock wall`: then what is closer than `--skew`
-is not decided. Orders between sources (logs, decisions, trail) are claimed only beyond `--skew`. Nothing here guesses.
+is not decided. Orders between sources (logs, decisions, trail) are claimed only beyond `--skew`, and none with moments
+that are impossible by more than a day: those clocks disagree. Nothing here guesses.
 `recorded` lines without an outcome (their process ended there) are no acceptance: nobody was told; they are counted.
 
 Ends with 0: proved. 1: broken. 2: a file cannot be read. 3: not proved: something is missing, or too close to tell.
@@ -238,14 +239,16 @@ def check(
     clock: str = "at",
     skew: float = SKEW,
     wall_shift: float = 0.0,
+    agents_shift: float | None = None,
     decisions: Path | None = None,
     trail: Path | None = None,
 ) -> Proof:
-    """Read all and prove. No accepted command at all is not a proof: that is a violation too. Raises Unreadable.
+    """Read all and prove. Raises Unreadable.
 
     `wall_shift`: seconds by which the wall clocks of all masters' machines are behind those of functions and cloud, as
-    beside a local cloud that has a calendar of its own."""
-    if not math.isfinite(wall_shift) or not 0 <= skew < math.inf:
+    beside a local cloud that has a calendar of its own. `agents_shift`: the same of their agents' decisions, where that
+    is another (UNDERSTUDY_CLOCK gives an agent the cloud's calendar); None: as the masters'."""
+    if not math.isfinite(wall_shift + (agents_shift or 0.0)) or not 0 <= skew < math.inf:
         raise Unreadable(f"skew {skew:g} and wall shift {wall_shift:g} are to be seconds, and the skew not below 0")
     lines = [line for path in paths for line in read(path, shifts, clock=clock)]
     strange = sorted(set(shifts or {}) - {line.instance for line in lines})
@@ -255,15 +258,19 @@ def check(
     proof = prove(lines, skew=skew if clock == "wall" else 0.0)
     accepted = [line for line in lines if line.outcome == "accepted" and line.epoch > 0 and line.site]
     if proof.accepted == 0:
-        proof.violations.append("no command was accepted at all: there is nothing to prove from")
+        proof.unproved.append("no command was accepted at all: there is nothing to prove from")
     boots = {line.boot for line in accepted if line.boot and line.instance not in (shifts or {})}
     if clock == "at" and len(boots) > 1:
         proof.unproved.append(
             f"the logs were written under {len(boots)} boots of machines, whose clocks have nothing in common: take "
             "--clock wall, or --shift INSTANCE=SECONDS for each"
         )
-    known = None if decisions is None else _on_one_clock(decisions_in(decisions), wall_shift)
+    behind = wall_shift if agents_shift is None else agents_shift
+    known = None if decisions is None else _on_one_clock(decisions_in(decisions), behind)
     if known is not None:
+        others, disagree = cross.of_another_calendar(accepted, known)
+        proof.unproved += disagree
+        accepted = [replace(one, wall=None) if at in others else one for at, one in enumerate(accepted)]
         proof.add(cross.granted(accepted, known, skew=skew))
         proof.add(cross.absent({line.site for line in lines}, known))
     if trail is not None:
@@ -301,6 +308,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--wall-shift", type=float, default=0.0, metavar="SECONDS", help="that all masters' wall clocks are behind"
     )
+    parser.add_argument(
+        "--agents-shift", type=float, metavar="SECONDS", help="that their agents' are behind, if not by as much"
+    )
     given = parser.parse_args(arguments)
     try:
         shifts = {name: float(seconds) for name, _, seconds in (text.partition("=") for text in given.shift)}
@@ -310,6 +320,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             clock=given.clock,
             skew=given.skew,
             wall_shift=given.wall_shift,
+            agents_shift=given.agents_shift,
             decisions=given.decisions,
             trail=given.trail,
         )

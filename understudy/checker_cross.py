@@ -13,6 +13,8 @@ from understudy.checker_exports import Change, Decided, Export
 
 LATE: Final = 60.0
 """Seconds that a decision may be written after what it tells of, where it does not say when that began."""
+DAY: Final = 86_400.0
+"""Seconds. What comes that much too early or too late was stamped by a clock of another calendar."""
 BOUND: Final = "failover.confirming"  # the decision that a name reads back as bound
 OURS: Final = frozenset({"update"})
 MADE: Final = "add"
@@ -116,8 +118,35 @@ def granted(accepted: Sequence[Accepted], export: Export[Decided], *, skew: floa
         why = export.missing("decisions") or "its record was lost, or somebody wrote the lease row"
         found.unproved.append(f"no recorded decision grants epoch {epoch}, under which {site} accepted: {why}")
     if without_wall:
-        found.notes.append(f"{without_wall} accepted commands carry no wall clock: not compared in time with decisions")
+        found.notes.append(
+            f"{without_wall} accepted commands carry no wall clock to go by: not compared in time with decisions"
+        )
     return found
+
+
+def of_another_calendar(accepted: Sequence[Accepted], export: Export[Decided]) -> tuple[Collection[int], list[str]]:
+    """Which of the commands bear moments that cannot be: a day after the decisions were exported, or a day before their
+    epoch was granted. And why nothing is proved, in a sentence for each site."""
+    known, _ = grants(export)
+    strange: dict[int, float] = {}
+    for index, one in enumerate(accepted):
+        grant = known.get(one.epoch)
+        since = None if grant is None or grant.site != one.site else grant.began
+        if one.wall is not None and one.wall > export.until + DAY:
+            strange[index] = one.wall - export.until
+        elif one.wall is not None and since is not None and one.wall + DAY < since:
+            strange[index] = one.wall - since
+    why = []
+    for site in sorted({accepted[index].site for index in strange}):
+        first, *more = (index for index in strange if accepted[index].site == site)
+        apart = strange[first] / DAY
+        than = "after the decisions were exported" if apart > 0 else "before their epoch was granted"
+        why.append(
+            f"clocks disagree: {len(more) + 1} accepted commands of {site} are stamped by more than a day {than} (the "
+            f"first by {abs(apart):.1f} days: {accepted[first].where}), and are not compared in time; if all masters' "
+            "wall clocks are off by the same, give it as --wall-shift SECONDS; else export the decisions anew"
+        )
+    return strange.keys(), why
 
 
 def absent(sites: Collection[str], export: Export[Decided]) -> Findings:

@@ -79,7 +79,11 @@ def test_an_acceptance_under_no_epoch_is_a_violation(tmp_path: Path, field: str)
 def test_no_accepted_command_proves_nothing(tmp_path: Path) -> None:
     log = write(tmp_path / "all.jsonl", line(1.0, outcome="refused"))
 
-    assert check([log]).violations == ["no command was accepted at all: there is nothing to prove from"]
+    proof = check([log])
+
+    assert (proof.violations, proof.code) == ([], 3)
+    assert proof.unproved == ["no command was accepted at all: there is nothing to prove from"]
+    assert main([str(write(tmp_path / "empty.jsonl"))]) == 3, "nothing contradicts anything"
 
 
 @pytest.mark.parametrize("bad", ["{", "[]", "{}", '{"outcome": "perhaps", "id": 1, "site": "a", "epoch": 1, "at": 1}'])

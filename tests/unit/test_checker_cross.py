@@ -341,8 +341,48 @@ def test_masters_beside_a_calendar_of_its_own_are_shifted_as_told_and_their_agen
     day.decisions[0] = decided(-20 - 5e6, "lease.created", epoch=1, began=-20.1 - 5e6, granted_to="hz-h", holder="h.1")
 
     log, decisions, trail = day.write()
-    assert check([log], decisions=decisions, trail=trail).code == BROKEN
+    behind = check([log], decisions=decisions, trail=trail)
+    assert (behind.code, behind.violations) == (UNPROVED, [])
+    assert "clocks disagree: 9 accepted commands of hz-i are stamped by more than a day before" in behind.unproved[0]
     assert check([log], decisions=decisions, trail=trail, wall_shift=5e6).code == PROVED
+
+
+def test_masters_by_a_calendar_that_is_ahead_are_accused_of_nothing_and_prove_nothing(day: Day) -> None:
+    for one in day.accepts:
+        one["wall"] = moment(float(one["at"]) - 1000 + 266 * 86_400)
+
+    proof = day.proof()
+
+    assert (proof.code, proof.violations) == (UNPROVED, [])
+    assert [text.partition(" are stamped")[0] for text in proof.unproved] == [
+        "clocks disagree: 10 accepted commands of hz-h",
+        "clocks disagree: 9 accepted commands of hz-i",
+    ]
+    assert "(the first by 266.0 days: accepts.jsonl:1)" in proof.unproved[0]
+    assert "--wall-shift SECONDS" in proof.unproved[0]
+    day.accepts.append(accepted(30, site="hz-h", epoch=2, id="planted"))
+    assert day.proof().code == BROKEN, "what needs no clock is found all the same"
+
+
+def test_an_old_side_that_goes_on_for_days_is_no_matter_of_clocks(day: Day) -> None:
+    """The new one wrote nothing, so that the logs alone show no overlap."""
+    day.accepts = [accepted(1), accepted(3 * 86_400, id="planted")]
+    log, decisions, trail = day.write()
+    for export in (decisions, trail):
+        export.write_text(export.read_text().replace(moment(100), moment(4 * 86_400)))
+
+    proof = check([log], decisions=decisions, trail=trail)
+
+    assert proof.code == BROKEN
+    assert "hz-h accepted planted under epoch 1" in proof.violations[0]
+
+
+def test_agents_that_have_the_clouds_calendar_are_not_shifted_with_their_masters(day: Day) -> None:
+    for one in day.accepts:
+        one["wall"] = moment(float(one["at"]) - 1000 - 5e6)
+
+    log, decisions, trail = day.write()
+    assert check([log], decisions=decisions, trail=trail, wall_shift=5e6, agents_shift=0.0).code == PROVED
 
 
 # --- unreadable ---
