@@ -16,7 +16,7 @@ from shared.state.failovers import Failover
 from shared.usecases.failover.replay import RESOLUTION, situation_of
 from tests.simulation.failover_world import ADDRESS, FailoverWorld
 from tests.simulation.pair_world import H, I
-from tests.simulation.surge_ports import APP_I, BEFORE, RAISED
+from tests.simulation.surge_ports import APP_I, BEFORE, LOW, RAISED
 from tests.simulation.trouble import MENU, Draw, Menu, Trouble, troubled
 
 ENDS_WITHIN = 150.0  # seconds after the last fault: the next minute's tick, a lease, a failover, and somewhat more
@@ -122,7 +122,9 @@ def misplaced(pair: FailoverWorld, row: Failover, holder: SiteName) -> str:
     if not pair.standing.weights:
         return ""
     stands = (pair.standing.weights, pair.standing.sizes)
-    if holder == H and row.state is State.WATCHING and (row.surged or stands != BEFORE):
+    # What was raised as far as a bound allowed that was lifted since is nobody's any more: it is left.
+    left = any(size not in (BEFORE[1][group], LOW) for group, size in stands[1].items())
+    if holder == H and row.state is State.WATCHING and (row.surged or stands[0] != BEFORE[0] or left):
         return f"{holder} serves, both are well, and {row.surged or 'nobody'} is raised: {stands}"
     own = (pair.standing.weights[APP_I], pair.standing.sizes["asg-i"])
     if row.surged == I and own != (RAISED[0][APP_I], RAISED[1]["asg-i"]):

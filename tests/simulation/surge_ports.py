@@ -20,6 +20,7 @@ SLB, ESS = "slb", "ess"
 BALANCER = LoadBalancerId("lb-app")
 APP_H, APP_I = InstanceId("i-app-h"), InstanceId("i-app-i")
 BEFORE = ({APP_H: 50, APP_I: 50}, {"asg-h": 2, "asg-i": 2})
+LOW = 3  # a bound that keeps a group from growing as far as it should
 RAISED = ({APP_H: 50, APP_I: 100}, {"asg-h": 2, "asg-i": 4})
 
 

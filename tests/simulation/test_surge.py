@@ -88,7 +88,7 @@ def test_the_failback_puts_back_what_stood_before_and_not_before_the_preferred_s
     pair.lighten(H)
     pair.world.run(20)
     fails_back(pair)
-    pair.world.run(60)
+    pair.world.run(180)
 
     assert pair.record().value == ADDRESS[H]
     assert stands(pair) == BEFORE
@@ -107,7 +107,7 @@ def test_whatever_a_planned_way_home_is_called_it_puts_back_what_stood_before(op
     pair.world.run(20)
     assert stands(pair) == RAISED
     pair.orders().give(SwitchOrder(pair=PAIR, to_site=H, at=pair.now(), because="test", kind=kind))
-    pair.world.run(60)
+    pair.world.run(180)
 
     assert pair.record().value == ADDRESS[H]
     assert stands(pair) == BEFORE
@@ -129,7 +129,7 @@ def test_a_pair_that_a_second_loss_brought_home_is_lowered_once_the_other_side_i
     assert pair.failover().surged == H
 
     pair.lighten(I)
-    pair.world.run(60)
+    pair.world.run(180)
     assert pair.failover().unprotected == ""
     assert stands(pair) == BEFORE
     assert (pair.failover().surged, pair.failover().weights, pair.failover().sizes) == ("", {}, {})

@@ -19,7 +19,7 @@ from shared.state.failovers import SwitchOrder
 from tests.simulation.failover_world import MORE_NAMES
 from tests.simulation.links import How, watch_at
 from tests.simulation.pair_world import PAIR, H, I
-from tests.simulation.surge_ports import BEFORE, ESS, SLB, Standing, surging
+from tests.simulation.surge_ports import BEFORE, ESS, LOW, SLB, Standing, surging
 from tests.simulation.world import EPOCH
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Variety:
             how = self.chance.choice((How.SILENT, How.DEAF, How.REFUSED, How.FORBIDDEN))
             pair.at(start, lambda api=api, how=how, end=end: self._cut(pair, api, how, end))  # type: ignore[misc]
         if self.chance.random() < 0.3:
-            pair.standing.most = 3
+            pair.standing.most = LOW
 
     @staticmethod
     def _cut(pair: "FailoverWorld", api: str, how: How, end: float) -> None:
@@ -152,7 +152,9 @@ def _add(drawn: Variety, kind: str) -> None:
             change = lambda pair: pair  # noqa: E731
         case _:
             kind = chance.choice(("maintenance", "manual"))
-            window = Blackout(name="patch", zone="UTC", since=EPOCH, until=EPOCH + timedelta(hours=1))
+            window = Blackout(
+                name="patch", zone="UTC", since=EPOCH - timedelta(days=1), until=EPOCH + timedelta(days=1)
+            )
             one: dict[str, Any] = {"mode": Mode.MANUAL} if kind == "manual" else {"maintenance": (window,)}
             change = lambda pair: replace(pair, **one)  # noqa: E731
     drawn.kinds.append(kind)

@@ -37,6 +37,7 @@ from shared.usecases.failover.fail_over import FailOver
 
 CHECK_EVERY: Final = timedelta(minutes=5)
 UNFINISHED_EVERY: Final = timedelta(seconds=10)
+REMEMBERED: Final = timedelta(minutes=1)  # what stood before, once it stands again: a late call may yet raise it
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,10 @@ class SurgeKeeping:
         self._looks: Aside[Done] = Aside(self._tend, what=f"capacity of {pair.name}", run=run, clock=clock)
         self._began = float("-inf")
         self._seen: tuple[object, ...] = ()  # of the row, when it was last looked at
+        self._says_since = float("-inf")
         self._said: tuple[str, ...] = ()
+        self._owner = ""  # of the lease, as last seen
+        self._restful: float | None = None  # since when all that was raised was seen put back
         self._home: int | None = None  # the version of the row beside which the preferred site was seen to serve
         self._held = False
 
@@ -75,14 +79,19 @@ class SurgeKeeping:
         """Every few minutes; at once when the row says something new, and soon while something is left to do. Returns
         at once. `lease`: as seen with that row; `held`: the pair is paused, or switched off."""
         home = lease is not None and lease.owner == self._pair.preferred and lease.epoch >= (failover.epoch or 0)
+        self._owner = "" if lease is None else lease.owner
         self._home, self._held = failover.version if home else None, held
         rests = failover.state in AT_REST
         says = (failover.surged, bool(failover.weights or failover.sizes), rests, home, held, failover.unprotected)
-        newest = self._looks.newest()
-        finished = newest is not None and newest[1].finished and not self._looks.trouble
+        now, newest = self._clock.monotonic(), self._looks.newest()
+        if says != self._seen:
+            self._says_since = now
+        # One that was under way when the row changed has not seen what it says now, and kept another from beginning.
+        finished = newest is not None and newest[0] >= self._says_since and newest[1].finished
+        finished = finished and not self._looks.trouble
         waits = bool(failover.short) and failover.state is State.NEEDS_OPERATOR  # perhaps for room
         every = CHECK_EVERY if finished and not waits else UNFINISHED_EVERY
-        if says != self._seen or self._clock.monotonic() - self._began >= every.total_seconds():
+        if says != self._seen or now - self._began >= every.total_seconds():
             self._seen = says
             self.now()
 
@@ -111,12 +120,17 @@ class SurgeKeeping:
         """Raises what store and cloud raise: it is looked at again."""
         failover = self._failovers.of(self._pair.name, now=self._clock.now())
         room = self._room()
+        if not self._held:
+            failover = self._came_home(failover)
         failover = self._told_short(failover, room)
         if self._held:
             return Done(room, finished=True)
-        failover = self._came_home(failover)
         surge = self._pair.surge.get(SiteName(failover.surged)) if failover.surged else None
         if surge is not None:
+            if failover.state is State.PREPARING or (failover.state in AT_REST and failover.surged != self._owner):
+                # It may be called off, or was: what one watch raises then, the other one may have put back already.
+                return Done(room, finished=False)
+            self._restful = None
             return self._raised(failover, surge, room)
         if failover.weights or failover.sizes:
             return self._restored(failover, room)
@@ -133,7 +147,8 @@ class SurgeKeeping:
     def _raised(self, failover: Failover, surge: Surge, room: Room) -> Done:
         steps = raising(surge, room)
         if not steps:
-            return Done(room, finished=True)
+            # Seen at home, but beside an older row: to be put back as soon as both are seen together.
+            return Done(room, finished=self._home is None)
         was = before(steps, room)
         weights = {**{str(server): weight for server, weight in was.weights.items()}, **failover.weights}
         sizes = {**was.sizes, **failover.sizes}
@@ -152,8 +167,15 @@ class SurgeKeeping:
         steps = restoring(was, self._pair.surge.values(), room)
         if steps:
             self._apply("surge.restored", failover, steps, "both sites carry their share again")
+            self._restful = None
+            return Done(room, finished=False)
+        now = self._clock.monotonic()
+        if self._restful is None:
+            self._restful = now
+        if now - self._restful < REMEMBERED.total_seconds():
             return Done(room, finished=False)
         self._failovers.save(replace(failover, weights={}, sizes={}))
+        self._restful = None
         return Done(room, finished=True)
 
     def _apply(self, event: str, failover: Failover, steps: tuple[Step, ...], why: str) -> None:
