@@ -39,6 +39,10 @@ def start_watching(stage: Stage) -> None:
         stage.cloud.enable(function, "every-minute", True)
     stage.cloud.jump(timedelta(seconds=58.8))
     stage.cloud.flow(1)
+    wait_until_watched(stage)
+
+
+def wait_until_watched(stage: Stage) -> None:
     stage.wait_for("both watch functions", lambda: all(map(stage.looping, WATCHES)), seconds=NEXT_TICK)
     stage.wait_for("an active master", lambda: stage.master_status(OLD).get("active") is True, seconds=15)
 

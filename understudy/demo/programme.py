@@ -17,12 +17,12 @@ from rich.console import Console
 from shared.adapters.clock import SystemClock
 from shared.domain.errors import DrError
 from understudy.checker import Unreadable
-from understudy.demo import act1, act2, act3, chaos, permissions, report, ways_back
+from understudy.demo import act1, act2, act3, chaos, permissions, report, staying, ways_back
 from understudy.demo.local_cloud import CloudDied, NoNetwork
 from understudy.demo.losses import Loss
 from understudy.demo.narrator import Narrator
 from understudy.demo.promises import Promises
-from understudy.demo.stage import NotInTime, Stage
+from understudy.demo.stage import START, NotInTime, Stage
 
 PROGRAMME = """\
 Two sites of one region: six machines, a load balancer, a middleware name.
@@ -55,6 +55,7 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
     add("--chaos", type=int, metavar="SEED", help="kill the local cloud or functions at random; the seed is printed")
     add("--report", type=Path, default=Path("reports/demo"), help="folder of demo.json and demo.html")
     add("--keep", action="store_true", help="keep the working directory with all logs")
+    add("--stay", action="store_true", help="play no act: a pair at work for your own commands, until Ctrl-C")
     add("--plain", action="store_true", help="no colour, no progress bars")
     return parser.parse_args(arguments)
 
@@ -75,6 +76,9 @@ def run(arguments: Sequence[str]) -> int:
     try:
         return _guarded(chosen, narrator, workdir)
     except KeyboardInterrupt:
+        if chosen.stay:
+            narrator.say("ended, with everything that was started")
+            return 0
         narrator.trouble("interrupted: everything that was started has been ended")
         raise
     finally:
@@ -103,10 +107,13 @@ def _play(chosen: argparse.Namespace, narrator: Narrator, workdir: Path) -> int:
     began = clock.monotonic()
     promises = Promises()
     hours = chosen.hours if "1" in chosen.acts else min(chosen.hours, PROLOGUE)
+    start = clock.now() - staying.BEFORE if chosen.stay else START
     with (
-        Stage.opened(workdir, narrator=narrator, promises=promises, clock=clock, hours=hours) as stage,
+        Stage.opened(workdir, narrator=narrator, promises=promises, clock=clock, hours=hours, start=start) as stage,
         chaos.loose(stage.cloud, chosen.chaos, narrator),
     ):
+        if chosen.stay:
+            staying.stay(stage, chosen.report)
         _story(stage, chosen)
     written = report.write(chosen.report, stage.report, promises.all)
     narrator.act("Curtain")

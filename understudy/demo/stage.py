@@ -83,11 +83,12 @@ class Stage:
         hours: int = 168,
         seed: int = 7,
         policy_at: Path = POLICY,
+        start: datetime = START,
     ) -> Iterator[Self]:
         """On a local cloud of its own, which ends with the block. Raises NoNetwork, CloudDied."""
         policy = policy_file.load(policy_at)
         agents = policy.pairs[0].agents
-        with LocalCloud(workdir, net=free_network(), start=START, seed=seed, agents=agents) as cloud:
+        with LocalCloud(workdir, net=free_network(), start=start, seed=seed, agents=agents) as cloud:
             yield cls(
                 cloud=cloud,
                 view=CloudView(cloud),
