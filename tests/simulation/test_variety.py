@@ -38,3 +38,8 @@ def test_a_day_after_which_something_stays_raised_is_noticed(monkeypatch: pytest
     seeds = having({"surge"}, range(1000))
 
     assert any("is raised" in told for seed in seeds for told in lived(seed).failures)
+
+
+def test_a_side_that_serves_is_not_called_unprotected() -> None:
+    """On this day the pair moves to the side that was lost before, and is to be called protected when it serves."""
+    assert lived(1028).failures == []

@@ -393,6 +393,9 @@ def _of_protection(failover: Failover, on: On, now: datetime) -> dict[str, objec
     match on:
         case On.PROMOTED if lost and failover.from_site is not None:
             return {"unprotected": failover.from_site, "unprotected_since": now, "unprotected_told": None}
+        case On.PROMOTED if failover.unprotected and failover.unprotected == failover.to_site:
+            # It serves, by an order or because its lease went back to it: it is the other one that stands by now.
+            return {"unprotected": "", "unprotected_since": None, "unprotected_told": None}
         case On.CONFIRMED if failover.failback:
             return {"surged": ""}
         case On.UNPROTECTED:
