@@ -4,8 +4,10 @@ The monotonic clock counts suspended time (CLOCK_BOOTTIME): a function instance 
 believe that its claim is a minute old.
 """
 
+import contextlib
 import http.client
 import json
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -51,9 +53,7 @@ class RemoteClock:
     def __init__(self, url: str, *, timeout: timedelta = timedelta(seconds=5)) -> None:
         self._url = url
         self._timeout = timeout.total_seconds()
-        self._base: datetime | None = None
-        self._rate = 1.0
-        self._fetched = 0.0
+        self._known: tuple[datetime, float, float] | None = None  # the answer, its rate, when on our own clock
         self.began = _monotonic()
 
     def sync(self) -> None:
@@ -75,17 +75,29 @@ class RemoteClock:
             base, rate = datetime.fromisoformat(answer["now"]), float(answer["rate"])
         except (ValueError, KeyError, TypeError) as error:
             raise Permanent(f"UNDERSTUDY_CLOCK={self._url} answered no clock: {body[:80]!r}") from error
-        self._base, self._rate, self._fetched = base.astimezone(UTC), rate, fetched
+        self._known = base.astimezone(UTC), rate, fetched
 
     @property
     def rate(self) -> float:
-        return self._rate
+        return 1.0 if self._known is None else self._known[1]
+
+    def follow(self, *, every: timedelta) -> None:
+        """For a process that lives on while the emulator's clock jumps: fetched again and again, aside. While it does
+        not answer (its zone is dark, say), what was fetched last goes on."""
+        threading.Thread(target=self._follow, args=(every.total_seconds(),), name="clock", daemon=True).start()
+
+    def _follow(self, every: float) -> None:
+        while True:
+            time.sleep(every)
+            with contextlib.suppress(Retryable, Permanent):
+                self.sync()
 
     def now(self) -> datetime:
-        if self._base is None:
+        if self._known is None:
             self.sync()
-        assert self._base is not None
-        return self._base + timedelta(seconds=(_monotonic() - self._fetched) * self._rate)
+        assert self._known is not None
+        base, rate, fetched = self._known
+        return base + timedelta(seconds=(_monotonic() - fetched) * rate)
 
     def monotonic(self) -> float:
         return _monotonic()

@@ -82,6 +82,25 @@ def test_an_answer_that_is_no_clock_is_refused_with_the_variable(emulator: Emula
         RemoteClock(emulator.url).sync()
 
 
+def test_followed_it_keeps_up_with_jumps_and_outlasts_an_emulator_that_is_silent(emulator: Emulator) -> None:
+    clock = RemoteClock(emulator.url)
+    clock.sync()
+    jumped = threading.Event()
+
+    def noticed() -> None:
+        while clock.now() == NOW:
+            pass
+        jumped.set()
+
+    threading.Thread(target=noticed, daemon=True).start()
+    emulator.answer = []
+    clock.follow(every=timedelta(milliseconds=1))
+    emulator.answer = {"now": (NOW + timedelta(days=1)).isoformat(), "rate": 0.0}
+
+    assert jumped.wait(10)
+    assert clock.now() == NOW + timedelta(days=1)
+
+
 def test_no_answer_is_a_retry() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))

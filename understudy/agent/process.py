@@ -6,10 +6,11 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Final
 
 from shared.adapters import chance, environment
 from shared.adapters.agents import HttpAgents
-from shared.adapters.clock import SystemClock
+from shared.adapters.clock import RemoteClock, SystemClock
 from shared.adapters.peers import HttpPeers
 from shared.domain.errors import BadInput, DrError, NotFound, Retryable
 from shared.domain.ids import HolderId
@@ -38,6 +39,8 @@ from understudy.agent.timing import LONGEST_CALL
 from understudy.agent.timing import call_timeout as call_timeout
 
 log = logging.getLogger("understudy.agent")
+
+FOLLOW_EVERY: Final = timedelta(seconds=1)  # looks at a local cloud's calendar, which may jump
 
 
 def build(config: AgentConfig, identity: Identity, store: Store, *, beats: Store, clock: Clock) -> Agent:
@@ -152,6 +155,18 @@ def open_store(config: AgentConfig, *, timeout: timedelta = LONGEST_CALL) -> Sto
     )
 
 
+def wall_clock() -> SystemClock | RemoteClock:
+    """This machine's; beside a local cloud its calendar, so that whoever reads both sees one. Only what is told carries
+    it: deadlines are reckoned by the monotonic clock, which is this machine's in either case. Raises Retryable."""
+    url = environment.variable("UNDERSTUDY_CLOCK")
+    if url is None:
+        return SystemClock()
+    clock = RemoteClock(url)
+    clock.sync()
+    clock.follow(every=FOLLOW_EVERY)
+    return clock
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     telling.to_stderr()
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -169,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         beats = open_store(config)
         identity = identify(config, beats, pause=ended.wait)
         store = open_store(config, timeout=call_timeout(identity.terms))
-        agent = build(config, identity, store, beats=beats, clock=SystemClock())
+        agent = build(config, identity, store, beats=beats, clock=wall_clock())
     except (DrError, OSError) as error:
         log.error("agent.cannot_start: %s", error)
         return 2

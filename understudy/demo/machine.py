@@ -33,6 +33,12 @@ def agent_command(role_file: Path, bind: str) -> list[str]:
     return [sys.executable, "-m", "understudy.agent", *options, "--with-parent"]
 
 
+def cloud_calendar() -> dict[str, str]:
+    """What an agent tells is read beside what the functions tell: on the local cloud both have its calendar."""
+    gateway = environment.variable("GUEST_GATEWAY")
+    return {"UNDERSTUDY_CLOCK": f"{gateway}/_emulator/clock"} if gateway else {}
+
+
 def master_command() -> list[str]:
     return [sys.executable, "-m", "understudy.demo.master", "--with-parent"]
 
@@ -79,7 +85,7 @@ def main() -> int:
             if environment.variable("MACHINE_WITHOUT_AGENT"):
                 services.start(master_command())
             else:
-                agent = services.start(agent_command(role_file, bind))
+                agent = services.start(agent_command(role_file, bind), cloud_calendar())
                 services.start(master_command(), {ROLE_FILE: str(role_file), AGENT_PID: str(agent)})
             while not ended.wait(LOOK_EVERY):
                 services.look()

@@ -16,8 +16,8 @@ AHEAD = timedelta(minutes=1)
 def prove(stage: "Stage") -> checker.Proof:
     """Raises checker.Unreadable. The files stay in the demo's folder, for `understudy prove`.
 
-    Masters and their agents read the machine's clock, functions and cloud the emulated calendar: so theirs is put
-    forward by the difference of the two."""
+    Masters read the machine's clock; their agents, functions and the cloud the emulated calendar: so the masters' one
+    is put forward by the difference of the two."""
     pair, view, folder = stage.policy.pairs[0], stage.view, stage.cloud.workdir
     now = stage.cloud.now()
     behind = (now - stage.clock.now()).total_seconds()
@@ -34,4 +34,5 @@ def prove(stage: "Stage") -> checker.Proof:
         decisions=folder / "decisions.jsonl",
         trail=folder / "trail.jsonl",
         wall_shift=behind,
+        agents_shift=0.0,
     )
