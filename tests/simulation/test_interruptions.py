@@ -17,6 +17,7 @@ def test_undisturbed_it_ends_where_it_should(scenario: Scenario) -> None:
     assert lived(scenario) == ""
 
 
+@pytest.mark.timeout(300)  # a whole sweep: some forty to a hundred and forty lives
 @pytest.mark.parametrize(("scenario", "struck", "strike"), EACH)
 def test_wherever_it_is_interrupted_the_end_is_the_same(scenario: Scenario, struck: str, strike: Strike) -> None:
     tried, wrong = swept(scenario, struck, strike)

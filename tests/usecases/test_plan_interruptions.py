@@ -95,6 +95,7 @@ def _until_it_goes(ask: Callable[[], Any]) -> None:
     raise AssertionError("three times in vain")
 
 
+@pytest.mark.timeout(300)  # a whole sweep
 @pytest.mark.parametrize("trouble", [died_before, died_after])
 def test_approval_stop_and_resumption_survive_interruptions(
     trouble: Trouble, capsys: pytest.CaptureFixture[str]
