@@ -1,6 +1,7 @@
 """The demo's stage without its acts: a pair at work, for an operator in a second shell, until Ctrl-C.
 
-Its calendar is today's: masters and agents read the machine's clock, and none may seem to be wrong.
+Its calendar is today's, so that the times an operator types and reads are those of the wall. A client sends a command
+ten times a second, so that the masters' accept logs say who served.
 """
 
 import shlex
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Never
 
 from understudy.demo import act3
+from understudy.demo.crowd import RESOLVES, clients
 from understudy.demo.stage import WATCHES, Stage
 
 FILE = "env"
@@ -26,14 +28,15 @@ def stay(stage: Stage, folder: Path) -> Never:
     stage.prepare()
     stage.narrator.act("A pair at work, in real seconds")
     begin(stage)
-    folder.mkdir(parents=True, exist_ok=True)
-    exports.write_text("".join(f"{line}\n" for line in shell_lines(stage)))
     try:
-        stage.narrator.say(f"In a second shell:\n\n    . {exports}\n    .venv/bin/understudy status\n")
-        stage.narrator.say('README.md, "A pair in five minutes", goes on from here. Ctrl-C ends it.')
-        while True:
-            stage.cloud.must_live()
-            stage.clock.sleep(LOOK_EVERY)
+        with clients(stage, (RESOLVES,)):
+            folder.mkdir(parents=True, exist_ok=True)
+            exports.write_text("".join(f"{line}\n" for line in shell_lines(stage)))
+            stage.narrator.say(f"In a second shell:\n\n    . {exports}\n    .venv/bin/understudy status\n")
+            stage.narrator.say('README.md, "A pair in five minutes", goes on from here. Ctrl-C ends it.')
+            while True:
+                stage.cloud.must_live()
+                stage.clock.sleep(LOOK_EVERY)
     finally:
         exports.unlink(missing_ok=True)
 
