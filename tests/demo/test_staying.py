@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
@@ -16,9 +17,9 @@ pytestmark = pytest.mark.timeout(300)
 def test_a_second_shell_sees_a_pair_at_work_until_the_stage_is_ended(tmp_path: Path) -> None:
     with evening(tmp_path, "--stay") as run:
         run.wait_until_said("Ctrl-C ends it.")
-        exports = run.report / "env"
+        exports, understudy = run.report / "env", quote(f"{ROOT}/.venv/bin/understudy")
         asked = subprocess.run(
-            ["sh", "-c", f". {exports} && {ROOT}/.venv/bin/understudy status && ls $MASTER_LOGS"],
+            ["sh", "-c", f'. {quote(str(exports))} && {understudy} status && ls "$MASTER_LOGS"'],
             capture_output=True, text=True, check=True, cwd=tmp_path,
         ).stdout  # fmt: skip
 

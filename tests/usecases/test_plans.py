@@ -112,7 +112,7 @@ def test_a_check_that_a_child_would_fail_stops_the_plan_before_it_begins() -> No
     world.checks[WEB_2] = Check(name="image usable", ok=False, says="the newest of web is creating", remedy="Wait")
     shown = world.shown()
     assert not shown.may_start
-    assert shown.refusals == ("rebuild i-web-2: image usable: the newest of web is creating. Wait",)
+    assert shown.refusals == ("rebuild i-web-2: image usable: the newest of web is creating. Wait.",)
 
     run = world.run_plan()
     world.run_recovery(minutes=1)
@@ -143,7 +143,7 @@ def test_an_instance_without_a_point_of_that_time_fails_a_check() -> None:
 
     assert shown.refusals == (
         "wave data, step db: restore points: 1 have no usable restore point taken at 2026-03-01T00:00:00Z or before: "
-        "i-db. Name a later moment with --at",
+        "i-db. Name a later moment with --at.",
     )
 
 
@@ -437,7 +437,7 @@ def test_a_policy_that_changed_between_look_and_run_is_refused() -> None:
 def test_an_instance_in_two_steps_of_one_kind_is_refused() -> None:
     twice = replace(DATA, name="again", steps=(replace(DATA.steps[0], select=Selection(ids=(DB,))),))
     world = PlanWorld(plan_policy(DATA, twice))
-    assert "restore i-db once: 2 steps would restore i-db. Take it out of all steps but one" in world.shown().refusals
+    assert "restore i-db once: 2 steps would restore i-db. Take it out of all steps but one." in world.shown().refusals
 
 
 def test_nobody_elses_operation_is_taken_for_ours() -> None:

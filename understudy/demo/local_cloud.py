@@ -53,6 +53,10 @@ ENDS_WITHIN = 3.0  # seconds for a polite end
 DYING = 0.5
 
 
+NETWORKS_TRIED = 5
+TAKEN = "another emulator uses the same network"
+
+
 class NoNetwork(Exception):
     """This system has no loopback network for the demo's machines; the message says what is missing."""
 
@@ -103,6 +107,18 @@ class LocalCloud:
         self.at: Addresses
 
     def __enter__(self) -> Self:
+        for others in reversed(range(NETWORKS_TRIED)):
+            try:
+                self._begin()
+            except CloudDied as died:
+                if TAKEN not in str(died) or not others:
+                    raise
+                self.net = free_network()  # somebody else took it between our look and the cloud's bind
+            else:
+                break
+        return self
+
+    def _begin(self) -> None:
         logs = self.workdir / "masters"
         logs.mkdir(parents=True, exist_ok=True)
         key, secret = ACCESS_KEY
@@ -142,7 +158,6 @@ class LocalCloud:
         first = json.loads(line)
         host, _, port = first["dns"].rpartition(":")
         self.at = Addresses(url=first["url"], dns=(host, int(port)), pid=int(first["pid"]))
-        return self
 
     def _environment(self) -> dict[str, str]:
         """This process's environment without proxies: the SDKs honour HTTP_PROXY and ignore NO_PROXY."""
