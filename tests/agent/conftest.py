@@ -1,5 +1,7 @@
 """Real agents and masters as processes, beside a local cloud on loopback."""
 
+import contextlib
+import itertools
 import json
 import os
 import signal
@@ -43,9 +45,16 @@ def wait_for(what: str, reached: Callable[[], object], seconds: float = 15.0) ->
         time.sleep(0.02)
 
 
+_ports = itertools.count(os.getpid() * 13)
+
+
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
+    """Never given twice by this process, and below those that the system gives to whoever asks for any: between our
+    look and the agent's bind nobody else gets it."""
+    while True:
+        port = 20_000 + next(_ports) % 12_000
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 @dataclass
