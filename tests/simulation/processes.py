@@ -188,7 +188,8 @@ class World:
         process = self.current or process
         at = self.now + seconds
         # Nobody else is due before: no need to ask who is.
-        if at <= self.until and (not self._heap or self._heap[0][0] > at) and not self._over:
+        alone = not self._heap or self._heap[0][0] > at
+        if at <= self.until and alone and not self._over and not process.machine.stopped:
             self.now = at
         else:
             self._push(at, process)

@@ -81,7 +81,7 @@ class SimScaling:
     """`groups` and `resize` of the scaling port; a watch uses no more of it."""
 
     def __init__(self, pair: "FailoverWorld", process: Process, place: str) -> None:
-        self._pair, self._way = pair, CloudWay(pair, process, place, ESS)
+        self._pair, self.process, self._way = pair, process, CloudWay(pair, process, place, ESS)
 
     def groups(self, ids: Sequence[str]) -> Mapping[str, ScalingGroup]:
         self._way.way(writes=False)

@@ -43,6 +43,16 @@ def broken(owner: Any, name: str, *swaps: tuple[str, str]) -> Plant:
     return Broken(owner, name, *swaps).plant
 
 
+def patched(story: Callable[[Open, pytest.MonkeyPatch], None]) -> Callable[[Open], None]:
+    """A story with a patch of its own beside the defect's."""
+
+    def told(opened: Open) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            story(opened, patch)
+
+    return told
+
+
 @dataclass(frozen=True)
 class Planted:
     what: str
@@ -125,6 +135,17 @@ PLANTED = [
         ),
         surge.test_the_failback_puts_back_what_stood_before_and_not_before_the_preferred_site_serves,
         timers=True,
+    ),
+    Planted(
+        "a thawed executor raises by what it read long ago",
+        (broken(SurgeKeeping, "_apply", ("> STALE.total_seconds():", "< 0:")),),
+        patched(surge.test_an_executor_that_thaws_late_reads_the_row_again_before_it_raises_anything),
+        timers=True,
+    ),
+    Planted(
+        "a new side that was not seen to serve leaves the lost one protected",
+        (broken(fail_over.FailOver, "_promote", ("self._had_it(failover)", "{}")),),
+        patched(rules.test_a_new_side_that_took_another_epoch_before_it_was_seen_leaves_the_lost_one_unprotected),
     ),
 ]
 

@@ -16,10 +16,12 @@ from shared.domain.ids import SiteName
 from shared.domain.pair import DataRule, Hook, Mode, Pair, Silence, UnknownLag
 from shared.ports.hooks import HookAnswer, Said
 from shared.state.failovers import SwitchOrder
-from tests.simulation.failover_world import ADDRESS, FailoverWorld
+from shared.state.leases import Leases
+from tests.simulation.failover_world import ADDRESS, FailoverWorld, TruthStore
 from tests.simulation.pair_world import PAIR, H, I
+from tests.simulation.test_failover_mends import once_in
 from tests.simulation.test_failover_stories import LOSS, Open, opened, served_again
-from tests.simulation.world import EPOCH
+from tests.simulation.world import EPOCH, tokens
 
 __all__ = ["opened"]
 
@@ -369,6 +371,28 @@ def test_a_side_that_is_lost_in_the_midst_of_a_planned_move_is_unprotected(opene
     moved(pair)
     assert pair.failover().planned
     assert pair.failover().unprotected == H
+
+
+def test_a_new_side_that_took_another_epoch_before_it_was_seen_leaves_the_lost_one_unprotected(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its agent was restarted while it was promoted: it may have served, though no watch ever saw that."""
+    pair = opened(watches=(I,))
+    leases = Leases(TruthStore(pair.rows), tokens=tokens(pair.world))
+
+    def takes_it_again() -> None:
+        lease = leases.read(PAIR)
+        assert lease is not None
+        leases.take(lease, I, length=timedelta(seconds=5))
+
+    again = once_in(pair, State.PROMOTING, takes_it_again, monkeypatch)
+    pair.at(LOSS, lambda: pair.go_dark(H))
+    pair.world.run(30)
+
+    assert again
+    assert any("hz-i holds epoch 3, newer than 2" in one.because for one in pair.decisions())
+    assert pair.failover().unprotected == H
+    assert "pair.unprotected" in pair.events()
 
 
 def test_a_planned_move_leaves_the_old_side_protected(opened: Open) -> None:

@@ -1,6 +1,6 @@
 """What a site must carry alone is raised beside the failover, and put back with the failback."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,15 +11,16 @@ from shared.domain.failover_safety import Kind
 from shared.domain.ids import InstanceId
 from shared.domain.pair import Hook, Pair, Short
 from shared.ports.hooks import HookAnswer, Said
+from shared.ports.scaling import ScalingGroup
 from shared.state.controls import Pause
 from shared.state.failovers import SwitchOrder
 from tests.simulation.executors import Timers
 from tests.simulation.failover_world import ADDRESS, FailoverWorld
 from tests.simulation.links import ECS, How, watch_at
 from tests.simulation.pair_world import PAIR, H, I
-from tests.simulation.surge_ports import APP_H, APP_I, BEFORE, ESS, RAISED, SLB, Standing, surging
+from tests.simulation.surge_ports import APP_H, APP_I, BEFORE, ESS, RAISED, SLB, SimScaling, Standing, surging
 from tests.simulation.test_failover_stories import LOSS, served_again
-from tests.simulation.world import Faults, World
+from tests.simulation.world import Faults, Process, World
 
 Open = Callable[..., FailoverWorld]
 
@@ -146,6 +147,37 @@ def test_a_planned_move_that_is_called_off_leaves_nothing_raised(opened: Open) -
     assert pair.record().value == ADDRESS[H]
     assert stands(pair) == BEFORE
     assert pair.failover().surged == ""
+
+
+def test_an_executor_that_thaws_late_reads_the_row_again_before_it_raises_anything(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It read that hz-i carries all, and stood still until that was long over and forgotten."""
+    pair = opened()
+    frozen: list[Process] = []
+    groups = SimScaling.groups
+
+    def stands_still(scaling: SimScaling, ids: Sequence[str]) -> Mapping[str, ScalingGroup]:
+        found, process = groups(scaling, ids), scaling.process
+        if not frozen and pair.failover().surged == I and pair.standing.sizes["asg-i"] == BEFORE[1]["asg-i"]:
+            frozen.append(process)
+            pair.world.freeze(process.machine)
+            pair.world.wait(process, 0.001)
+        return found
+
+    monkeypatch.setattr(SimScaling, "groups", stands_still)
+    pair.at(LOSS, lambda: pair.go_dark(H))
+    pair.at(LOSS + 30, lambda: pair.lighten(H))
+    pair.at(LOSS + 50, lambda: fails_back(pair))
+    pair.world.run(250)
+    assert stands(pair) == BEFORE
+    assert pair.failover().sizes == {}
+    raised = len(pair.standing.calls)
+    pair.world.thaw(frozen[0].machine)
+    pair.world.run(100)
+
+    assert len(pair.standing.calls) == raised
+    assert stands(pair) == BEFORE
 
 
 def test_a_weight_lowered_by_hand_is_raised_again_unless_the_pair_is_paused(opened: Open) -> None:

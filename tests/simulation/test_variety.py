@@ -43,3 +43,13 @@ def test_a_day_after_which_something_stays_raised_is_noticed(monkeypatch: pytest
 def test_a_side_that_serves_is_not_called_unprotected() -> None:
     """On this day the pair moves to the side that was lost before, and is to be called protected when it serves."""
     assert lived(1028).failures == []
+
+
+def test_a_side_that_took_a_newer_epoch_while_it_was_promoted_is_the_one_that_serves() -> None:
+    """On this day no watch saw it promoted, and what was raised for it is to be put back once the other one is well."""
+    assert lived(7103).failures == []
+
+
+def test_each_raise_is_remembered_for_a_minute_of_its_own() -> None:
+    """On this day a late call raises a site for the second time, a minute after the first was put back."""
+    assert lived(9947).failures == []

@@ -118,7 +118,7 @@ class FailOver:
         row = step(failover.state, on)
         now, mono = self._clock.now(), self._clock.monotonic()
         given = {**_left(failover, row.next), **_of_protection(failover, on, now), **(changes or {})}
-        changed = replace(failover, **given)  # type: ignore[arg-type]
+        changed = replace(failover, **given)  # type: ignore[arg-type]  # fields by name
         ended, seconds = dict(changed.ended), dict(changed.seconds)
         phase = PHASE_ENDED_BY.get(on)
         if phase is not None:
@@ -311,8 +311,16 @@ class FailOver:
             return On.PROMOTED, (f"{target} is active under epoch {epoch}",), {}
         newer = self._witness.newer(epoch)
         if newer is not None:
-            return On.SUPERSEDED, (newer,), {}
+            return On.SUPERSEDED, (newer,), self._had_it(failover)
         return On.PROMOTE_WAITS, (f"the agent of {target}: {report.sight} {report.detail}".rstrip(),), {}
+
+    def _had_it(self, failover: Failover) -> Mapping[str, object]:
+        """What changes when the new side gave its epoch back, or took a newer one by itself, before it was seen to
+        serve: it may have served, so the two sides are as far apart as if it had been seen."""
+        seen = self._witness.sighting
+        if seen is None or seen.lease.owner != failover.to_site:
+            return {}
+        return _of_protection(failover, On.PROMOTED, self._clock.now())
 
     def warn(self, failover: Failover, why: tuple[str, ...], inputs: Mapping[str, str]) -> Failover:
         """Once an hour that the pair is unprotected, by whichever watch writes it first. Raises Conflict."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from shared.domain.errors import Conflict, CredentialsRejected, Permanent
+from shared.domain.errors import Conflict, CredentialsRejected, Permanent, Retryable
 from shared.domain.failover_fsm import AT_REST, State
 from shared.domain.ids import InstanceId, SiteName
 from shared.domain.lease import Lease
@@ -38,6 +38,7 @@ from shared.usecases.failover.fail_over import FailOver
 CHECK_EVERY: Final = timedelta(minutes=5)
 UNFINISHED_EVERY: Final = timedelta(seconds=10)
 REMEMBERED: Final = timedelta(minutes=1)  # what stood before, once it stands again: a late call may yet raise it
+STALE: Final = timedelta(seconds=15)  # nothing is changed by what was read longer ago: a frozen executor thaws late
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +63,12 @@ class SurgeKeeping:
         self._pair, self._balancer, self._scaling = pair, balancer, scaling
         self._failovers, self._over, self._clock = failovers, over, clock
         self._looks: Aside[Done] = Aside(self._tend, what=f"capacity of {pair.name}", run=run, clock=clock)
-        self._began = float("-inf")
+        self._began = self._read_at = float("-inf")
         self._seen: tuple[object, ...] = ()  # of the row, when it was last looked at
         self._says_since = float("-inf")
-        self._said: tuple[str, ...] = ()
+        self._said: tuple[object, ...] = ()
         self._owner = ""  # of the lease, as last seen
-        self._restful: float | None = None  # since when all that was raised was seen put back
+        self._restful = (-1, 0.0)  # the row's version, and since when (monotonic) all it tells of was seen put back
         self._home: int | None = None  # the version of the row beside which the preferred site was seen to serve
         self._held = False
 
@@ -118,6 +119,7 @@ class SurgeKeeping:
 
     def _tend(self) -> Done:
         """Raises what store and cloud raise: it is looked at again."""
+        self._read_at = self._clock.monotonic()
         failover = self._failovers.of(self._pair.name, now=self._clock.now())
         room = self._room()
         if not self._held:
@@ -130,7 +132,6 @@ class SurgeKeeping:
             if failover.state is State.PREPARING or (failover.state in AT_REST and failover.surged != self._owner):
                 # It may be called off, or was: what one watch raises then, the other one may have put back already.
                 return Done(room, finished=False)
-            self._restful = None
             return self._raised(failover, surge, room)
         if failover.weights or failover.sizes:
             return self._restored(failover, room)
@@ -167,31 +168,36 @@ class SurgeKeeping:
         steps = restoring(was, self._pair.surge.values(), room)
         if steps:
             self._apply("surge.restored", failover, steps, "both sites carry their share again")
-            self._restful = None
+            self._restful = (-1, 0.0)
             return Done(room, finished=False)
-        now = self._clock.monotonic()
-        if self._restful is None:
-            self._restful = now
-        if now - self._restful < REMEMBERED.total_seconds():
+        if self._restful[0] != failover.version:
+            self._restful = (failover.version, self._clock.monotonic())
+        if self._read_at - self._restful[1] < REMEMBERED.total_seconds():
             return Done(room, finished=False)
         self._failovers.save(replace(failover, weights={}, sizes={}))
-        self._restful = None
         return Done(room, finished=True)
 
     def _apply(self, event: str, failover: Failover, steps: tuple[Step, ...], why: str) -> None:
-        """Each step may be taken twice. One that is refused does not keep the others back."""
+        """Each step may be taken twice. One that is refused does not keep the others back. Raises Retryable when what
+        asks for them was read too long ago: the row may say otherwise by now."""
+        taken: list[Step] = []
         refused: list[str] = []
         for step in steps:
+            if self._clock.monotonic() - self._read_at > STALE.total_seconds():
+                break
+            taken.append(step)
             try:
                 self._take(step)
             except CredentialsRejected:
                 raise
             except Permanent as error:
                 refused.append(f"{step}: {error}")
-        told = (why, *(str(step) for step in steps), *(f"refused: {one}" for one in refused))
-        if told == self._said:
+        if not taken:
+            raise Retryable(f"the row was read more than {STALE.total_seconds():g} s ago: it is read again first")
+        told = (why, *(str(step) for step in taken), *(f"refused: {one}" for one in refused))
+        if (failover.epoch, event, *told) == self._said:
             return  # tried again, with the same end
-        self._said = told
+        self._said = (failover.epoch, event, *told)
         self._over.record(
             event,
             told,
