@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -52,6 +53,9 @@ class Guest:
         self.instance = instance
         self.token = cloud.chance.id("guest")
         self.log_path = log_path
+        self.scratch = log_path.with_suffix(".tmp")
+        """The machine's directory for temporary files, empty at each boot: what a killed process left is not lost in
+        the host's."""
         self.command = [part.replace("{python}", sys.executable) for part in instance.guest["command"]]
         self.ports = [int(port) for port in instance.guest.get("ports", ())]
         self.nic = Nic(
@@ -76,6 +80,7 @@ class Guest:
         return {
             "PATH": PATH,
             "LANG": "C.UTF-8",
+            "TMPDIR": str(self.scratch),
             "PYTHONUNBUFFERED": "1",
             "GUEST_INSTANCE": self.instance.id,
             "GUEST_ZONE": self.instance.zone,
@@ -91,6 +96,7 @@ class Guest:
     async def boot(self) -> None:
         """Returns when the first port accepts, when the process has ended, or when waiting is in vain."""
         try:
+            await asyncio.to_thread(self._empty_scratch)
             self.group = await Group.start(
                 self.command, environment=self.environment(), log=self.log_path, warden=self._warden
             )
@@ -115,6 +121,10 @@ class Guest:
                 )
         finally:
             ready.cancel()
+
+    def _empty_scratch(self) -> None:
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        self.scratch.mkdir()
 
     @property
     def _is_dark(self) -> bool:

@@ -160,6 +160,16 @@ def test_a_guest_is_told_who_it_is_and_inherits_nothing_else(machine: Machine) -
     assert not {"HOME", "HTTP_PROXY", "ALIBABA_CLOUD_ACCESS_KEY_ID"} & seen.keys()
 
 
+def test_what_a_killed_guest_left_in_its_temporary_directory_is_gone_at_the_next_boot(machine: Machine) -> None:
+    folder = Path(json.loads(machine.ask("GET", "/env"))["TMPDIR"])
+    (folder / "left").write_text("by the first boot")
+    machine.admin("POST", "/_emulator/instances/i-1/fail", {"recovers": True})
+    machine.until_state("Running")
+
+    assert json.loads(machine.ask("GET", "/env"))["TMPDIR"] == str(folder)
+    assert list(folder.iterdir()) == []
+
+
 def test_a_dark_zone_cuts_both_ways_but_the_guest_lives_on_with_its_disk(machine: Machine) -> None:
     machine.ask("PUT", "/", b"start")
     machine.admin("POST", "/_emulator/zones/cn-hangzhou-h", {"dark": True})
