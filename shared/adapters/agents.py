@@ -118,7 +118,7 @@ class _Timed(io.RawIOBase):
 def _report(status: int, answer: bytes) -> AgentReport:
     try:
         body = json.loads(answer)
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
         return AgentReport(sight=Sight.ANSWERED, detail=f"HTTP {status}, not an agent's JSON: {answer[:80]!r}")
@@ -157,7 +157,7 @@ def _peers(value: object) -> dict[str, PeerView]:
     views: dict[str, PeerView] = {}
     for site, view in value.items() if isinstance(value, dict) else ():
         age = _seconds(view.get("age_s")) if isinstance(view, dict) else None
-        if age is None or view.get("sight") not in set(Sight):
+        if age is None or view.get("sight") not in list(Sight):  # a list, for what cannot be hashed is no sight either
             continue  # a view of unknown age says nothing
         active, epoch = view.get("active"), view.get("epoch")
         views[str(site)] = PeerView(

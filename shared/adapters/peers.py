@@ -91,7 +91,7 @@ def read_ask(body: bytes, secret: bytes) -> Ask | None:
         mac = str(given["mac"])
         if not ask.to:
             raise ValueError("it does not say where it is asked")
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise BadInput(f"an ask for a pledge is a JSON object of the peer's agent, not {body[:80]!r}") from error
     return ask if hmac.compare_digest(mac.encode(), seal(secret, ask).encode()) else None
 
@@ -104,7 +104,7 @@ def answer_body(ask: Ask, answer: Answer, secret: bytes) -> dict[str, object]:
 def read_answer(status: int, body: bytes, ask: Ask, secret: bytes) -> Answer:
     try:
         given = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         given = None
     if not isinstance(given, Mapping):
         return Answer(pledged=False, detail=f"HTTP {status}, not an agent's JSON: {body[:80]!r}")

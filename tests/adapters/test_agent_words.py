@@ -55,6 +55,7 @@ def test_a_view_of_a_peer_has_an_age_or_does_not_count() -> None:
             "hz-h": well,
             "no-age": {**well, "age_s": None},
             "no-sight": {**well, "sight": "guessed"},
+            "no-word": {**well, "sight": []},
             "no-object": 5,
             "odd": {**well, "active": "yes", "epoch": True},
         }
@@ -65,6 +66,16 @@ def test_a_view_of_a_peer_has_an_age_or_does_not_count() -> None:
         "odd": PeerView(sight=Sight.ANSWERED, age=timedelta(seconds=0.5)),
     }
     assert report(peers="none").peers == {}
+
+
+def test_brackets_without_end_are_no_agents_words() -> None:
+    """An agent that died of what its peer answers would take the other site with it."""
+    deep = b"[" * 60_000
+
+    assert "not an agent's JSON" in _report(200, deep).detail
+    assert not read_answer(200, deep, ASK, SECRET).pledged
+    with pytest.raises(BadInput):
+        read_ask(deep, SECRET)
 
 
 def test_an_ask_and_its_answer_survive_the_wire() -> None:

@@ -186,7 +186,11 @@ def test_a_lag_is_seconds_or_json(said: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", ["", "soon", "-1", "NaN", "Infinity", "true", "null", "[1]", '{"behind": 1}', '{"lag": null}']
+    "said",
+    [
+        *("", "soon", "-1", "NaN", "Infinity", "true", "null", "[1]", '{"behind": 1}', '{"lag": null}'),
+        *("18446744073709551615", "1e300", "1" + "0" * 400, "[" * 4000),  # a counter that ran below zero, among others
+    ],
 )
 def test_whatever_else_is_said_is_no_lag(said: str) -> None:
     with pytest.raises(ValueError, match=r"expect|Expecting"):

@@ -5,7 +5,6 @@ means that the lag is not known, never that there is none.
 
 import http.client
 import json
-import math
 import shlex
 import subprocess
 import threading
@@ -20,6 +19,7 @@ from shared.ports.clock import Clock
 
 EVERY: Final = timedelta(seconds=2)
 PATIENCE: Final = timedelta(seconds=5)  # for one answer
+LONGEST: Final = timedelta(days=3650)  # nobody's data is further behind: what says so counts otherwise, or not at all
 LARGEST: Final = 4096
 
 Measure = Callable[[], str]
@@ -58,10 +58,14 @@ class LagWatch:
 
 def behind(said: str) -> timedelta:
     """Raises ValueError when this is no lag."""
-    value = json.loads(said)
+    try:
+        value = json.loads(said)
+    except RecursionError as error:
+        raise ValueError("expected seconds or JSON, not brackets without end") from error
     if isinstance(value, dict):
         value = value.get("lag")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+    # The range before all else: a whole number of any size would fail in every sum, and end this agent with it.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < LONGEST.total_seconds():
         raise ValueError(f'expected seconds, or JSON such as {{"lag": 1.5}}, not {said[:80]!r}')
     return timedelta(seconds=value)
 
