@@ -7,6 +7,7 @@ import pytest
 
 from shared.domain.failover_fsm import State
 from shared.domain.failover_safety import Kind, Rule
+from shared.domain.ids import Epoch, SiteName
 from shared.state.failovers import SwitchOrder
 from tests.simulation.failover_world import ADDRESS, INSTANCE
 from tests.simulation.links import STORE, How, watch_at
@@ -38,9 +39,17 @@ def state_of(pair: UnattendedWorld, site: str) -> str:
     return pair.cloud.ecs.instances[INSTANCE[site]].state  # type: ignore[index]  # sites
 
 
-def order(pair: UnattendedWorld, kind: Kind, *force: Rule) -> None:
+def order(pair: UnattendedWorld, kind: Kind, *force: Rule, to: SiteName = I, epoch: int | None = None) -> None:
     made = SwitchOrder(
-        pair=PAIR, to_site=I, at=pair.now(), because="test", kind=kind, by="ada", force=force, id=f"o-{kind}"
+        pair=PAIR,
+        to_site=to,
+        at=pair.now(),
+        because="test",
+        kind=kind,
+        by="ada",
+        force=force,
+        epoch=None if epoch is None else Epoch(epoch),
+        id=f"o-{kind}",
     )
     pair.orders().give(made)
 
@@ -223,3 +232,35 @@ def test_the_first_lease_is_the_preferred_sites_and_a_lost_row_calls_an_operator
 
     assert pair.rows.table("leases") == {}
     assert pair.failover().state is State.NEEDS_OPERATOR
+
+
+def lease_lost(pair: UnattendedWorld) -> None:
+    pair.world.run(LOSS)
+    pair.rows.table("leases").clear()
+    pair.world.run(20)
+
+
+def test_a_lease_restored_for_the_other_site_has_the_master_at_work_stopped_first(opened: Open) -> None:
+    """Nobody asks such a master whether it is active: it serves until it is fenced, whatever the row says."""
+    pair = opened()
+    lease_lost(pair)
+    order(pair, Kind.RESTORE, to=I, epoch=9)
+    pair.world.run(80)
+
+    assert pair.record().value == ADDRESS[I]
+    assert state_of(pair, H) == "Stopped"
+    assert pair.stops[0][0] < pair.rebinds[0][0]
+    assert pair.rows.table("leases")[(PAIR,)]["epoch"] == 9
+
+
+def test_a_lease_restored_for_the_site_that_serves_stops_nobody(opened: Open) -> None:
+    pair = opened()
+    lease_lost(pair)
+    order(pair, Kind.RESTORE, to=H, epoch=9)
+    pair.world.run(80)
+
+    assert pair.stops == []
+    row = pair.rows.table("leases")[(PAIR,)]
+    assert (row["owner"], row["epoch"]) == (H, 9)
+    assert pair.failover().state is State.WATCHING
+    assert pair.record().value == ADDRESS[H]

@@ -4,12 +4,16 @@ No holder renews such a row, so each stops within a lease of the moment at which
 clock; only a holder that lives on its peers' pledges may go on, and that one is asked: every agent must answer that it
 is not active, or the operator has named on record that a silent one was seen to be off. Then nobody is active, and the
 row is written free, under the epoch before the ordered one: the take-over that follows is one like any other.
+
+Masters without agents do not stop by themselves. So the row is written for the other site, unless clients are led to
+the ordered one already: then the take-over stops or isolates that other master before the name moves.
 """
 
-from shared.domain.dns_plan import epoch_of
+from shared.domain.dns_plan import epoch_of, same_value
 from shared.domain.errors import Conflict
 from shared.domain.failover_safety import Kind, Rule
-from shared.domain.ids import Epoch
+from shared.domain.ids import Epoch, SiteName
+from shared.domain.pair import NameRule
 from shared.domain.policy import Pair
 from shared.ports.clock import Clock
 from shared.ports.probes import Sight
@@ -68,7 +72,7 @@ class RestoreLease:
         if unseen and not (Rule.UNSEEN in order.force and not any(active for _, active in unseen)):
             self._wait(order, "; ".join(says for says, _ in unseen))
             return False
-        owner, epoch = order.to_site, Epoch(order.epoch - 1)
+        owner, epoch = self._last_owner(order.to_site), Epoch(order.epoch - 1)
         try:
             self._leases.restore(self._pair.name, owner, epoch, length=self._pair.lease, found=found)
         except Conflict:
@@ -79,7 +83,7 @@ class RestoreLease:
             "lease.restored",
             (
                 f"the lease row was {'missing' if found is None else 'damaged'} for a whole lease; it is free under "
-                f"epoch {epoch}, for {owner} to take as {order.epoch}",
+                f"epoch {epoch}, for {order.to_site} to take as {order.epoch}",
                 *(says for says, _ in unseen),
             ),
             epoch=epoch,
@@ -87,6 +91,16 @@ class RestoreLease:
             inputs={**told(order, overrode), "found": "" if found is None else repr(dict(found.columns))},
         )
         return True
+
+    def _last_owner(self, to: SiteName) -> SiteName:
+        if self._pair.agents or all(self._leads(rule, to) for rule in self._pair.names):
+            return to
+        return self._pair.other(to)
+
+    def _leads(self, rule: NameRule, to: SiteName) -> bool:
+        value = self._naming.value(rule, to)
+        read = [record.value for record in self._naming.records_of(rule) if record.enabled]
+        return value is not None and bool(read) and all(same_value(rule.type, one, value) for one in read)
 
     def _longest(self, found: Row | None) -> float:
         """Seconds for which a holder of this row may be active: by the policy, or by what is left of the row."""
