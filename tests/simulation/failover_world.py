@@ -138,7 +138,7 @@ class FailoverWorld(PairWorld):
     rebinds: list[tuple[float, str]] = field(default_factory=list)  # of the first name
     moved: list[tuple[float, str, str]] = field(default_factory=list)  # of all: when, which name, to what
     bindings: list[Binding] = field(default_factory=list)
-    looked: dict[str, tuple[float, int]] = field(default_factory=dict)  # a process's last look at the lease: its epoch
+    looked: dict[str, tuple[float, int]] = field(default_factory=dict)  # who looked at the lease, and when: its epoch
     block: timedelta = timedelta(hours=1)
     wall: dict[SiteName, float] = field(default_factory=dict)  # how wrong the clocks of a site's functions are
     crash: dict[str, int] = field(default_factory=dict)  # watch process -> dies at its n-th call to the outside

@@ -39,7 +39,8 @@ class SiteStore(ProcessStore):
         if table == LEASES:
             epoch = None if row is None else row.columns["epoch"]
             known = epoch if isinstance(epoch, int) else 0  # a damaged row tells none
-            self._pair.looked[self._process.name] = (self._pair.worked(self._process), known)
+            who = self._pair.world.current or self._process
+            self._pair.looked[who.name] = (self._pair.worked(who), known)
         return row
 
     def _way(self, *, writes: bool, apply: Callable[[], None] | None = None) -> None:
@@ -225,14 +226,15 @@ class SimNames:
         self._pair.rebinds.append((self._pair.world.now, value))
         lease = Leases(TruthStore(self._pair.rows), tokens=str).read(PAIR)
         if lease is not None:
-            at, epoch = self._pair.looked.get(self._process.name, (float("-inf"), 0))
+            who = self._pair.world.current or self._process
+            at, epoch = self._pair.looked.get(who.name, (float("-inf"), 0))
             self._pair.bindings.append(
                 Binding(
                     at=self._pair.world.now,
                     value=value,
                     epoch=int(lease.epoch),
                     owner=lease.owner,
-                    news=self._pair.worked(self._process) - at,
+                    news=self._pair.worked(who) - at,
                     seen=epoch,
                 )
             )

@@ -11,6 +11,7 @@ from emulator.alidns.editions import FREE
 from emulator.faults.fault import Fault
 from shared.domain.failover_fsm import AT_REST, On, State
 from shared.domain.ids import SiteName
+from shared.ports.names import NameRecord
 from shared.ports.resolvers import Resolved
 from shared.state.name_orders import NameOrder, NameOrders
 from shared.usecases.failover.client_view import SILENT_FOR
@@ -18,13 +19,15 @@ from tests.simulation.failover_world import ADDRESS, MORE_NAMES, FailoverWorld, 
 from tests.simulation.over_http import Wire, wire
 from tests.simulation.pair_world import PAIR, H, I
 from tests.simulation.seeds import lived
+from tests.simulation.sites import SimNames
 from tests.simulation.test_failover_mends import lose, once_in
 from tests.simulation.test_failover_stories import LOSS, Open, opened, served_again
+from tests.simulation.test_surge import opened as with_timers
 from tests.simulation.world import Faults, World
 from understudy.simulation.names import InProcessNames
 from understudy.simulation.public_names import InProcessPublicNames
 
-__all__ = ["opened"]
+__all__ = ["opened", "with_timers"]
 
 NAMES = ["master.corp.example", "master.public.example", "queue.corp.example"]
 WANTED = {
@@ -58,6 +61,13 @@ def write_public(pair: FailoverWorld, value: str) -> None:
     [record] = InProcessPublicNames(pair.cloud).records(zone="public.example", host="master")
     if record.value != value:
         pair.cloud.alidns.update_record(record.record_id, rr="master", type="A", value=value, ttl=5)
+
+
+def write(pair: FailoverWorld, value: str) -> None:
+    """The private name, in the same way."""
+    names = InProcessNames(pair.cloud)
+    [record] = names.records(zone="corp.example", host="master")
+    names.rebind(record, value=value)
 
 
 def spoil(pair: FailoverWorld) -> None:
@@ -303,6 +313,60 @@ def test_each_name_is_asserted_and_soonest_after_a_change(opened: Open, moment: 
 
     assert stand(pair) == WANTED[H]
     assert whys(pair, "name.reasserted")
+
+
+def test_a_name_service_that_hangs_over_an_update_blinds_no_watch(
+    with_timers: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both watches are about to bind the name anew when its holder falls silent. Their updates arrive 13 s late."""
+    pair, hung = with_timers(agreed=lambda agreed: agreed), list[float]()
+    rebind = SimNames.rebind
+
+    def late(self: SimNames, record: NameRecord, *, value: str) -> None:
+        if value == ADDRESS[H] and pair.world.now < LOSS + 2:
+            hung.append(pair.world.now)
+            pair.world.wait(self._process, 13.0)
+        rebind(self, record, value=value)
+
+    monkeypatch.setattr(SimNames, "rebind", late)
+    pair.at(LOSS - 2, lambda: write(pair, "198.51.100.7"))
+    pair.at(LOSS, lambda: pair.go_dark(H))
+    pair.world.run(60)
+
+    assert hung
+    assert max(hung) < LOSS
+    assert served_again(pair, I) < 7.5
+    assert [value for _, value in pair.rebinds][:2] == [ADDRESS[I], ADDRESS[H]]
+    assert pair.record().value == ADDRESS[I], "and what they wrote late is mended"
+    assert pair.overlap() == ""
+
+
+def test_who_is_overtaken_while_he_looks_once_more_binds_nothing(
+    with_timers: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both watches found the name astray, and list it once more before they bind it: that takes 13 s, in which the
+    holder is lost, and the name moves."""
+    pair, found = with_timers(agreed=lambda agreed: agreed), list[str]()
+    records = SimNames.records
+
+    def slow(self: SimNames, **where: Any) -> tuple[NameRecord, ...]:
+        listed = records(self, **where)
+        who = pair.world.current
+        assert who is not None
+        if listed[0].value == "198.51.100.7" and who.name.endswith("aside"):
+            if found.count(who.name) == 2:  # the round's own listing, and the next round's, came before
+                pair.world.wait(who, 13.0)
+            found.append(who.name)
+        return listed
+
+    monkeypatch.setattr(SimNames, "records", slow)
+    pair.at(LOSS - 2, lambda: write(pair, "198.51.100.7"))
+    pair.at(LOSS, lambda: pair.go_dark(H))
+    pair.world.run(60)
+
+    assert len(found) == 6
+    assert {value for _, value in pair.rebinds} == {ADDRESS[I]}
+    assert served_again(pair, I) < 7.5
 
 
 def test_in_calm_a_name_is_listed_every_few_seconds_and_no_more(opened: Open) -> None:

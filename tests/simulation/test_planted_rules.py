@@ -11,10 +11,12 @@ from shared.domain import failover_decision, failover_obstacles
 from shared.usecases.failover import fail_over
 from shared.usecases.failover.data_seen import DataSeen
 from shared.usecases.failover.fencing import Fencing
+from shared.usecases.failover.name_binding import NameBinding
 from shared.usecases.failover.preparing import Preparing
 from shared.usecases.failover.surge import SurgeKeeping
 from tests.guards import Caught
 from tests.simulation import test_failover_stories as stories
+from tests.simulation import test_names as names
 from tests.simulation import test_standby_rules as rules
 from tests.simulation import test_surge as surge
 from tests.simulation.broken import Broken
@@ -146,6 +148,25 @@ PLANTED = [
         "a new side that was not seen to serve leaves the lost one protected",
         (broken(fail_over.FailOver, "_promote", ("self._had_it(failover)", "{}")),),
         patched(rules.test_a_new_side_that_took_another_epoch_before_it_was_seen_leaves_the_lost_one_unprotected),
+    ),
+    Planted(
+        "a round waits for a name that is bound anew",
+        (broken(NameBinding, "ask", ("self._turns.start()", "self._turns._once()")),),
+        patched(names.test_a_name_service_that_hangs_over_an_update_blinds_no_watch),
+        timers=True,
+    ),
+    Planted(
+        "a name is bound anew in calm under an epoch that is not the newest",
+        (
+            broken(
+                NameBinding,
+                "_barred",
+                ("fresh is None or fresh.epoch != lease.epoch", "False"),
+                ("newest is None or newest.lease.epoch != lease.epoch or", "newest is None or"),
+            ),
+        ),
+        patched(names.test_who_is_overtaken_while_he_looks_once_more_binds_nothing),
+        timers=True,
     ),
 ]
 

@@ -48,6 +48,7 @@ class Stage:
 
     newest: int = 1
     seconds: float = 0.0
+    stands_still: float = 0.0  # for so long, while it reads the lease: what was answered before is read after it
     events: list[str] = field(default_factory=list)
 
     def lease(self, epoch: int) -> Lease:
@@ -62,7 +63,11 @@ class Stage:
         )
 
     def read_lease(self) -> Sighting:
-        return Sighting(lease=self.lease(self.newest), since=0.0)
+        return Sighting(lease=self.lease_now(), since=0.0)
+
+    def lease_now(self) -> Lease:
+        self.seconds += self.stands_still
+        return self.lease(self.newest)
 
     def newer(self, epoch: Epoch) -> str | None:
         return None if self.newest == epoch else "a newer one"
@@ -96,10 +101,10 @@ class Kept:
     orders: NameOrders
     keeping: NameKeeping
 
-    def round(self) -> None:
+    def round(self, *, paused: str | None = None, epoch: int = 1) -> None:
         self.stage.seconds += 6.0
-        seen = cast(Seen, _Seen(self.stage.lease(1), self.stage))
-        self.keeping.assert_name(seen, paused=None)
+        seen = cast(Seen, _Seen(self.stage.lease(epoch), self.stage))
+        self.keeping.assert_name(seen, paused=paused)
 
     def stands(self) -> tuple[str, int]:
         [record] = InProcessNames(self.cloud).records(zone="corp.example", host="master")
@@ -307,9 +312,11 @@ def test_a_listing_that_a_move_has_overtaken_is_neither_told_nor_counted(kept: K
         kept.round()
         slow.let()
         write(kept, ADDRESS[H])
-        kept.round()
-        slow.let()
-        assert kept.keeping.settled
+        for _ in range(2):
+            kept.round()
+            slow.let()
+    kept.round()
+    assert kept.keeping.settled
 
     assert "rebind" not in slow.calls
     assert "name.reasserted" not in kept.stage.events
@@ -322,13 +329,122 @@ def test_a_name_that_cannot_be_read_once_more_is_neither_told_nor_counted_as_wri
     slow.let()
     slow.refuses.append("records")
     kept.round()
-    assert (slow.calls, kept.keeping.settled) == (["records"] * 2, False)
+    slow.let()
+    assert (slow.calls, kept.keeping.settled) == (["records"] * 3, False)
     assert "name.not_asserted" not in kept.stage.events
 
     slow.refuses.clear()
+    for _ in range(2):
+        kept.round()
+        slow.let()
+    assert kept.stands()[0] == ADDRESS[H]
+    assert kept.stage.events[-1] == "name.reasserted"
+
+
+def astray(kept: Kept, slow: Slow, value: str = ADDRESS[I]) -> None:
+    """The name gives `value`, a listing has shown it, and a round has asked for the name to be bound anew."""
+    write(kept, value)
+    kept.round()
     slow.let()
     kept.round()
+
+
+def test_no_round_waits_for_a_name_that_is_bound_anew(kept: Kept, slow: Slow) -> None:
+    write(kept, ADDRESS[I])
+    for _ in range(4):
+        before = list(slow.calls)
+        kept.round()
+        assert slow.calls == before
+        slow.let()
+    kept.round()
+
+    assert kept.stands() == (ADDRESS[H], 60)
+    assert slow.calls.count("rebind") == 1
+    assert kept.stage.events.count("name.reasserted") == 1
+    assert kept.keeping.settled
+
+
+def test_while_one_update_hangs_no_second_one_is_sent(kept: Kept, slow: Slow) -> None:
+    astray(kept, slow)
+    hanging, slow.aside[:] = list(slow.aside), []
+    for _ in range(5):
+        kept.round()
+        slow.let()
+    assert "rebind" not in slow.calls
+    assert not kept.keeping.settled
+
+    slow.aside[:] = hanging
+    slow.let()
+    assert slow.calls.count("rebind") == 1
+
+
+def test_who_is_overtaken_while_his_update_waits_for_its_turn_sends_none(kept: Kept, slow: Slow) -> None:
+    astray(kept, slow)
+    kept.stage.newest = 2
+    slow.let()
+
+    assert kept.stands()[0] == ADDRESS[I]
+    assert "rebind" not in slow.calls
+
+
+def test_who_stood_still_while_he_read_the_lease_binds_nothing_by_what_he_read(kept: Kept, slow: Slow) -> None:
+    """The answer came before he stood still, and was read after it: in between, another one may have taken over."""
+    astray(kept, slow)
+    kept.stage.stands_still = 10.0
+    slow.let()
+    assert (kept.stands()[0], slow.calls.count("rebind")) == (ADDRESS[I], 0)
+
+    kept.stage.stands_still = 0.0
+    for _ in range(2):
+        kept.round()
+        slow.let()
     assert kept.stands()[0] == ADDRESS[H]
+
+
+def test_who_was_frozen_before_his_turn_came_waits_for_a_round_to_ask_again(kept: Kept, slow: Slow) -> None:
+    """A pause, or a failover, may have begun meanwhile, and he has not looked yet."""
+    astray(kept, slow)
+    kept.stage.seconds += 3600.0
+    slow.let()
+    assert (kept.stands()[0], slow.calls.count("rebind")) == (ADDRESS[I], 0)
+
+    for _ in range(2):
+        kept.round()
+        slow.let()
+    assert kept.stands()[0] == ADDRESS[H]
+
+
+@pytest.mark.parametrize(("value", "bound"), [(ADDRESS[I], True), ("198.51.100.7", False)])
+def test_a_pause_that_comes_before_the_turn_leaves_what_an_operator_may_want(
+    value: str, bound: bool, kept: Kept, slow: Slow
+) -> None:
+    astray(kept, slow, value)
+    before, slow.aside[:] = list(slow.aside), []
+    kept.round(paused="the pair is paused")
+    slow.aside[:] = before
+    slow.let()
+
+    assert kept.stands()[0] == (ADDRESS[H] if bound else value)
+
+
+def test_what_came_of_a_binding_from_before_a_failover_says_nothing_after_it(kept: Kept, slow: Slow) -> None:
+    astray(kept, slow)
+    slow.refuses.append("rebind")
+    slow.let()
+    kept.stage.newest = 2
+    kept.round(epoch=2)
+
+    assert kept.keeping.trouble == ""
+
+
+def test_a_refused_update_calls_an_operator_with_what_was_answered(kept: Kept, slow: Slow) -> None:
+    slow.refuses.append("rebind")
+    astray(kept, slow)
+    slow.let()
+    kept.round()
+
+    assert "rebind is not allowed" in kept.keeping.trouble
+    assert kept.keeping.trouble.endswith("runbook: name-cannot-be-rebound")
     assert kept.stage.events[-1] == "name.reasserted"
 
 

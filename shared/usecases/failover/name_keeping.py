@@ -1,16 +1,14 @@
-"""In calm the names belong to the newest epoch's holder, whoever wrote them last: looked at aside, mended here.
+"""In calm the names belong to the newest epoch's holder, whoever wrote them last: looked at, and mended, aside.
 
 A record is listed every `name_every`, since the name services' limits are shared and not documented. It is listed in
 every round for a minute after anything changed (a failover, another epoch), when a late write is likeliest.
 """
 
-import json
-from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from shared.domain.dns_plan import RUNBOOK, NameRecord, Rebind, RefuseRebind, Settled, plan_name, same_value
+from shared.domain.dns_plan import RUNBOOK, NameRecord, Rebind, RefuseRebind, Settled, plan_name
 from shared.domain.errors import CredentialsRejected, DrError
 from shared.domain.failover_fsm import On
 from shared.domain.ids import Epoch, SiteName
@@ -19,10 +17,10 @@ from shared.domain.name_ttl import ttl_finding
 from shared.domain.pair import NameRule, NameService, Pair
 from shared.observability import log
 from shared.ports.clock import Clock
-from shared.state import codec
 from shared.state.name_orders import NameOrders
 from shared.usecases.failover.aside import Aside, Run
 from shared.usecases.failover.fail_over import FailOver
+from shared.usecases.failover.name_binding import NameBinding
 from shared.usecases.failover.name_preparing import NamePreparing
 from shared.usecases.failover.naming import Naming, label
 from shared.usecases.failover.witness import Seen, Witness
@@ -30,8 +28,6 @@ from shared.usecases.failover.witness import Seen, Witness
 LISTING_GOOD_FOR: Final = 10.0  # seconds: an older listing of a name says nothing (unless it is listed less often)
 NAME_PATIENCE: Final = timedelta(seconds=30)  # for a name that cannot be read, before an operator is called
 SETTLING: Final = 60.0  # seconds after a change in which a name is listed in every round
-MOST_REASSERTED: Final = 5  # times within REASSERTED_WITHIN: then somebody else keeps writing it as well
-REASSERTED_WITHIN: Final = 600.0
 REMARK_EVERY: Final = 60.0  # seconds between two tries at a remark that is refused, or that somebody else keeps writing
 
 
@@ -47,8 +43,9 @@ class NameKeeping:
         orders: NameOrders | None,
         clock: Clock,
         run: Run,
+        beside: Run | None = None,
     ) -> None:
-        """`site`: where this watch stands."""
+        """`site`: where this watch stands. `beside`: as `run`, for what must not wait behind slow looks."""
         self._pair, self._site, self._clock = pair, site, clock
         self._preparing = (
             None
@@ -56,7 +53,9 @@ class NameKeeping:
             else NamePreparing(pair, orders=orders, naming=naming, witness=witness, over=over, clock=clock)
         )
         self._kept = tuple(
-            _Kept(rule, pair=pair, naming=naming, witness=witness, over=over, clock=clock, run=run)
+            _Kept(
+                rule, pair=pair, naming=naming, witness=witness, over=over, clock=clock, run=run, beside=beside or run
+            )
             for rule in pair.names
         )
         if any(rule.service is NameService.PUBLIC for rule in pair.names):
@@ -108,7 +107,16 @@ class _Kept:
     """One name."""
 
     def __init__(
-        self, rule: NameRule, *, pair: Pair, naming: Naming, witness: Witness, over: FailOver, clock: Clock, run: Run
+        self,
+        rule: NameRule,
+        *,
+        pair: Pair,
+        naming: Naming,
+        witness: Witness,
+        over: FailOver,
+        clock: Clock,
+        run: Run,
+        beside: Run,
     ) -> None:
         self._rule, self._pair, self._naming, self._witness = rule, pair, naming, witness
         self._over, self._clock = over, clock
@@ -117,8 +125,17 @@ class _Kept:
         self._records: Aside[tuple[NameRecord, ...]] = Aside(
             lambda: naming.records_of(rule), what=f"name {self._name}", run=run, clock=clock
         )
+        self._binding = NameBinding(
+            rule,
+            pair=pair,
+            naming=naming,
+            witness=witness,
+            over=over,
+            clock=clock,
+            run=beside,
+            changed=self.forget,
+        )
         self._listed = self._remarked = float("-inf")
-        self._written: deque[float] = deque(maxlen=MOST_REASSERTED)
         self.trouble = ""
         self.settled = False
         self.finding = ""
@@ -128,6 +145,18 @@ class _Kept:
         self._listed = float("-inf")
 
     def keep(self, lease: Lease, *, paused: str | None, often: bool) -> None:
+        self._binding.note(lease, paused=bool(paused))
+        self._heed(lease)
+        self._compare(lease, paused=paused, often=often)
+
+    def _heed(self, lease: Lease) -> None:
+        came = self._binding.came()
+        if came is not None and came.epoch == lease.epoch:
+            self.settled = came.on is On.REBOUND
+            if came.on is not On.REBIND_WAITS:
+                self.trouble = "; ".join(came.why) if came.on is On.REBIND_REFUSED else ""
+
+    def _compare(self, lease: Lease, *, paused: str | None, often: bool) -> None:
         value = self._naming.value(self._rule, lease.owner)
         now = self._clock.monotonic()
         if often or now - self._listed >= self._every:
@@ -150,10 +179,7 @@ class _Kept:
                 self._remarked = now
                 self._naming.remark(self._rule, plan.record, plan.remark)
             return
-        standby = self._naming.value(self._rule, self._witness.other(lease.owner))
-        if paused and not (
-            isinstance(plan, Rebind) and standby and same_value(self._rule.type, plan.record.value, standby)
-        ):
+        if paused and not (isinstance(plan, Rebind) and self._binding.late_write(plan, lease)):
             return
         if isinstance(plan, RefuseRebind):
             # Of a listing that came aside: no round waits for the name service to say it once more.
@@ -161,33 +187,12 @@ class _Kept:
             if self.trouble != refusal and self._newest(lease):
                 self.trouble = refusal
             return
-        if self._written_too_often(now):
-            self.trouble = (
-                f"{self._name} was bound anew {MOST_REASSERTED} times within {REASSERTED_WITHIN / 60:.0f} min, and "
-                f"reads {plan.record.value} again: somebody else writes it too; runbook: name-cannot-be-rebound"
-            )
+        if too_often := self._binding.too_often(plan.record.value):
+            self.trouble = too_often
             return
-        self._bind(value, lease, plan)
-
-    def _bind(self, value: str, lease: Lease, plan: Rebind) -> None:
         self.forget()
-        began = codec.moment(self._clock.now())
-        if not self._newest(lease):
-            return
-        on, why, sent = self._naming.bind(self._rule, value, lease.epoch)
-        self.settled = on is On.REBOUND
-        if on is not On.REBIND_WAITS:
-            self.trouble = "; ".join(why) if on is On.REBIND_REFUSED else ""
-        else:
-            log.event("name.not_asserted", subject=self._pair.name, because=list(why))
-        if not sent:
-            return  # The listing was begun before a failover moved the name, or the name could not be read once more.
-        self._written.append(self._clock.monotonic())
-        if on is On.REBIND_WAITS:
-            # It may have been done all the same.
-            self._told("name.not_asserted", (plan.because, *why), plan, lease, began, "unknown")
-        else:
-            self._told("name.reasserted", (plan.because, *why), plan, lease, began, on)
+        self._binding.ask()
+        self._heed(lease)  # where nothing is slow
 
     def _newest(self, lease: Lease) -> bool:
         try:
@@ -198,9 +203,6 @@ class _Kept:
             log.event("name.not_asserted", subject=self._pair.name, because=[str(error)])
             return False
         return fresh is not None and fresh.lease.epoch == lease.epoch
-
-    def _written_too_often(self, now: float) -> bool:
-        return len(self._written) == MOST_REASSERTED and now - self._written[0] < REASSERTED_WITHIN
 
     def _compare_ttl(self, records: Sequence[NameRecord], lease: Lease) -> None:
         """Told once per change: nothing is wrong until the pair moves, and then it is too late."""
@@ -214,20 +216,4 @@ class _Kept:
             epoch=lease.epoch,
             acted=False,
             inputs={"records": ", ".join(f"{one.type} {one.value} {one.ttl_seconds} s" for one in records)},
-        )
-
-    def _told(self, event: str, because: tuple[str, ...], plan: Rebind, lease: Lease, began: str, outcome: str) -> None:
-        self._over.record(
-            event,
-            because,
-            epoch=lease.epoch,
-            acted=outcome is not On.REBIND_REFUSED,
-            inputs={
-                "found": plan.record.value,
-                "wanted": plan.value,
-                "outcome": outcome,
-                "held_by": lease.owner,
-                "names": json.dumps({self._name: plan.value}),
-                "began": began,
-            },
         )

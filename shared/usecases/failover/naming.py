@@ -132,8 +132,11 @@ class Naming:
             return On.REBIND_REFUSED, refused, {"names": bound}
         return On.REBOUND, ("every name is bound already",), {"names": bound}
 
-    def bind(self, rule: NameRule, value: str, epoch: Epoch) -> Bound:
-        """One name to `value`: one update of one record, read back; the epoch in its remark follows aside."""
+    def bind(
+        self, rule: NameRule, value: str, epoch: Epoch, *, barred: Callable[[Rebind], str] = lambda _: ""
+    ) -> Bound:
+        """One name to `value`: one update of one record, read back; the epoch in its remark follows aside. `barred` is
+        asked right before the update: why it must not be sent after all, empty when it may be."""
         try:
             plan = self._planned(rule, value, epoch)
         except DrError as error:
@@ -146,6 +149,8 @@ class Naming:
                     self.remark(rule, record, remark)
                 return Bound(On.REBOUND, (plan.because,), sent=False)
             case Rebind():
+                if why := barred(plan):
+                    return Bound(On.REBIND_WAITS, (why,), sent=False)
                 try:
                     return Bound(*self._update(rule, plan, epoch), sent=True)
                 except DrError as error:

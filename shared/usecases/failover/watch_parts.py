@@ -155,6 +155,7 @@ def parts_of(pair: Pair, *, site: SiteName, policy: PolicyVersion, ports: Ports)
         orders=ports.name_orders,
         clock=ports.clock,
         run=ports.aside,
+        beside=ports.beside,
     )
     roll = Roll(
         pair,

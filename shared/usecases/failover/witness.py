@@ -186,6 +186,10 @@ class Witness:
             self._renewed = self._renewed or self._sighting.lease is not before.lease
         return self._sighting
 
+    def lease_now(self) -> Lease | None:
+        """The row as it stands, for who works beside the rounds: nothing is made of it here. Raises as `read_lease`."""
+        return self._leases.read(self._pair.name)
+
     def newer(self, epoch: Epoch) -> str | None:
         """Why we are not the newest any more, or nobody is to serve under our epoch, by a fresh read of the lease row;
         None when neither is so."""

@@ -1,0 +1,168 @@
+"""Binds one name anew in calm, beside the rounds: a name service that takes ten seconds for it must not blind a watch
+for as long.
+
+Level, not edge: every round says how the pair stands, and asks again while the name is astray; one update at most is
+under way. Right before it is sent the newest round must still ask for it, and the lease, read once more, must name the
+same epoch. An executor that was frozen on the way sends nothing by what it saw before.
+"""
+
+import json
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from shared.domain.dns_plan import RUNBOOK, Rebind, same_value
+from shared.domain.errors import CredentialsRejected, DrError
+from shared.domain.failover_fsm import On
+from shared.domain.ids import Epoch
+from shared.domain.lease import Lease
+from shared.domain.pair import NameRule, Pair
+from shared.observability import log
+from shared.ports.clock import Clock
+from shared.state import codec
+from shared.usecases.failover.aside import Aside, Run
+from shared.usecases.failover.fail_over import FailOver
+from shared.usecases.failover.naming import Naming, label
+from shared.usecases.failover.witness import Witness
+
+ROUND_STALE: Final = 15.0  # seconds: rounds are ten apart at most. Later a pause or a failover may have begun, unseen
+LEASE_STALE: Final = 3.0  # seconds from before the lease is read until the update is sent
+MOST_REASSERTED: Final = 5  # times within REASSERTED_WITHIN: then somebody else keeps writing it as well
+REASSERTED_WITHIN: Final = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """How the pair stood when a round asked."""
+
+    lease: Lease
+    paused: bool
+    at: float  # monotonic
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """What came of it; under another epoch it says nothing any more."""
+
+    epoch: Epoch
+    on: On
+    why: tuple[str, ...]
+
+
+class NameBinding:
+    def __init__(
+        self,
+        rule: NameRule,
+        *,
+        pair: Pair,
+        naming: Naming,
+        witness: Witness,
+        over: FailOver,
+        clock: Clock,
+        run: Run,
+        changed: Callable[[], None],
+    ) -> None:
+        """`changed`: called, aside, when the record may be another than before."""
+        self._rule, self._pair, self._naming, self._witness = rule, pair, naming, witness
+        self._over, self._clock, self._changed = over, clock, changed
+        self._name = label(rule)
+        self._turns: Aside[Came | None] = Aside(self._bind, what=f"binding of {self._name}", run=run, clock=clock)
+        self._round: _Round | None = None
+        self._heeded: tuple[float, Came | None] | None = None
+        self._sent: deque[tuple[float, On]] = deque(maxlen=MOST_REASSERTED)  # updates asked for, and what they came to
+
+    def note(self, lease: Lease, *, paused: bool) -> None:
+        """A round begins to look at the name."""
+        self._round = _Round(lease, paused, self._clock.monotonic())
+
+    def ask(self) -> None:
+        """Of the round that was noted last. Returns at once."""
+        self._turns.start()
+
+    def came(self) -> Came | None:
+        """What was not told before."""
+        newest = self._turns.newest()
+        if newest is None or newest is self._heeded:
+            return None
+        self._heeded = newest
+        return newest[1]
+
+    def late_write(self, plan: Rebind, lease: Lease) -> bool:
+        """Whether the name gives the standby, which is not active: no operator can want that, paused or not."""
+        standby = self._naming.value(self._rule, self._witness.other(lease.owner))
+        return bool(standby) and same_value(self._rule.type, plan.record.value, standby or "")
+
+    def too_often(self, reads: str) -> str:
+        """Why it is not bound anew for a while, though it gives `reads`; empty when it may be."""
+        now = self._clock.monotonic()
+        if len(self._sent) < MOST_REASSERTED or now - self._sent[0][0] >= REASSERTED_WITHIN:
+            return ""
+        minutes = f"within {REASSERTED_WITHIN / 60:.0f} min"
+        return (
+            f"{self._name} was bound anew {MOST_REASSERTED} times {minutes}, and reads {reads} again: somebody else "
+            f"writes it too; runbook: {RUNBOOK}"
+        )
+
+    # --- aside ---
+
+    def _bind(self) -> Came | None:
+        """None: nothing was to be done any more."""
+        asked = self._round
+        value = None if asked is None else self._naming.value(self._rule, asked.lease.owner)
+        if asked is None or value is None:
+            return None
+        lease, began, plans = asked.lease, codec.moment(self._clock.now()), list[Rebind]()
+
+        def barred(plan: Rebind) -> str:
+            plans.append(plan)
+            return self._barred(plan, lease)
+
+        on, why, sent = self._naming.bind(self._rule, value, lease.epoch, barred=barred)
+        if sent:
+            self._sent.append((self._clock.monotonic(), on))
+        self._changed()
+        if on is On.REBIND_WAITS:
+            log.event("name.not_asserted", subject=self._pair.name, because=list(why))
+        # Else the listing was begun before a failover moved the name, or the name could not be read once more.
+        for plan in plans if sent else ():
+            # One without an answer may have been done all the same.
+            event = "name.not_asserted" if on is On.REBIND_WAITS else "name.reasserted"
+            self._told(event, (plan.because, *why), plan, lease, began, "unknown" if on is On.REBIND_WAITS else on)
+        return Came(lease.epoch, on, why)
+
+    def _barred(self, plan: Rebind, lease: Lease) -> str:
+        """Why `plan` must not be done after all; empty when it may be."""
+        before = self._clock.monotonic()
+        try:
+            fresh = self._witness.lease_now()
+        except CredentialsRejected:
+            raise
+        except DrError as error:
+            return str(error)
+        if fresh is None or fresh.epoch != lease.epoch:
+            return f"epoch {lease.epoch} is not the newest any more"
+        newest, now = self._round, self._clock.monotonic()
+        if now - before > LEASE_STALE:
+            return f"the lease was read {now - before:.1f} s ago"
+        if newest is None or newest.lease.epoch != lease.epoch or now - newest.at > ROUND_STALE:
+            return "no round has asked for it since"
+        if newest.paused and not self.late_write(plan, lease):
+            return "the pair is paused"
+        return ""
+
+    def _told(self, event: str, because: tuple[str, ...], plan: Rebind, lease: Lease, began: str, outcome: str) -> None:
+        self._over.record(
+            event,
+            because,
+            epoch=lease.epoch,
+            acted=outcome is not On.REBIND_REFUSED,
+            inputs={
+                "found": plan.record.value,
+                "wanted": plan.value,
+                "outcome": outcome,
+                "held_by": lease.owner,
+                "names": json.dumps({self._name: plan.value}),
+                "began": began,
+            },
+        )
