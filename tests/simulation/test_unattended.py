@@ -133,6 +133,24 @@ def test_a_watch_that_died_before_is_no_voice_for_a_loss(opened: Open) -> None:
     assert "1 of 2 needed" in told[0]
 
 
+def test_a_watch_that_died_before_is_no_voice_to_one_that_comes_later(opened: Open) -> None:
+    """A new function instance knows neither when the other watch fell silent nor that the master was well meanwhile."""
+    pair = opened()
+    pair.at(LOSS, lambda: pair.links.cut([(watch_at(H), STORE)], How.SILENT))
+
+    def begins_anew() -> None:
+        pair.links.cut([(watch_at(I), H)], How.SILENT)
+        pair.crash["watch-i"] = pair.calls["watch-i"] + 1
+
+    pair.at(LOSS + 30, begins_anew)
+    pair.world.run(LOSS + 30 + 90)
+
+    assert pair.stops == []
+    told = [" ".join(one.because) for one in pair.decisions() if one.event == "failover.needs_operator"]
+    assert len(told) == 1
+    assert "1 of 2 needed" in told[0]
+
+
 def test_a_watch_that_hears_neither_service_is_cut_off_itself(opened: Open) -> None:
     pair = opened()
     pair.at(LOSS, lambda: pair.links.cut([(watch_at(I), H), (watch_at(I), I)], How.SILENT))

@@ -1,5 +1,6 @@
 """What the other site's watch tells counts while it is alive, and only then."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -76,6 +77,33 @@ def test_a_view_that_was_there_before_says_nothing_until_it_changes() -> None:
     [seen] = looking.round(2.0)
     assert seen.age.total_seconds() == 2.0
     assert looking.round(4.0) == []
+
+
+def test_what_changed_while_this_watch_stood_still_is_no_news() -> None:
+    """A frozen executor finds another row: perhaps written right after its last look, by a watch that is dead by now."""
+    looking = Looking()
+    for sequence in (7, 8):
+        looking.told(sequence, h="absent")
+        looking.round(1.0)
+    looking.told(9, h="absent")
+    assert looking.round(60.0) == []
+
+    looking.told(10, h="absent")
+    [seen] = looking.round(1.0)
+    assert seen.age.total_seconds() == 0.0
+
+
+def test_a_thawed_watch_does_not_tell_as_new_what_it_saw_before() -> None:
+    looks: list[Callable[[], None]] = []
+    looking = Looking(beside=looks.append)
+    looking.round(1.0)
+    looking.clock.at += 60
+    looks.pop()()
+    assert looking.views.of(PAIR) == {}
+
+    looking.round(1.0)
+    looks.pop()()
+    assert looking.views.of(PAIR)[H].sequence == 1
 
 
 def test_a_finding_that_a_newer_watch_tells_of_is_passed_over() -> None:

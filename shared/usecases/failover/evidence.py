@@ -25,6 +25,9 @@ from shared.usecases.failover.aside import Aside, Run
 TRY_TIMEOUT: Final = timedelta(seconds=1)
 SPARED: Final = timedelta(seconds=3)  # between looks at the platform; their answers count for ten
 STILL: Final = timedelta(seconds=12)  # an agent beats every five seconds
+MOST_BETWEEN: Final = timedelta(
+    seconds=10
+)  # looks that are further apart: a frozen executor, which knows of no between
 _DOWN: Final = frozenset({InstanceState.STOPPING, InstanceState.STOPPED})
 _FINDINGS: Final = frozenset(one.value for one in Finding)
 _DONE: Final = frozenset({"executed", "avoided", "canceled", "failed"})
@@ -41,14 +44,16 @@ class _Unchanged:
     """Since when a writer's mark has not changed, on our own clock: nobody's wall clock is read."""
 
     marks: dict[SiteName, tuple[str, float]] = field(default_factory=dict)
-
+    read: dict[SiteName, float] = field(default_factory=dict)
     changed: set[SiteName] = field(default_factory=set)  # a mark was seen to change: its writer lives, or did just now
 
     def since(self, site: SiteName, mark: str, now: float) -> float:
-        before = self.marks.get(site)
+        before, read = self.marks.get(site), self.read.get(site, now)
+        self.read[site] = now
         if before is None or before[0] != mark:
-            if before is not None:
-                self.changed.add(site)
+            # What changed between two far looks may have done so right after the first.
+            lately = before is not None and now - read <= MOST_BETWEEN.total_seconds()
+            (self.changed.add if lately else self.changed.discard)(site)
             self.marks[site] = before = (mark, now)
         return before[1]
 
@@ -83,6 +88,7 @@ class Evidence:
         self._run, self._sequence = "", 0
         self._closer_at = float("-inf")
         self._sees: Mapping[SiteName, str] = {}
+        self._sees_at = float("-inf")
         self._well: dict[SiteName, float] = {}  # without agents: when its service was last well, seen from here
 
     # --- asking ---
@@ -110,7 +116,7 @@ class Evidence:
     def share(self, run: str, sees: Mapping[SiteName, Finding]) -> None:
         """Without agents: tell the other site's watch what is seen from here, and read what it sees."""
         self._run, self._sees = run, {site: finding.value for site, finding in sees.items()}
-        now = self._clock.monotonic()
+        now = self._sees_at = self._clock.monotonic()
         self._well.update({site: now for site, finding in sees.items() if finding is Finding.ACTIVE})
         if self._shared is not None:
             self._views.start()
@@ -155,9 +161,11 @@ class Evidence:
 
     def _exchange(self) -> dict[SiteName, View]:
         assert self._shared is not None
-        self._sequence += 1
-        view = View(site=self._site, run=self._run, sequence=self._sequence, sees=dict(self._sees))
-        self._shared.write(self._pair.name, view)
+        # Begun by a frozen executor that has been thawed, it would tell as new what was seen long ago.
+        if self._clock.monotonic() - self._sees_at <= MOST_BETWEEN.total_seconds():
+            self._sequence += 1
+            view = View(site=self._site, run=self._run, sequence=self._sequence, sees=dict(self._sees))
+            self._shared.write(self._pair.name, view)
         return self._shared.of(self._pair.name)
 
     # --- what came of it ---
@@ -231,8 +239,10 @@ class Evidence:
         since = self._viewed.since(other, f"{view.run} {view.sequence}", answer[0])
         still = timedelta(seconds=max(0.0, now - since))
         if still >= self._pair.lease:
-            # One that fell silent while the master went on being well has died of something else: no voice.
-            if other == active and self._well.get(active, since) <= since + self._pair.lease.total_seconds():
+            # A voice only if both fell silent together, before our own eyes: a watch that died while the master went on
+            # being well, or of which we came to know when it was silent already, may have died of something else.
+            well = self._well.get(active)
+            if other == active and well is not None and abs(well - since) <= self._pair.lease.total_seconds():
                 detail = f"its watch has told nothing for {still.total_seconds():.0f} s"
                 yield self._observation(Source.HEARTBEAT, active, Finding.ABSENT, age=_ago(now, answer), detail=detail)
             return
