@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.domain import failover_decision, failover_obstacles
-from shared.usecases.failover import fail_over
+from shared.usecases.failover import fail_over, name_binding
 from shared.usecases.failover.data_seen import DataSeen
 from shared.usecases.failover.fencing import Fencing
 from shared.usecases.failover.name_binding import NameBinding
@@ -158,12 +158,8 @@ PLANTED = [
     Planted(
         "a name is bound anew in calm under an epoch that is not the newest",
         (
-            broken(
-                NameBinding,
-                "_barred",
-                ("fresh is None or fresh.epoch != lease.epoch", "False"),
-                ("newest is None or newest.lease.epoch != lease.epoch or", "newest is None or"),
-            ),
+            broken(name_binding, "overtaken", ("fresh is None or fresh.epoch != lease.epoch", "False")),
+            broken(NameBinding, "_barred", ("newest.lease.epoch != lease.epoch or", "")),
         ),
         patched(names.test_who_is_overtaken_while_he_looks_once_more_binds_nothing),
         timers=True,

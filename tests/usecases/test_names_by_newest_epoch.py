@@ -234,7 +234,7 @@ def slow(kept: Kept) -> Slow:
         naming=naming,
         witness=witness,
         over=anything,
-        orders=None,
+        orders=kept.orders,
         clock=kept.stage,
         run=made.aside.append,
     )
@@ -362,6 +362,31 @@ def test_no_round_waits_for_a_name_that_is_bound_anew(kept: Kept, slow: Slow) ->
     assert slow.calls.count("rebind") == 1
     assert kept.stage.events.count("name.reasserted") == 1
     assert kept.keeping.settled
+
+
+def test_no_round_waits_for_an_order_about_times_to_live(kept: Kept, slow: Slow) -> None:
+    order(kept)
+    for _ in range(4):
+        before = list(slow.calls)
+        kept.round()
+        assert slow.calls == before
+        slow.let()
+
+    assert kept.stands() == (ADDRESS[H], 5)
+    assert slow.calls.count("retime") == 1
+    assert kept.stage.events == ["name.ttl_differs", "names.prepared", "name.ttl_agrees"]
+
+
+def test_who_stood_still_while_he_read_the_lease_sets_no_time_to_live_by_what_he_read(kept: Kept, slow: Slow) -> None:
+    """An update writes the whole record, its value too."""
+    order(kept)
+    kept.stage.stands_still = 10.0
+    for _ in range(3):
+        kept.round()
+        slow.let()
+
+    assert "retime" not in slow.calls
+    assert kept.stands() == (ADDRESS[H], 60)
 
 
 def test_while_one_update_hangs_no_second_one_is_sent(kept: Kept, slow: Slow) -> None:

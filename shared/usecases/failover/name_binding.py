@@ -133,23 +133,18 @@ class NameBinding:
 
     def _barred(self, plan: Rebind, lease: Lease) -> str:
         """Why `plan` must not be done after all; empty when it may be."""
-        before = self._clock.monotonic()
         try:
-            fresh = self._witness.lease_now()
+            why = overtaken(lease, witness=self._witness, clock=self._clock)
         except CredentialsRejected:
             raise
         except DrError as error:
             return str(error)
-        if fresh is None or fresh.epoch != lease.epoch:
-            return f"epoch {lease.epoch} is not the newest any more"
         newest, now = self._round, self._clock.monotonic()
-        if now - before > LEASE_STALE:
-            return f"the lease was read {now - before:.1f} s ago"
         if newest is None or newest.lease.epoch != lease.epoch or now - newest.at > ROUND_STALE:
-            return "no round has asked for it since"
+            return why or "no round has asked for it since"
         if newest.paused and not self.late_write(plan, lease):
-            return "the pair is paused"
-        return ""
+            return why or "the pair is paused"
+        return why
 
     def _told(self, event: str, because: tuple[str, ...], plan: Rebind, lease: Lease, began: str, outcome: str) -> None:
         self._over.record(
@@ -166,3 +161,15 @@ class NameBinding:
                 "began": began,
             },
         )
+
+
+def overtaken(lease: Lease, *, witness: Witness, clock: Clock) -> str:
+    """Why nothing may be written for the holder of `lease` any more, by a fresh read of it; empty when it may. To be
+    asked right before the write. What was read long ago counts for nothing: an executor that is frozen in its call
+    reads an old answer when it thaws. Raises what the store raises."""
+    before = clock.monotonic()
+    fresh = witness.lease_now()
+    took = clock.monotonic() - before
+    if fresh is None or fresh.epoch != lease.epoch:
+        return f"epoch {lease.epoch} is not the newest any more"
+    return f"the lease was read {took:.1f} s ago" if took > LEASE_STALE else ""

@@ -50,7 +50,16 @@ class NameKeeping:
         self._preparing = (
             None
             if orders is None
-            else NamePreparing(pair, orders=orders, naming=naming, witness=witness, over=over, clock=clock)
+            else NamePreparing(
+                pair,
+                orders=orders,
+                naming=naming,
+                witness=witness,
+                over=over,
+                clock=clock,
+                run=run,
+                changed=self.forget,
+            )
         )
         self._kept = tuple(
             _Kept(
@@ -99,8 +108,8 @@ class NameKeeping:
         for one in self._kept:
             one.keep(lease, paused=paused, often=often)
         calm = self.settled and not paused and lease.owner == self._site
-        if calm and self.findings and self._preparing is not None and self._preparing.carry_out(lease):
-            self.forget()
+        if calm and self.findings and self._preparing is not None:
+            self._preparing.carry_out(lease)
 
 
 class _Kept:

@@ -1,10 +1,12 @@
 """An order to set names' times to live, carried out in calm: one update for each record that differs, and read back.
 
 An update overwrites the whole record, its value too, and there is no compare-and-set. So it is done by one watch alone,
-that of the holder's site; right after the record was read, with the right value; and never when a move is near. Should
-another watch bind the name between that read and the update, the old value would stand again until the next look.
+that of the holder's site; right after the record was read, with the right value, and the lease once more; and never
+when a move is near. Should another watch bind the name between that read and the update, the old value would stand
+again until the next look. All of it is done aside: no round waits for it.
 """
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
@@ -15,7 +17,9 @@ from shared.domain.pair import NameRule, Pair
 from shared.observability import log
 from shared.ports.clock import Clock
 from shared.state.name_orders import NameOrder, NameOrders
+from shared.usecases.failover.aside import Aside, Run
 from shared.usecases.failover.fail_over import FailOver
+from shared.usecases.failover.name_binding import overtaken
 from shared.usecases.failover.naming import Naming, label
 from shared.usecases.failover.witness import Witness
 
@@ -26,45 +30,59 @@ LOOK_EVERY: Final = 5.0  # seconds between two reads of the order, and only whil
 
 class NamePreparing:
     def __init__(
-        self, pair: Pair, *, orders: NameOrders, naming: Naming, witness: Witness, over: FailOver, clock: Clock
+        self,
+        pair: Pair,
+        *,
+        orders: NameOrders,
+        naming: Naming,
+        witness: Witness,
+        over: FailOver,
+        clock: Clock,
+        run: Run,
+        changed: Callable[[], None],
     ) -> None:
+        """`changed`: called, aside, when records were touched."""
         self._pair, self._orders, self._naming, self._witness = pair, orders, naming, witness
-        self._over, self._clock = over, clock
+        self._over, self._clock, self._changed = over, clock, changed
+        self._turns: Aside[None] = Aside(self._turn, what=f"times to live of {pair.name}", run=run, clock=clock)
         self._looked = float("-inf")
+        self._lease: Lease | None = None  # of the newest round in which all was calm
 
-    def carry_out(self, lease: Lease) -> bool:
-        """Whether records were touched. Nothing that goes wrong here is worth a watch's round."""
+    def carry_out(self, lease: Lease) -> None:
+        """If there is an order. Returns at once; `lease`: of a round in which all is calm."""
         now = self._clock.monotonic()
-        if now - self._looked < LOOK_EVERY:
-            return False
-        self._looked = now
+        self._lease = lease
+        if now - self._looked >= LOOK_EVERY:
+            self._looked = now
+            self._turns.start()
+
+    # --- aside ---
+
+    def _turn(self) -> None:
+        lease, order = self._lease, self._orders.pending(self._pair.name)
+        if order is None or lease is None:
+            return
         try:
-            order = self._orders.pending(self._pair.name)
-            if order is None:
-                return False
-            return self._ordered(order, lease)
+            self._ordered(order, lease)
         except CredentialsRejected:
             raise
         except DrError as error:
             log.event("names.not_prepared", subject=self._pair.name, because=[str(error)])
-            return False
 
-    def _ordered(self, order: NameOrder, lease: Lease) -> bool:
+    def _ordered(self, order: NameOrder, lease: Lease) -> None:
         if self._clock.now() - order.at > STANDS_FOR:
             self._told("names.not_prepared", f"the order of {order.at.isoformat()} is too old to be carried out", lease)
             self._orders.close(order)
-            return False
-        fresh = self._witness.read_lease()
-        if fresh is None or fresh.lease.epoch != lease.epoch:
-            return False
+            return
         said = [self._prepare(rule, lease) for rule in self._pair.names]
         done, why = all(one for one, _ in said), "; ".join(text for _, text in said if text)
         self._told("names.prepared" if done else "names.not_prepared", why or "nothing differs", lease, acted=done)
         self._orders.close(order)
-        return True
+        self._changed()
 
     def _prepare(self, rule: NameRule, lease: Lease) -> tuple[bool, str]:
-        """Whether the name has its time to live now, and what was done or not."""
+        """Whether the name has its time to live now, and what was done or not. Raises Retryable when the lease is not
+        the newest any more, or was read too long ago: the order stays."""
         service, value = self._naming.service(rule), self._naming.value(rule, lease.owner)
         if value is None:
             return False, f"{label(rule)}: the address of {lease.owner} is not known"
@@ -76,6 +94,8 @@ class NamePreparing:
         before = plan.record.ttl_seconds
         if before == rule.ttl_seconds:
             return True, ""
+        if why := overtaken(lease, witness=self._witness, clock=self._clock):
+            raise Retryable(why)
         try:
             service.retime(plan.record, ttl_seconds=rule.ttl_seconds)
         except (Retryable, OutcomeUnknown) as error:
