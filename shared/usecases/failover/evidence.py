@@ -25,18 +25,10 @@ from shared.usecases.failover.aside import Aside, Run
 TRY_TIMEOUT: Final = timedelta(seconds=1)
 SPARED: Final = timedelta(seconds=3)  # between looks at the platform; their answers count for ten
 STILL: Final = timedelta(seconds=12)  # an agent beats every five seconds
-MOST_BETWEEN: Final = timedelta(
-    seconds=10
-)  # looks that are further apart: a frozen executor, which knows of no between
+MOST_BETWEEN: Final = timedelta(seconds=10)  # looks further apart: a frozen executor, which knows of no between
 _DOWN: Final = frozenset({InstanceState.STOPPING, InstanceState.STOPPED})
 _FINDINGS: Final = frozenset(one.value for one in Finding)
 _DONE: Final = frozenset({"executed", "avoided", "canceled", "failed"})
-
-
-@dataclass(frozen=True, slots=True)
-class _Platform:
-    states: Mapping[SiteName, InstanceState]
-    events: Mapping[SiteName, str]  # of a failure that is under way
 
 
 @dataclass(slots=True)
@@ -81,7 +73,9 @@ class Evidence:
         self._zones: dict[InstanceId, str] = {}  # of the balancer's servers; an instance stays in its zone (assumption)
         self._servers = Aside(self._normal_servers, what=f"balancer of {pair.name}", run=aside, clock=clock)
         self._services = Aside(self._try_services, what=f"services of {pair.name}", run=aside, clock=clock)
-        self._platform = Aside(self._ask_platform, what=f"instances of {pair.name}", run=aside, clock=clock)
+        # Two calls, two permissions: where one fails, the other is still a voice.
+        self._states = Aside(self._ask_states, what=f"instances of {pair.name}", run=aside, clock=clock)
+        self._events = Aside(self._ask_events, what=f"events of {pair.name}", run=aside, clock=clock)
         self._beats = Aside(self._read_beats, what=f"heartbeats of {pair.name}", run=aside, clock=clock)
         self._views = Aside(self._exchange, what=f"views of {pair.name}", run=beside or aside, clock=clock)
         self._beaten, self._viewed = _Unchanged(), _Unchanged()
@@ -109,7 +103,8 @@ class Evidence:
         if now - self._closer_at < SPARED.total_seconds():
             return
         self._closer_at = now
-        self._platform.start()
+        self._states.start()
+        self._events.start()
         if self._pair.agents:
             self._beats.start()
 
@@ -145,16 +140,18 @@ class Evidence:
             for site, address in self._addresses.items()
         }
 
-    def _ask_platform(self) -> _Platform:
+    def _ask_states(self) -> dict[SiteName, InstanceState]:
         by_instance = {member.instance: member.site for member in self._pair.members}
-        states = {by_instance[one.id]: one.state for one in self._inventory.instances(ids=tuple(by_instance))}
-        events = {
+        return {by_instance[one.id]: one.state for one in self._inventory.instances(ids=tuple(by_instance))}
+
+    def _ask_events(self) -> dict[SiteName, str]:
+        """Failures that are under way."""
+        return {
             member.site: f"{event.type} {event.status}"
             for member in self._pair.members
             for event in self._inventory.system_events(member.instance)
             if event.type.startswith(UNPLANNED) and event.finished is None and event.status not in _DONE
         }
-        return _Platform(states, events)
 
     def _read_beats(self) -> dict[SiteName, Heartbeat]:
         return self._heartbeats.of(self._pair.name)
@@ -209,15 +206,14 @@ class Evidence:
 
     def _of_platform(self, active: SiteName, now: float) -> Iterator[Observation]:
         """That it says Running is never evidence of life: a machine in a dark zone may say so for ever."""
-        answer = self._platform.newest()
-        if answer is None:
-            return
-        state, event = answer[1].states.get(active), answer[1].events.get(active)
+        states, events = self._states.newest(), self._events.newest()
+        state = states[1].get(active) if states else None
         if state is not None:
             finding = Finding.ABSENT if state in _DOWN else Finding.SEEN
-            yield self._observation(Source.ECS, active, finding, age=_ago(now, answer), detail=state)
+            yield self._observation(Source.ECS, active, finding, age=_ago(now, states), detail=state)
+        event = events[1].get(active) if events else None
         if event is not None:
-            yield self._observation(Source.EVENT, active, Finding.ABSENT, age=_ago(now, answer), detail=event)
+            yield self._observation(Source.EVENT, active, Finding.ABSENT, age=_ago(now, events), detail=event)
 
     def _of_beats(self, active: SiteName, now: float) -> Iterator[Observation]:
         answer = self._beats.newest()
