@@ -23,7 +23,7 @@ from tests.simulation.world import Faults, Process, World
 
 BEGIN = 10.0
 UNDER_WAY = 12.0  # seconds in which a process is struck
-LIVES = 70.0
+LIVES = 150.0  # what stood before a surge is remembered for a minute, counted anew when the row changes
 AT_LEAST = 25.0  # then it may end as soon as all is well
 STOPPED_FOR = 12.0  # longer than a lease and a failover
 SEED = 3

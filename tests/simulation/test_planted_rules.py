@@ -71,7 +71,7 @@ PLANTED = [
     ),
     Planted(
         "a lost side is not called unprotected",
-        (broken(fail_over, "_of_protection", ("case On.PROMOTED if lost", "case On.PROMOTED if False")),),
+        (broken(fail_over, "_of_protection", ("case _ if apart and lost", "case _ if False")),),
         rules.test_after_a_loss_the_pair_says_at_once_that_it_is_unprotected_and_again_each_hour,
     ),
     Planted(

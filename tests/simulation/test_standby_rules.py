@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from shared.domain.calendar_rules import Blackout
+from shared.domain.errors import Retryable
 from shared.domain.failover_fsm import AT_REST, State
 from shared.domain.failover_safety import Kind, Rule
-from shared.domain.ids import SiteName
+from shared.domain.ids import Epoch, SiteName
+from shared.domain.lease import Lease
 from shared.domain.pair import DataRule, Hook, Mode, Pair, Silence, UnknownLag
 from shared.ports.hooks import HookAnswer, Said
 from shared.state.failovers import SwitchOrder
@@ -393,6 +395,48 @@ def test_a_new_side_that_took_another_epoch_before_it_was_seen_leaves_the_lost_o
     assert any("hz-i holds epoch 3, newer than 2" in one.because for one in pair.decisions())
     assert pair.failover().unprotected == H
     assert "pair.unprotected" in pair.events()
+
+
+def test_a_side_lost_in_a_planned_move_is_unprotected_whoever_finds_its_lease_taken(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever took it died, or was slower than the other watch: the row that is taken does not tell how it was left."""
+    pair = opened()
+    pair.world.run(LOSS)
+    take, unheard = Leases.take, list[Epoch]()
+
+    def takes(leases: Leases, seen: Lease, owner: SiteName, **more: Any) -> Lease:
+        taken = take(leases, seen, owner, **more)
+        if owner == I and not unheard:
+            unheard.append(taken.epoch)
+            raise Retryable("neither its answer nor what was read back arrived")
+        return taken
+
+    monkeypatch.setattr(Leases, "take", takes)
+    once_in(pair, State.PREPARING, lambda: pair.go_dark(H), monkeypatch)
+    order(pair, kind=Kind.SWITCHOVER)
+    pair.world.run(40)
+
+    assert unheard == [2]
+    moved(pair)
+    assert pair.failover().planned
+    assert pair.failover().unprotected == H
+
+
+def test_a_new_side_that_gets_up_only_after_an_operator_was_called_leaves_the_lost_one_unprotected(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = opened(watches=(I,))
+    pair.refuse_promotions = True
+    once_in(pair, State.PROMOTING, lambda: pair.unready.add(I), monkeypatch)
+    pair.at(LOSS, lambda: pair.go_dark(H))
+    pair.at(LOSS + 50, lambda: pair.unready.discard(I))
+    pair.world.run(110)
+
+    assert "failover.needs_operator" in pair.events()
+    assert pair.active() == {I}
+    assert pair.failover().state is State.REPROTECTING
+    assert pair.failover().unprotected == H
 
 
 def test_a_planned_move_leaves_the_old_side_protected(opened: Open) -> None:

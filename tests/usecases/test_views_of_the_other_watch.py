@@ -80,7 +80,7 @@ def test_a_view_that_was_there_before_says_nothing_until_it_changes() -> None:
 
 
 def test_what_changed_while_this_watch_stood_still_is_no_news() -> None:
-    """A frozen executor finds another row: perhaps written right after its last look, by a watch that is dead by now."""
+    """A frozen executor finds another row: perhaps written right after its last look, by a watch that died then."""
     looking = Looking()
     for sequence in (7, 8):
         looking.told(sequence, h="absent")

@@ -396,10 +396,11 @@ def _left(failover: Failover, after: State) -> dict[str, object]:
 
 def _of_protection(failover: Failover, on: On, now: datetime) -> dict[str, object]:
     """A side that was lost while the other one came to serve is unprotected from then on, until it is shown to be fit.
-    Before anybody has served under the new epoch nothing has parted the two."""
+    Before anybody may have served under the new epoch nothing has parted the two."""
     lost = (not failover.planned or failover.ran_out) and failover.from_site != failover.to_site
+    apart = on is On.PROMOTED or (on is On.OVERDUE and failover.state is State.PROMOTING)  # it may get up later, unseen
     match on:
-        case On.PROMOTED if lost and failover.from_site is not None:
+        case _ if apart and lost and failover.from_site is not None:
             return {"unprotected": failover.from_site, "unprotected_since": now, "unprotected_told": None}
         case On.PROMOTED if failover.unprotected and failover.unprotected == failover.to_site:
             # It serves, by an order or because its lease went back to it: it is the other one that stands by now.

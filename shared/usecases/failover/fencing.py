@@ -96,6 +96,9 @@ class Fencing:
             # A watch that resumes what another began must see it unchanged for a whole lease with its own eyes.
             left = sighting.expires_at(self._witness.terms) - self._clock.monotonic()
             return On.FENCE_WAITS, (f"the lease of {lease.owner} runs for at most {left:.1f} s more",), {}
+        if self._ran_out(failover, sighting.lease) and not failover.ran_out:
+            # Noted before it is taken: of a lease that somebody took, nobody can tell whether it had been given back.
+            return On.FENCE_WAITS, (f"{lease.owner} was lost before it gave its lease back",), {"ran_out": True}
         off = ""
         if self._old_side is not None and target != lease.owner:
             step = self._old_side.step(failover, lease.owner)
@@ -121,12 +124,12 @@ class Fencing:
         return (
             On.FENCED,
             (f"{how}{target} has epoch {taken.epoch}", *((off,) if off else ())),
-            # A holder that did not give its lease back was lost on the way, whatever was planned.
-            {
-                **self._taken(failover, taken.epoch),
-                "ran_out": self._pair.agents and failover.planned and lease.state is LeaseState.HELD,
-            },
+            {**self._taken(failover, taken.epoch), "ran_out": self._ran_out(failover, lease)},
         )
+
+    def _ran_out(self, failover: Failover, lease: Lease) -> bool:
+        """A holder that did not give its lease back was lost on the way, whatever was planned."""
+        return self._pair.agents and failover.planned and lease.state is LeaseState.HELD
 
     def _seen(self, sighting: Sighting, taken: Epoch, *, off: str = "") -> Attempt:
         """Taken down before the call: what is seen while it is under way was not known."""
