@@ -26,6 +26,8 @@ from understudy.agent.serving import Handler, Server
 HEADER: Final = "x-understudy-secret"
 WHAT: Final = "there are GET /status, POST /promote, POST /demote, POST /pledge"
 
+LARGEST: Final = 64 * 1024  # bytes of a body: whoever reaches the port may send one, and it is read before it is judged
+
 Answer = tuple[HTTPStatus, Mapping[str, object]]
 
 
@@ -59,7 +61,12 @@ class _Handler(Handler):
             self._answer(HTTPStatus.NOT_FOUND, {"detail": WHAT})
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        length = self.headers.get("Content-Length") or "0"
+        if not (length.isascii() and length.isdigit() and int(length[:9]) <= LARGEST and len(length) <= 9):
+            self.close_connection = True
+            self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"detail": f"a body has {LARGEST} bytes at most"})
+            return
+        body = self.rfile.read(int(length))
         if self.path == "/pledge":  # proves itself by its own seal
             try:
                 self._answer(*self.server.pledge(body))

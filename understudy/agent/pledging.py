@@ -101,7 +101,8 @@ class Pledging:
     def voices(self) -> tuple[Place, ...]:
         """For the next row of ours, which from now on may stand."""
         voices = tuple(sorted({*self._peers, self.means.place})) if self._peers and self.means.on else ()
-        self._may_stand.append(voices)
+        if voices not in self._may_stand:  # while writes fail it would grow with every try
+            self._may_stand.append(voices)
         return voices
 
     def stands(self, row: Lease) -> None:
