@@ -10,7 +10,7 @@ from html import escape
 from typing import Final
 
 from shared.domain.objectives import Freshness
-from shared.observability.view import DiskView, PairView, StatusView
+from shared.observability.view import DiskView, PairView, StatusView, Tone
 
 DISKS_SHOWN: Final = 100
 """Rows of the page; the JSON answer has every disk of the view."""
@@ -32,7 +32,7 @@ font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 main{max-width:1240px;margin:0 auto;padding:28px 20px 60px}
 header{display:flex;flex-wrap:wrap;gap:4px 20px;align-items:baseline;margin-bottom:20px}
 h1{font-size:24px;margin:0;letter-spacing:-.01em}h2{font-size:16px;margin:0 0 12px}
-.soft{color:var(--soft)}.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(170px,1fr));gap:12px;margin-bottom:16px}
+.soft{color:var(--soft)}.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin-bottom:16px}
 .tile,section{background:var(--card);border:1px solid var(--line);border-radius:10px}
 .tile{padding:14px 16px}.tile b{display:block;font-size:26px;line-height:1.2;font-variant-numeric:tabular-nums}
 section{padding:16px 18px;margin-bottom:16px;overflow-x:auto}
@@ -40,7 +40,7 @@ table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th{font-weight:600;color:var(--soft);font-size:13px;text-align:left;padding:4px 12px 6px 0;
 border-bottom:1px solid var(--line)}
 td{padding:6px 12px 6px 0;border-bottom:1px solid var(--line);vertical-align:top}tr:last-child td{border-bottom:0}
-.n{text-align:right}.t{white-space:nowrap}.good{color:var(--good)}.warn{color:var(--warn)}.bad{color:var(--bad)}
+.n{text-align:right}td>.soft{display:inline-block;min-width:200px}.t{white-space:nowrap}.good{color:var(--good)}.warn{color:var(--warn)}.bad{color:var(--bad)}
 .note{border-left:4px solid var(--warn);background:var(--tint);padding:8px 12px;border-radius:4px;margin-bottom:12px}
 code{font:13px ui-monospace,SFMono-Regular,Menlo,monospace;overflow-wrap:anywhere}
 """
@@ -75,7 +75,7 @@ def _header(view: StatusView) -> str:
 
 
 def _notes(view: StatusView) -> tuple[str, ...]:
-    paused = tuple(f"{pause.scope} paused since {_moment(pause.since)}: {pause.because}" for pause in view.pauses)
+    paused = tuple(map(str, view.pauses))
     return paused + view.notes + left_out(view)
 
 
@@ -86,6 +86,7 @@ def _tiles(view: StatusView) -> str:
     waiting = sum(copies.waiting for copies in view.copies)
     overdue = sum(copies.overdue for copies in view.copies)
     tiles = [
+        *_pair_tile(view.pairs),
         ("disks protected" if not view.following else "disks on this page", f"{len(view.disks):,}", ""),
         ("beyond their RPO target", str(breached), "bad" if breached else "good"),
         ("oldest newest point", _duration(max(ages)) if ages else "none", ""),
@@ -103,20 +104,30 @@ def _tiles(view: StatusView) -> str:
     return f"<div class=tiles>{''.join(cells)}</div>"
 
 
+def _pair_tile(pairs: Sequence[PairView]) -> tuple[tuple[str, str, str], ...]:
+    """First on the page: at night a pair that needs somebody must not stand behind the disks."""
+    tones = [pair.tone for pair in pairs]
+    unwell = sum(tone is not Tone.GOOD for tone in tones)
+    worst = Tone.BAD if Tone.BAD in tones else Tone.WARN if unwell else Tone.GOOD
+    label = "of 1 pair needs a look" if len(pairs) == 1 else f"of {len(pairs)} pairs need a look"
+    return ((label, str(unwell), worst),) if pairs else ()
+
+
 def _pair(pair: PairView) -> str:
     owner = escape(pair.lease_owner or "nobody")
     epoch = "" if pair.epoch is None else f", epoch {pair.epoch}"
+    state = f"<b class={pair.tone}>{escape(pair.failover)}</b>"
     rows: list[Sequence[str]] = [
         ("Lease", f"{owner} ({escape(pair.lease_state)}{epoch})"),
-        ("Failover", f"{escape(pair.failover)} since {_moment(pair.since)}: {escape(pair.because)}"),
+        ("Failover", f"{state} since {_moment(pair.since)}: {escape(pair.because)}"),
+        *(("Warning", f"<span class=warn>{escape(one)}</span>") for one in pair.warnings),
         ("Preferred", escape(pair.preferred)),
-        *(("Agent", escape(agent)) for agent in pair.agents),
+        *(("Agent", f"<span class={'warn' if one.doubted else ''}>{escape(str(one))}</span>") for one in pair.agents),
         *(
             ("Watch", f"<span class={'good' if one.running else 'bad'}>{escape(str(one))}</span>")
             for one in pair.watches
         ),
         *(("Name", f"<span class=warn>{escape(one)}</span>") for one in pair.names),
-        *(("Standby", f"<span class=warn>{escape(one)}</span>") for one in pair.warnings),
     ]
     return f"<section><h2>Pair {escape(pair.pair)} <code>{escape(pair.name)}</code></h2>{_table((), rows)}</section>"
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 
 from shared.domain.objectives import Freshness, freshness
 
@@ -12,6 +13,11 @@ class PauseView:
     scope: str
     since: datetime
     because: str
+
+    def __str__(self) -> str:
+        scope, _, pair = self.scope.partition("switch/")
+        state = f"{scope} paused" if not pair else f"{pair} is switched off"
+        return f"{state} since {self.since.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}: {self.because}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,11 +109,42 @@ class WatchView:
             return f"{self.site}: its clock is {round(self.ahead.total_seconds())} s ahead: when it ran is not known"
         if self.heard is None:
             return f"{self.site}: never ran"
-        seconds = round(self.heard.total_seconds())
-        said = f"{self.site}: {'runs' if self.running else 'does not run'}, last tick {seconds} s ago"
+        said = f"{self.site}: {'runs' if self.running else 'does not run'}, last tick {_ago(self.heard)}"
         if self.away_from is None or self.away_to is None:
             return said
         return f"{said}; was away {self.away_from:%Y-%m-%d %H:%M:%S} to {self.away_to:%H:%M:%S} UTC"
+
+
+class Tone(StrEnum):
+    GOOD = "good"
+    WARN = "warn"  # it serves, and one more fault may be one too many
+    BAD = "bad"  # nobody may be active, or a human must choose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentView:
+    """What the agent of one site told of itself last. It need not be so any more."""
+
+    site: str
+    heard: timedelta | None  # since then; None: never, or nobody knows, for its clock is ahead
+    ahead: timedelta | None = None  # by so much
+    active: bool = False  # it said so then
+    ready: bool = False
+    epoch: int = 0  # under which it was active then
+    doubted: bool = False  # it was not heard for too long, or the lease has gone elsewhere since
+    lag_s: float | None = None
+
+    def __str__(self) -> str:
+        if self.heard is None and self.ahead is None:
+            return f"{self.site}: its agent was never heard"
+        under = f" under epoch {self.epoch}" if self.doubted else ""
+        said = [f"active{under}" if self.active else "standing by", "ready" if self.ready else "not ready"]
+        told = ", ".join(said + ([] if self.lag_s is None else [f"{self.lag_s:g} s behind"]))
+        if self.ahead is not None:
+            seconds = round(self.ahead.total_seconds())
+            return f"{self.site}: {told}, its clock is {seconds} s ahead: when it was heard is not known"
+        ago = "" if self.heard is None else _ago(self.heard)
+        return f"{self.site}: said {ago}: {told}" if self.doubted else f"{self.site}: {told}, heard {ago}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +158,9 @@ class PairView:
     failover: str
     because: str
     since: datetime
-    agents: tuple[str, ...]
+    agents: tuple[AgentView, ...]
     watches: tuple[WatchView, ...] = ()
+    tone: Tone = Tone.GOOD
     names: tuple[str, ...] = ()  # what will cost time when the pair moves
     warnings: tuple[str, ...] = ()  # unprotected, short of room, carrying more than its share
     # The same for whoever counts or alarms, and does not read sentences:
@@ -191,3 +229,10 @@ class StatusView:
     after: str = ""  # disks, slots and copies are those of instances behind this one
     following: str = ""  # and there are more behind this one, which were not read; empty: all were
     unprotected: int | None = None  # instances that no protection selects; None: nobody counted
+
+
+def _ago(age: timedelta) -> str:
+    seconds = round(age.total_seconds())
+    if seconds < 180:
+        return f"{seconds} s ago"
+    return f"{seconds // 60} min ago" if seconds < 3 * 3_600 else f"{seconds // 3_600} h ago"

@@ -6,17 +6,17 @@ compares. Who holds a lease is not who is active: that is measured from the mast
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Final
 
 from shared.domain.assumptions import NOTHING_MEASURED, Known, Measured
-from shared.domain.ids import DiskId, InstanceId, OperationId, PolicyVersion, SiteName, SnapshotId
+from shared.domain.ids import DiskId, InstanceId, OperationId, PolicyVersion, SnapshotId
 from shared.domain.objectives import measure, recovery_point_age, worst_gap
 from shared.domain.operation import Operation, OperationKind
 from shared.domain.plan import Stands
-from shared.domain.policy import Pair, Policy
+from shared.domain.policy import Policy
 from shared.domain.readiness import roles
 from shared.domain.rebuild import CHANGED_ADDRESSES
 from shared.domain.recovery_bound import Bound, recovery_bound
@@ -28,28 +28,26 @@ from shared.observability.view import (
     CopiesView,
     DiskView,
     OperationView,
-    PairView,
     PauseView,
     RoleView,
     SkipView,
     SlotsView,
     StatusView,
-    WatchView,
 )
 from shared.ports.clock import Clock
 from shared.state.certificates import Certificate, Certificates, Fate
 from shared.state.controls import Controls, Standing
 from shared.state.decisions import Decisions
-from shared.state.failovers import Failover, Failovers
+from shared.state.failovers import Failovers
 from shared.state.families import Families
 from shared.state.fleet import Fleet
-from shared.state.heartbeats import OVERDUE, Heartbeats, WatchBeat, age_of
+from shared.state.heartbeats import Heartbeats
 from shared.state.journal import Journal
 from shared.state.leases import Leases
 from shared.state.points import Points
 from shared.state.policies import Policies
 from shared.state.slots import Slot, Slots, SlotState
-from shared.usecases.failover.held_back import blocked_until
+from shared.usecases.failover.pairs_standing import PairsStanding
 from shared.usecases.recovery.plan_record import waves_of
 from shared.usecases.recovery.suspicion import unanswered
 
@@ -90,9 +88,7 @@ class Status:
         self._points = points
         self._slots = slots
         self._certificates = certificates
-        self._leases = leases
-        self._heartbeats = heartbeats
-        self._failovers = failovers
+        self._pairs = PairsStanding(leases=leases, heartbeats=heartbeats, failovers=failovers)
         self._clock = clock
         self._fleet = fleet
         self._families = families
@@ -118,7 +114,7 @@ class Status:
             slots=history.counts(),
             skips=history.skips(),
             operations=self._operations(standing),
-            pairs=() if policy is None else self._pairs(policy, standing, now),
+            pairs=() if policy is None else self._pairs.views(policy, standing, now),
             prune=next(map(_certificate, self._certificates.newest(1)), None),
             bounds=tuple(_bound(one) for one in bounds),
             copies=_copies(points, policy, now),
@@ -174,63 +170,6 @@ class Status:
         )
         views = tuple(islice(chain(waiting, under_way), OPERATIONS_SHOWN))
         return (*(_unreadable(id_, now) for id_ in damaged), *views)
-
-    def _pairs(self, policy: Policy, standing: Standing, now: datetime) -> tuple[PairView, ...]:
-        views = []
-        for pair in policy.pairs:
-            lease = self._leases.read(pair.name)
-            failover = self._failovers.of(pair.name, now=now)
-            beats = self._heartbeats.of(pair.name)
-            ticks = self._heartbeats.watches(pair.name)
-            views.append(
-                PairView(
-                    pair=pair.name,
-                    name=", ".join(dict.fromkeys(str(rule) for rule in pair.names)),
-                    preferred=pair.preferred,
-                    lease_owner=None if lease is None else lease.owner,
-                    lease_state="none" if lease is None else lease.state.value,
-                    epoch=None if lease is None else lease.epoch,
-                    failover=failover.state.value,
-                    because=failover.because,
-                    since=failover.since,
-                    agents=tuple(
-                        f"{site}: {'active' if beat.active else 'standing by'}, "
-                        f"{'ready' if beat.ready else 'not ready'}, {_heard(beat.at, now)}"
-                        + ("" if beat.lag_s is None else f", {beat.lag_s:g} s behind")
-                        for site, beat in sorted(beats.items())
-                    ),
-                    watches=self._watches(pair, ticks, now),
-                    names=tuple(dict.fromkeys(one for tick in ticks.values() for one in tick.names)),
-                    warnings=warnings_of(failover),
-                    unprotected=failover.unprotected or None,
-                    unprotected_since=failover.unprotected_since,
-                    loss_s=failover.loss_s,
-                    automatic_at=failover.automatic_at,
-                    blocked_until=blocked_until(pair, failover, standing, now),
-                    surged=failover.surged or None,
-                    short=tuple(sorted(failover.short)),
-                )
-            )
-        return tuple(views)
-
-    @staticmethod
-    def _watches(pair: Pair, ticks: Mapping[SiteName, WatchBeat], now: datetime) -> tuple[WatchView, ...]:
-        """One per site: a watch that nobody hears leaves everything it watches looking well."""
-        views = []
-        for member in pair.members:
-            tick = ticks.get(member.site)
-            heard = None if tick is None else age_of(tick.at, now=now)
-            views.append(
-                WatchView(
-                    site=member.site,
-                    heard=heard,
-                    running=heard is not None and heard <= OVERDUE,
-                    ahead=None if tick is None or heard is not None else tick.at - now,
-                    away_from=None if tick is None else tick.away_from,
-                    away_to=None if tick is None else tick.away_to,
-                )
-            )
-        return tuple(views)
 
 
 def _disks(
@@ -450,28 +389,6 @@ def _certificate(certificate: Certificate) -> CertificateView:
         orphans=len(certificate.orphans),
         missing=len(certificate.missing),
     )
-
-
-def warnings_of(failover: Failover) -> tuple[str, ...]:
-    found = [f"{site} is short of room: {why}; runbook: capacity-is-short" for site, why in failover.short.items()]
-    if failover.unprotected:
-        since = failover.unprotected_since
-        when = "" if since is None else f" since {since:%Y-%m-%dT%H:%M:%SZ}"
-        lost = "" if failover.loss_s is None else f"; up to {failover.loss_s:g} s of data were lost"
-        found.insert(
-            0,
-            f"unprotected{when}: nothing moves to {failover.unprotected} by itself{lost}; runbook: pair-is-unprotected",
-        )
-    if failover.surged:
-        found.append(f"{failover.surged} is raised to carry it alone, until both are back")
-    return tuple(found)
-
-
-def _heard(at: datetime, now: datetime) -> str:
-    age = age_of(at, now=now)
-    if age is None:
-        return f"its clock is {round((at - now).total_seconds())} s ahead: when it was heard is not known"
-    return f"heard {round(age.total_seconds())} s ago"
 
 
 def _addresses(decisions: Decisions, now: datetime) -> tuple[AddressView, ...]:

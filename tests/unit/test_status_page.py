@@ -7,6 +7,7 @@ import pytest
 
 from shared.observability.page import DISKS_SHOWN, render
 from shared.observability.view import (
+    AgentView,
     BoundView,
     CertificateView,
     CopiesView,
@@ -17,6 +18,7 @@ from shared.observability.view import (
     SkipView,
     SlotsView,
     StatusView,
+    Tone,
     WatchView,
 )
 
@@ -62,7 +64,7 @@ def a_view(text: str) -> StatusView:
                 failover=text,
                 because=text,
                 since=NOW,
-                agents=(text,),
+                agents=(AgentView(site=text, heard=timedelta(minutes=5), doubted=True),),
                 watches=(WatchView(site=text, heard=timedelta(minutes=5), running=False),),
                 warnings=(text,),
             ),
@@ -182,4 +184,51 @@ def test_how_many_instances_nobody_protects_is_shown_when_somebody_counted() -> 
     assert "instances nobody protects" not in render(StatusView(at=NOW, policy=1))
     assert "<b class='warn'>3</b><span class=soft>instances nobody protects" in render(
         StatusView(at=NOW, policy=1, unprotected=3)
+    )
+
+
+def a_pair(tone: Tone, state: str) -> PairView:
+    return PairView(
+        pair="control",
+        name="master.corp.example",
+        preferred="hz-h",
+        lease_owner="hz-i",
+        lease_state="held",
+        epoch=4,
+        failover=state,
+        because="why",
+        since=NOW,
+        agents=(),
+        tone=tone,
+    )
+
+
+@pytest.mark.parametrize(
+    ("tones", "count", "worst", "label"),
+    [
+        ((Tone.GOOD,), 0, "good", "of 1 pair needs a look"),
+        ((Tone.GOOD, Tone.WARN), 1, "warn", "of 2 pairs need a look"),
+        ((Tone.WARN, Tone.BAD, Tone.GOOD), 2, "bad", "of 3 pairs need a look"),
+    ],
+)
+def test_pairs_that_need_a_look_are_counted_before_anything_else(
+    tones: tuple[Tone, ...], count: int, worst: str, label: str
+) -> None:
+    page = render(StatusView(at=NOW, policy=1, pairs=tuple(a_pair(tone, "watching") for tone in tones)))
+
+    tile = f"<div class=tiles><div class=tile><b class='{worst}'>{count}</b><span class=soft>{label}</span>"
+    assert tile in page
+
+
+def test_the_state_of_a_failover_bears_its_colour() -> None:
+    assert "<b class=bad>needs_operator</b> since 2026-03-02 10:00:00 UTC: why" in render(
+        StatusView(at=NOW, policy=1, pairs=(a_pair(Tone.BAD, "needs_operator"),))
+    )
+
+
+def test_a_pair_that_is_switched_off_is_not_called_a_scope() -> None:
+    off = PauseView(scope="switch/control", since=NOW, because="audit")
+
+    assert "control is switched off since 2026-03-02 10:00:00Z: audit" in render(
+        StatusView(at=NOW, policy=1, pauses=(off,))
     )

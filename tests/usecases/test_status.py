@@ -11,7 +11,7 @@ from shared.domain.place import Place
 from shared.domain.policy import CopyRule, Retention, Schedule
 from shared.domain.retention import RestorePoint
 from shared.observability.page import render
-from shared.observability.view import DiskView, StatusView
+from shared.observability.view import DiskView, StatusView, Tone
 from shared.ports.store import Anything, Row
 from shared.state import codec
 from shared.state.certificates import Certificates
@@ -22,7 +22,8 @@ from shared.state.heartbeats import Heartbeat, Heartbeats, WatchBeat
 from shared.state.leases import Leases
 from shared.state.points import Points
 from shared.state.slots import Slot, Slots, SlotState
-from shared.usecases.status import SUBJECTS, Status, warnings_of
+from shared.usecases.failover.pairs_standing import warnings_of
+from shared.usecases.status import SUBJECTS, Status
 from tests.simulation.failover_world import pair_policy
 from tests.simulation.pair_world import PAIR
 from tests.usecases.backup_world import APPLICATIONS, EVERY_HOUR, A, World, a_policy
@@ -318,7 +319,7 @@ def test_whoever_has_a_clock_that_is_ahead_is_not_shown_as_heard_just_now() -> N
 
     (pair,) = view_of(world).pairs
 
-    assert pair.agents == ("hz-h: active, ready, its clock is 3600 s ahead: when it was heard is not known",)
+    assert str(pair.agents[0]) == "hz-h: active, ready, its clock is 3600 s ahead: when it was heard is not known"
     assert str(pair.watches[0]) == "hz-h: its clock is 3600 s ahead: when it ran is not known"
     assert not pair.watches[0].running
 
@@ -342,3 +343,86 @@ def test_a_pair_is_told_in_fields_for_whoever_counts_and_does_not_read_sentences
     assert lost["unprotected_since"] == lost["automatic_at"] == codec.moment(now)
     assert lost["blocked_until"] == codec.moment(now + pair_policy().block)
     assert (lost["surged"], lost["short"]) == ("hz-i", ["hz-i"])
+
+
+HELD = Epoch(4)
+
+
+def a_pair_at_work(*, hz_h_said: timedelta, hz_h_active: bool = True) -> World:
+    """hz-i holds epoch 4, taken over from hz-h, whose agent said its last word so long ago."""
+    world = World(replace(a_policy(APPLICATIONS), pairs=(pair_policy(),)))
+    now = world.clock.now()
+    seen = Leases(world.store, tokens=lambda: "t").create(PAIR, SiteName("hz-i"), length=timedelta(seconds=5))
+    row = world.store.get("leases", (PAIR,))
+    assert row is not None
+    assert seen.epoch == 1
+    world.store.put("leases", replace(row, columns={**row.columns, "epoch": HELD}), condition=Anything())
+    told = Heartbeats(world.store)
+    for site, at, active, epoch in (("hz-h", now - hz_h_said, hz_h_active, 3), ("hz-i", now, True, HELD)):
+        beat = Heartbeat(
+            site=SiteName(site), sequence=1, run="r", at=at, active=active, epoch=Epoch(epoch), address="", ready=True
+        )
+        told.beat(PAIR, beat)
+        told.tick(PAIR, WatchBeat(site=SiteName(site), run="r", at=now))
+    return world
+
+
+def test_a_side_that_died_while_it_was_active_is_not_shown_as_active() -> None:
+    (pair,) = view_of(a_pair_at_work(hz_h_said=timedelta(seconds=85))).pairs
+
+    assert [str(one) for one in pair.agents] == [
+        "hz-h: said 85 s ago: active under epoch 3, ready",
+        "hz-i: active, ready, heard 0 s ago",
+    ]
+    assert [one.doubted for one in pair.agents] == [True, False]
+    assert pair.tone is Tone.WARN
+
+
+def test_right_after_a_switchover_the_old_sides_last_word_is_told_as_one_of_before() -> None:
+    (pair,) = view_of(a_pair_at_work(hz_h_said=timedelta(seconds=2))).pairs
+
+    assert str(pair.agents[0]) == "hz-h: said 2 s ago: active under epoch 3, ready"
+
+
+def test_a_pair_whose_both_sides_answer_is_well() -> None:
+    (pair,) = view_of(a_pair_at_work(hz_h_said=timedelta(seconds=2), hz_h_active=False)).pairs
+
+    assert str(pair.agents[0]) == "hz-h: standing by, ready, heard 2 s ago"
+    assert pair.tone is Tone.GOOD
+
+
+def test_a_damaged_lease_row_is_told_with_its_runbook_and_hides_nothing_else() -> None:
+    world = a_pair_at_work(hz_h_said=timedelta(seconds=2), hz_h_active=False)
+    row = world.store.get("leases", (PAIR,))
+    assert row is not None
+    columns = {name: value for name, value in row.columns.items() if name != "owner"}
+    world.store.put("leases", replace(row, columns=columns), condition=Anything())
+
+    view = view_of(world)
+    (pair,) = view.pairs
+
+    assert (pair.lease_owner, pair.lease_state, pair.tone) == (None, "damaged", Tone.BAD)
+    assert "lease row of pair control is damaged" in pair.warnings[0]
+    assert pair.warnings[0].endswith("; runbook: lease-row-missing")
+    assert view.bounds
+    assert "lease row of pair control is damaged" in render(view)
+
+
+def test_an_agent_that_never_told_anything_is_named() -> None:
+    world = World(replace(a_policy(APPLICATIONS), pairs=(pair_policy(),)))
+
+    (pair,) = view_of(world).pairs
+
+    assert [str(one) for one in pair.agents] == ["hz-h: its agent was never heard", "hz-i: its agent was never heard"]
+    assert pair.tone is Tone.BAD
+
+
+def test_a_block_that_keeps_a_second_failover_back_is_told_with_the_command_that_lifts_it() -> None:
+    moved = Failover(pair=PairName("control"), state=State.WATCHING, since=LOST_AT, because="", automatic_at=LOST_AT)
+
+    (said,) = warnings_of(moved, blocked=LOST_AT + timedelta(hours=1))
+
+    assert said == (
+        "no second failover by itself before 2026-03-02T01:00:00Z: it moved by itself at 2026-03-02T00:00:00Z; "
+        "`understudy acknowledge control` lifts that"
+    )

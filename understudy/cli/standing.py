@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from shared.domain.objectives import Freshness
-from shared.observability.view import DiskView, StatusView
+from shared.observability.view import DiskView, StatusView, Tone
 from understudy.cli.connection import Connection
 from understudy.cli.screen import console, duration, moment, table
 
@@ -19,6 +19,7 @@ TONES: Final = {
     Freshness.NONE: "red",
     Freshness.UNJUDGED: "dim",
 }
+PAIR_TONES: Final = {Tone.GOOD: "green", Tone.WARN: "yellow", Tone.BAD: "red"}
 
 
 def status(*, as_json: bool, after: str = "") -> None:
@@ -51,9 +52,7 @@ def _head(screen: Console, view: StatusView) -> None:
     else:
         screen.print(f"policy version [bold]{view.policy}[/bold], seen {moment(view.at)}")
     for pause in view.pauses:
-        screen.print(
-            f"[yellow]{escape(pause.scope)} paused[/yellow] since {moment(pause.since)}: {escape(pause.because)}"
-        )
+        screen.print(f"[yellow]{escape(str(pause))}[/yellow]", soft_wrap=True)
 
 
 def _pairs(screen: Console, view: StatusView) -> None:
@@ -62,16 +61,19 @@ def _pairs(screen: Console, view: StatusView) -> None:
         holder = "nobody holds the lease" if pair.lease_owner is None else f"lease: [bold]{pair.lease_owner}[/bold]"
         epoch = "" if pair.epoch is None else f", epoch {pair.epoch}"
         screen.print(
-            f"pair [bold]{escape(pair.pair)}[/bold] ({escape(pair.name)}): {holder} ({pair.lease_state}{epoch})"
+            f"pair [bold]{escape(pair.pair)}[/bold] ({escape(pair.name)}): {holder} ({pair.lease_state}{epoch})",
+            soft_wrap=True,
         )
-        screen.print(f"  failover {escape(pair.failover)}: {escape(pair.because)}")
+        tone = PAIR_TONES[pair.tone]
+        screen.print(f"  failover [{tone}]{escape(pair.failover)}[/{tone}]: {escape(pair.because)}", soft_wrap=True)
+        for finding in (*pair.warnings, *pair.names):
+            screen.print(f"  [yellow]{escape(finding)}[/yellow]", soft_wrap=True)
         for agent in pair.agents:
-            screen.print(f"  {escape(agent)}")
+            told = escape(str(agent))
+            screen.print(f"  [yellow]{told}[/yellow]" if agent.doubted else f"  {told}")
         for watch in pair.watches:
             tone = "green" if watch.running else "red"
             screen.print(f"  watch [{tone}]{escape(str(watch))}[/{tone}]")
-        for finding in (*pair.warnings, *pair.names):
-            screen.print(f"  [yellow]{escape(finding)}[/yellow]", soft_wrap=True)
 
 
 def _disks(screen: Console, view: StatusView) -> None:
