@@ -32,6 +32,11 @@ SILENT: Final[Mapping[str, str]] = {
 }
 """What may stand in the way of a move after a loss, and what it means that it did not."""
 
+BESIDE_A_LOSS: Final = (
+    "held", "acknowledged", "name_trouble", "name_unsettled", "block_over", "protection", "undecided",
+)  # fmt: skip
+"""Rules that have something to say of a pair that is not lost."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
@@ -184,7 +189,7 @@ def _judged(s: Situation, resolution: Resolution) -> tuple[str, ...]:
     order = _order(s, resolution)
     if judgement.verdict is Verdict.LOST:
         return (verdict, *order, *_for_and_against(s, spoken))
-    stands = _answered(spoken, "held", "acknowledged", "name_trouble", "name_unsettled", "block_over")
+    stands = _answered(spoken, *BESIDE_A_LOSS)
     why = (
         ()
         if resolution.do is Do.FENCE or (judgement.verdict is Verdict.HEALTHY and not stands)

@@ -145,3 +145,37 @@ def test_of_masters_without_agents_the_lease_tells_nothing() -> None:
     assert "Nobody renews the lease of a pair without agents, so its row says nothing of the master." in text
     assert "The watch of hz-i tried the service of hz-h: it answered." in text
     assert "the service of hz-i: refused, so the host was there and the process was not." in text
+
+
+def test_a_doubt_that_lasts_too_long_is_told_as_what_called_the_operator() -> None:
+    doubtful = replace(
+        LOST,
+        observations=(
+            saw(Source.LEASE, Finding.ABSENT),
+            saw(Source.AGENT, Finding.ABSENT, sight=Sight.SILENT),
+            saw(Source.AGENT, Finding.PASSIVE, subject=STANDBY, sight=Sight.ANSWERED),
+        ),
+        in_doubt=timedelta(seconds=31),
+    )
+
+    text = told(doubtful)
+
+    assert "unless the active site is lost; for 31 s hz-h is neither seen well nor certainly lost." in text
+    assert "to needs operator, and an operator was called" in text
+    assert "neither seen well" not in told(replace(doubtful, in_doubt=timedelta(seconds=10)))
+
+
+def test_a_side_that_may_not_take_over_is_told_while_all_else_is_well() -> None:
+    unprotected = replace(
+        LOST,
+        state=State.WATCHING,
+        observations=(
+            saw(Source.LEASE, Finding.ACTIVE),
+            saw(Source.AGENT, Finding.ACTIVE, sight=Sight.ANSWERED),
+        ),
+        sites={**LOST.sites, STANDBY: SiteFacts(sight=Sight.ANSWERED, ready=True, unprotected="it was lost at 11:00")},
+    )
+
+    text = told(unprotected)
+
+    assert "unless the active site is lost; hz-i may not take over by itself: it was lost at 11:00." in text
