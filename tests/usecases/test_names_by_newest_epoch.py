@@ -305,6 +305,35 @@ def test_somebody_who_keeps_writing_the_name_is_fought_five_times_in_ten_minutes
     assert "somebody else writes it too; runbook: name-cannot-be-rebound" in kept.keeping.trouble
 
 
+def test_updates_that_are_refused_again_and_again_are_not_told_as_somebody_elses_writing(
+    kept: Kept, slow: Slow
+) -> None:
+    write(kept, ADDRESS[I])
+    slow.refuses.append("rebind")
+    for _ in range(20):
+        kept.round()
+        slow.let()
+
+    assert slow.calls.count("rebind") == 5
+    assert "somebody else" not in kept.keeping.trouble
+    assert f"0 of the last 5 updates of master.corp.example stood, and it reads {ADDRESS[I]}" in kept.keeping.trouble
+    assert "rebind is not allowed" in kept.keeping.trouble
+    assert kept.keeping.trouble.endswith("runbook: name-cannot-be-rebound")
+
+
+def test_updates_that_never_read_back_are_not_told_as_somebody_elses_writing(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(kept, ADDRESS[I])
+    monkeypatch.setattr(kept.cloud.pvtz, "update_record", lambda *_, **__: None)
+    for _ in range(20):
+        kept.round()
+
+    assert "somebody else" not in kept.keeping.trouble
+    assert "0 of the last 5 updates" in kept.keeping.trouble
+    assert "reads back as: master.corp.example points to" in kept.keeping.trouble
+
+
 def test_a_listing_that_a_move_has_overtaken_is_neither_told_nor_counted(kept: Kept, slow: Slow) -> None:
     """It was begun while the name still gave the old side, and read when the move was over."""
     for _ in range(7):

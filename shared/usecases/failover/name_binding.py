@@ -70,7 +70,7 @@ class NameBinding:
         self._turns: Aside[Came | None] = Aside(self._bind, what=f"binding of {self._name}", run=run, clock=clock)
         self._round: _Round | None = None
         self._heeded: tuple[float, Came | None] | None = None
-        self._sent: deque[tuple[float, On]] = deque(maxlen=MOST_REASSERTED)  # updates asked for, and what they came to
+        self._sent: deque[tuple[float, Came]] = deque(maxlen=MOST_REASSERTED)  # updates asked for, and their ends
 
     def note(self, lease: Lease, *, paused: bool) -> None:
         """A round begins to look at the name."""
@@ -98,7 +98,12 @@ class NameBinding:
         now = self._clock.monotonic()
         if len(self._sent) < MOST_REASSERTED or now - self._sent[0][0] >= REASSERTED_WITHIN:
             return ""
-        minutes = f"within {REASSERTED_WITHIN / 60:.0f} min"
+        minutes, ends = f"within {REASSERTED_WITHIN / 60:.0f} min", [came for _, came in self._sent]
+        failed = [came for came in ends if came.on is not On.REBOUND]
+        if failed:
+            stood = f"{len(ends) - len(failed)} of the last {len(ends)} updates of {self._name} stood"
+            why = f"{failed[-1].why[0]}; the next one {minutes}"
+            return f"{stood}, and it reads {reads}: {why}; runbook: {RUNBOOK}"
         return (
             f"{self._name} was bound anew {MOST_REASSERTED} times {minutes}, and reads {reads} again: somebody else "
             f"writes it too; runbook: {RUNBOOK}"
@@ -119,8 +124,9 @@ class NameBinding:
             return self._barred(plan, lease)
 
         on, why, sent = self._naming.bind(self._rule, value, lease.epoch, barred=barred)
+        came = Came(lease.epoch, on, why)
         if sent:
-            self._sent.append((self._clock.monotonic(), on))
+            self._sent.append((self._clock.monotonic(), came))
         self._changed()
         if on is On.REBIND_WAITS:
             log.event("name.not_asserted", subject=self._pair.name, because=list(why))
@@ -129,7 +135,7 @@ class NameBinding:
             # One without an answer may have been done all the same.
             event = "name.not_asserted" if on is On.REBIND_WAITS else "name.reasserted"
             self._told(event, (plan.because, *why), plan, lease, began, "unknown" if on is On.REBIND_WAITS else on)
-        return Came(lease.epoch, on, why)
+        return came
 
     def _barred(self, plan: Rebind, lease: Lease) -> str:
         """Why `plan` must not be done after all; empty when it may be."""
