@@ -160,12 +160,12 @@ def read(path: Path, shifts: Mapping[str, float] | None = None, *, clock: str = 
                 instance,
                 _whole(body["epoch"]),
                 _finite((wall if clock == "wall" and wall is not None else float(body["at"])) + shift),
-                wall,
+                wall + shift if clock == "wall" and wall is not None else wall,
                 str(body.get("boot") or ""),
             )
         except Unreadable:
             raise
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise Unreadable(f"{where}: not a line of an accept log ({error!r})") from error
         if line.outcome not in OUTCOMES:
             raise Unreadable(f"{where}: unknown outcome {line.outcome!r}; there are {', '.join(OUTCOMES)}")
@@ -186,8 +186,9 @@ def _whole(epoch: object) -> int:
     return epoch
 
 
-def prove(lines: Iterable[Line], *, skew: float = 0.0) -> Proof:
-    """From accept logs alone. `skew`: what `at` of two lines may be wrong by."""
+def prove(lines: Iterable[Line], *, skew: float = 0.0, apart: bool = False) -> Proof:
+    """From accept logs alone. `skew`: what `at` of two lines may be wrong by. `apart`: they are of several boots, and
+    their `at` is compared with nothing."""
     proof = Proof()
     reigns: dict[int, Reign] = {}
     told: set[str] = set()
@@ -219,7 +220,7 @@ def prove(lines: Iterable[Line], *, skew: float = 0.0) -> Proof:
     proof.reigns = [reigns[epoch] for epoch in sorted(reigns)]
     latest: Reign | None = None  # of all earlier epochs, the one that ends last
     for reign in proof.reigns:
-        if latest is not None and latest.last.at >= reign.first.at - skew:
+        if not apart and latest is not None and latest.last.at >= reign.first.at - skew:
             broken = not skew or latest.last.at > reign.first.at + skew
             (proof.violations if broken else proof.unproved).append(
                 f"{latest.site} accepted {latest.last.id} under epoch {latest.epoch} at {latest.last.at:.6f} s "
@@ -255,15 +256,18 @@ def check(
     if strange:
         raise Unreadable(f"no log has a line of {', '.join(strange)}, whose clock is to be shifted")
     lines = [line if line.wall is None else replace(line, wall=line.wall + wall_shift) for line in lines]
-    proof = prove(lines, skew=skew if clock == "wall" else 0.0)
     accepted = [line for line in lines if line.outcome == "accepted" and line.epoch > 0 and line.site]
+    boots = {line.boot for line in accepted if line.boot and line.instance not in (shifts or {})}
+    own = {(line.instance, line.boot) for line in accepted if line.boot and line.instance in (shifts or {})}
+    again = len(own) - len({instance for instance, _ in own})  # a shift is true of one boot alone
+    apart = clock == "at" and (len(boots) > 1 or again > 0)
+    proof = prove(lines, skew=skew if clock == "wall" else 0.0, apart=apart)
     if proof.accepted == 0:
         proof.unproved.append("no command was accepted at all: there is nothing to prove from")
-    boots = {line.boot for line in accepted if line.boot and line.instance not in (shifts or {})}
-    if clock == "at" and len(boots) > 1:
+    if apart:
         proof.unproved.append(
-            f"the logs were written under {len(boots)} boots of machines, whose clocks have nothing in common: take "
-            "--clock wall, or --shift INSTANCE=SECONDS for each"
+            f"the logs were written under {len(boots | {boot for _, boot in own})} boots of machines, whose clocks "
+            "have nothing in common: take --clock wall, or --shift INSTANCE=SECONDS for each that did not start again"
         )
     behind = wall_shift if agents_shift is None else agents_shift
     known = None if decisions is None else _on_one_clock(decisions_in(decisions), behind)

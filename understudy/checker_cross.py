@@ -179,6 +179,13 @@ def named(decisions: Export[Decided], trail: Export[Change], *, skew: float) -> 
             found.notes.append(f"{len(earlier)} changes of {name} are older than all decisions: not judged")
         _in_order(name, changes[len(earlier) :], known.get(name, []), decisions, found, skew=skew)
         _all_there(name, [one for one in trail.lines if one.name == name], known.get(name, []), trail, found, skew=skew)
+    covered = set(trail.names) | {change.name for change in trail.lines}
+    for name in sorted(set(known) - covered):
+        one = known[name][-1]
+        found.unproved.append(
+            f"the trail does not cover {name}, which the decision of {told(one.at)} ({one.where}) gave "
+            f"{_value(one, name)}: it is of other names"
+        )
     if not trail.complete:
         found.unproved.append(trail.missing("changes"))
     return found

@@ -103,7 +103,7 @@ def _read(path: Path, kind: str, parse: Callable[[str, Mapping[str, Any]], T]) -
             until=moment(head["until"]),
             names=tuple(str(one) for one in head.get("names", ())),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise Unreadable(f"{path}: its first line, or one after it, is damaged ({error!r})") from error
     return found
 
@@ -113,11 +113,12 @@ def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Unreadable(f"{path}: {error}") from error
-    for number, raw in enumerate(text.splitlines(), start=1):
+    # A text may bear other ends of lines (U+2028), which are none here.
+    for number, raw in enumerate(text.removesuffix("\n").split("\n") if text else [], start=1):
         where = f"{path.name}:{number}"
         try:
             body = json.loads(raw)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Unreadable(f"{where}: no JSON ({error})") from error
         if not isinstance(body, dict):
             raise Unreadable(f"{where}: not an object")
@@ -134,10 +135,10 @@ def decided(where: str, row: Mapping[str, Any]) -> Decided:
         epoch=None if epoch is None else int(epoch),
         granted_to=str(inputs.get("granted_to", "")),
         held_by=str(inputs.get("held_by", "")),
-        names={str(name): str(value) for name, value in json.loads(inputs.get("names", "{}")).items()},
+        names={str(name): plain(str(value)) for name, value in json.loads(inputs.get("names", "{}")).items()},
         began=moment(inputs["began"]) if "began" in inputs else None,
         move=int(inputs["move"]) if "move" in inputs else None,
-        by_agent="holder" in inputs,
+        by_agent="holder" in inputs and str(row["event"]).startswith("lease."),
     )
 
 
@@ -147,11 +148,16 @@ def _change(where: str, row: Mapping[str, Any]) -> Change:
         at=moment(row["at"]),
         action=str(row["action"]),
         name=str(row["name"]).lower(),
-        value=str(row["value"] or ""),
+        value=plain(str(row["value"] or "")),
         text=str(row["text"]),
         by=str(row.get("by", "")),
-        before=str(row.get("before") or ""),
+        before=plain(str(row.get("before") or "")),
     )
+
+
+def plain(value: str) -> str:
+    """Of an alias, case and the dot that ends it say nothing; an address has neither."""
+    return value.rstrip(".").lower()
 
 
 def moment(text: str) -> float:

@@ -11,7 +11,7 @@ from typing import Final
 _ADDRESS_OR_NAME: Final = re.compile(
     r"(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f]*:[0-9A-Fa-f:]{2,}|(?:[\w-]+\.)+[A-Za-z][\w-]*"
 )
-_ARROW: Final = re.compile(r"\s*(?:->|=>|→|\bto\b)\s*")
+_ARROW: Final = re.compile(r"\s*(?:->|=>|→)\s*|\s+to\s+")  # "to" is also a part of names
 
 
 def values(text: str, *, name: str) -> tuple[str, str]:

@@ -144,3 +144,15 @@ def test_a_trail_that_may_not_be_read_is_an_error_and_not_an_empty_one(told: Tol
 )
 def test_a_sentence_gives_the_values_or_nothing(text: str, before: str, after: str) -> None:
     assert values(text, name=NAME) == (before, after)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("master A 10.0.1.21 to 10.0.2.21", (OLD, NEW)),
+        ("master.corp.to A 10.0.1.21 -> 10.0.2.21", (OLD, NEW)),
+        ("master CNAME hz-to-h.example", ("", "hz-to-h.example")),
+    ],
+)
+def test_a_name_with_to_in_it_is_no_change_from_one_to_another(text: str, told: tuple[str, str]) -> None:
+    assert values(text, name="master.corp.to") == told
