@@ -18,7 +18,7 @@ from shared.state.leases import TABLE as LEASES
 from shared.state.leases import Leases
 from tests.simulation.links import ECS, NAMES, STORE, How
 from tests.simulation.pair_world import PAIR, H, I
-from tests.simulation.world import Process, ProcessStore, Rows
+from tests.simulation.world import Process, ProcessStore, Rows, World
 
 if TYPE_CHECKING:
     from tests.simulation.failover_world import FailoverWorld
@@ -162,27 +162,31 @@ class CloudWay:
     """The way to one of the cloud's own services."""
 
     def __init__(self, pair: "FailoverWorld", process: Process, place: str, service: str) -> None:
-        self._pair, self._process, self._place, self._service = pair, process, place, service
+        self._pair, self.process, self._place, self.service = pair, process, place, service
+
+    @property
+    def world(self) -> World:
+        return self._pair.world
 
     def way(self, *, writes: bool) -> bool:
         """Whether an answer comes back. Raises what the service says instead."""
         pair, world = self._pair, self._pair.world
-        pair.outside(self._process)
-        world.maybe_pause(self._process)
-        world.wait(self._process, world.chance.uniform(0, 0.1))
-        if self._service == NAMES and pair.names_down:
+        pair.outside(self.process)
+        world.maybe_pause(self.process)
+        world.wait(self.process, world.chance.uniform(0, 0.1))
+        if self.service == NAMES and pair.names_down:
             self.silence(1.0, writes=writes)
-        how = pair.links.way(self._place, self._service)
+        how = pair.links.way(self._place, self.service)
         if how is How.SILENT:
             self.silence(world.chance.choice((1.0, 3.0, SLOWEST_API)), writes=writes)
         elif how is How.DEAF and not writes:
             self.silence(3.0, writes=False)
         elif how not in (None, How.DEAF):
-            _refuse(how, self._service)
+            _refuse(how, self.service)
         return how is None and world.chance.random() >= world.faults.lost_reply
 
     def silence(self, seconds: float, *, writes: bool) -> NoReturn:
-        self._pair.world.wait(self._process, seconds)
+        self._pair.world.wait(self.process, seconds)
         error: DrError = OutcomeUnknown("no answer") if writes else Retryable("no answer")
         raise error
 

@@ -140,7 +140,11 @@ PLANTED = [
     ),
     Planted(
         "a thawed executor raises by what it read long ago",
-        (broken(SurgeKeeping, "_apply", ("> STALE.total_seconds():", "< 0:")),),
+        (
+            broken(
+                SurgeKeeping, "_apply", ("if self._clock.monotonic() - read_at > STALE.total_seconds():", "if False:")
+            ),
+        ),
         patched(surge.test_an_executor_that_thaws_late_reads_the_row_again_before_it_raises_anything),
         timers=True,
     ),

@@ -18,6 +18,7 @@ from tests.simulation.executors import Timers
 from tests.simulation.failover_world import ADDRESS, FailoverWorld
 from tests.simulation.links import ECS, How, watch_at
 from tests.simulation.pair_world import PAIR, H, I
+from tests.simulation.sites import CloudWay
 from tests.simulation.surge_ports import APP_H, APP_I, BEFORE, ESS, RAISED, SLB, SimScaling, Standing, surging
 from tests.simulation.test_failover_stories import LOSS, served_again
 from tests.simulation.world import Faults, Process, World
@@ -65,6 +66,41 @@ def test_no_api_beside_store_agents_and_names_can_stop_or_slow_a_failover(opened
 
     pair.links.heal(cut)
     pair.world.run(60)
+    assert stands(pair) == RAISED
+
+
+@pytest.mark.parametrize(("down", "raised"), [(SLB, (BEFORE[0], RAISED[1])), (ESS, (RAISED[0], BEFORE[1]))])
+def test_a_balancer_that_does_not_answer_keeps_no_group_from_growing_nor_the_other_way_round(
+    opened: Open, down: str, raised: tuple[dict[InstanceId, int], dict[str, int]]
+) -> None:
+    pair = opened()
+    pair.world.run(LOSS)
+    cut = pair.links.cut([(watch_at(site), down) for site in (H, I)], How.SILENT)
+    pair.go_dark(H)
+    pair.world.run(60)
+    assert stands(pair) == raised
+
+    pair.links.heal(cut)
+    pair.world.run(30)
+    assert stands(pair) == RAISED
+    assert (pair.failover().weights, pair.failover().sizes) == ({APP_I: 50}, {"asg-i": 2})
+
+
+@pytest.mark.parametrize("slow", [SLB, ESS])
+def test_a_service_that_takes_its_time_for_each_answer_does_not_keep_the_site_from_being_raised(
+    opened: Open, slow: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    way = CloudWay.way
+
+    def slowly(self: CloudWay, *, writes: bool) -> bool:
+        if self.service == slow:
+            self.world.wait(self.process, 16)
+        return way(self, writes=writes)
+
+    monkeypatch.setattr(CloudWay, "way", slowly)
+    pair = opened()
+    pair.at(LOSS, lambda: pair.go_dark(H))
+    pair.world.run(120)
     assert stands(pair) == RAISED
 
 

@@ -7,12 +7,12 @@ compares that with what stands, and takes the steps that are left; so a watch th
 nothing in the end. What stood before is written down before the first step, and not again after it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from shared.domain.errors import Conflict, CredentialsRejected, Permanent, Retryable
+from shared.domain.errors import Conflict, CredentialsRejected, DrError, OutcomeUnknown, Permanent, Retryable
 from shared.domain.failover_fsm import AT_REST, State
 from shared.domain.ids import InstanceId, SiteName
 from shared.domain.lease import Lease
@@ -38,7 +38,8 @@ from shared.usecases.failover.fail_over import FailOver
 CHECK_EVERY: Final = timedelta(minutes=5)
 UNFINISHED_EVERY: Final = timedelta(seconds=10)
 REMEMBERED: Final = timedelta(minutes=1)  # what stood before, once it stands again: a late call may yet raise it
-STALE: Final = timedelta(seconds=15)  # nothing is changed by what was read longer ago: a frozen executor thaws late
+STALE: Final = timedelta(seconds=15)  # a row read longer ago is read again before a step: frozen executors thaw late
+ROOM_GOOD_FOR: Final = 2 * CHECK_EVERY  # what was seen longer ago is not what stood before a failover
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,8 @@ class SurgeKeeping:
         if home or surge is None:
             return {}
         newest = self._looks.newest()
-        if newest is None or failover.weights or failover.sizes:
+        old = newest is None or self._clock.monotonic() - newest[0] > ROOM_GOOD_FOR.total_seconds()
+        if newest is None or old or failover.weights or failover.sizes:
             return {"surged": target}
         was = before(raising(surge, newest[1].room), newest[1].room)
         return {"surged": target, "weights": dict(was.weights), "sizes": dict(was.sizes)}
@@ -118,13 +120,21 @@ class SurgeKeeping:
     # --- aside ---
 
     def _tend(self) -> Done:
-        """Raises what store and cloud raise: it is looked at again."""
+        """Raises what store and cloud raise: it is looked at again. A balancer that does not answer keeps no group from
+        growing, nor the other way round."""
         self._read_at = self._clock.monotonic()
         failover = self._failovers.of(self._pair.name, now=self._clock.now())
-        room = self._room()
+        room, unseen = self._room()
+        done = self._tended(failover, room, whole=unseen is None)
+        if unseen is not None:
+            raise unseen
+        return done
+
+    def _tended(self, failover: Failover, room: Room, *, whole: bool) -> Done:
         if not self._held:
             failover = self._came_home(failover)
-        failover = self._told_short(failover, room)
+        if whole:
+            failover = self._told_short(failover, room)
         if self._held:
             return Done(room, finished=True)
         surge = self._pair.surge.get(SiteName(failover.surged)) if failover.surged else None
@@ -134,7 +144,7 @@ class SurgeKeeping:
                 return Done(room, finished=False)
             return self._raised(failover, surge, room)
         if failover.weights or failover.sizes:
-            return self._restored(failover, room)
+            return self._restored(failover, room, whole=whole)
         return Done(room, finished=True)
 
     def _came_home(self, failover: Failover) -> Failover:
@@ -159,7 +169,7 @@ class SurgeKeeping:
         self._apply("surge.raised", failover, steps, f"{failover.surged} is to carry {self._pair.name} alone")
         return Done(room, finished=False)
 
-    def _restored(self, failover: Failover, room: Room) -> Done:
+    def _restored(self, failover: Failover, room: Room, *, whole: bool) -> Done:
         if failover.state not in AT_REST:
             return Done(room, finished=False)
         was = Before(
@@ -169,6 +179,7 @@ class SurgeKeeping:
         if steps:
             self._apply("surge.restored", failover, steps, "both sites carry their share again")
             self._restful = (-1, 0.0)
+        if steps or not whole:
             return Done(room, finished=False)
         if self._restful[0] != failover.version:
             self._restful = (failover.version, self._clock.monotonic())
@@ -178,22 +189,35 @@ class SurgeKeeping:
         return Done(room, finished=True)
 
     def _apply(self, event: str, failover: Failover, steps: tuple[Step, ...], why: str) -> None:
-        """Each step may be taken twice. One that is refused does not keep the others back. Raises Retryable when what
-        asks for them was read too long ago: the row may say otherwise by now."""
+        """Each step may be taken twice. One that is refused does not keep the others back, nor does a service that does
+        not answer keep back the other one: that is raised once the rest is done. Nothing more is done by a row that
+        was read some time ago and says otherwise by now."""
+        read_at, silent = self._read_at, dict[type[Step], DrError]()
         taken: list[Step] = []
         refused: list[str] = []
         for step in steps:
-            if self._clock.monotonic() - self._read_at > STALE.total_seconds():
-                break
-            taken.append(step)
+            if type(step) in silent:
+                continue
+            if self._clock.monotonic() - read_at > STALE.total_seconds():
+                read_at = self._clock.monotonic()
+                if self._failovers.of(self._pair.name, now=self._clock.now()).version != failover.version:
+                    break
             try:
                 self._take(step)
             except CredentialsRejected:
                 raise
+            except (Retryable, OutcomeUnknown) as error:
+                silent[type(step)] = error
+                refused.append(f"{step}: {error}")
             except Permanent as error:
                 refused.append(f"{step}: {error}")
-        if not taken:
-            raise Retryable(f"the row was read more than {STALE.total_seconds():g} s ago: it is read again first")
+            taken.append(step)
+        if taken:
+            self._tell(event, failover, why, taken, refused)
+        if silent:
+            raise next(iter(silent.values()))
+
+    def _tell(self, event: str, failover: Failover, why: str, taken: Sequence[Step], refused: Sequence[str]) -> None:
         told = (why, *(str(step) for step in taken), *(f"refused: {one}" for one in refused))
         if (failover.epoch, event, *told) == self._said:
             return  # tried again, with the same end
@@ -233,19 +257,39 @@ class SurgeKeeping:
         )
         return saved
 
-    def _room(self) -> Room:
+    def _room(self) -> tuple[Room, DrError | None]:
+        """What stands, as far as it could be seen, and why not all of it could."""
         weights: dict[InstanceId, int] = {}
         groups: dict[str, GroupRoom] = {}
-        if self._pair.balancer is not None and any(one.weights for one in self._pair.surge.values()):
-            assert self._balancer is not None, "a pair with a balancer has somebody who asks it"
-            weights = {one.server: one.weight for one in self._balancer.backends(self._pair.balancer)}
+        unseen: DrError | None = None
+        try:
+            weights = self._weights()
+        except CredentialsRejected:
+            raise
+        except DrError as error:
+            unseen = error
+        try:
+            groups = self._groups()
+        except CredentialsRejected:
+            raise
+        except DrError as error:
+            unseen = error
+        return Room(weights=weights, groups=groups), unseen
+
+    def _weights(self) -> dict[InstanceId, int]:
+        if self._pair.balancer is None or not any(one.weights for one in self._pair.surge.values()):
+            return {}
+        assert self._balancer is not None, "a pair with a balancer has somebody who asks it"
+        return {one.server: one.weight for one in self._balancer.backends(self._pair.balancer)}
+
+    def _groups(self) -> dict[str, GroupRoom]:
         names = sorted({name for one in self._pair.surge.values() for name in one.groups})
-        if names:
-            assert self._scaling is not None, "groups need the scaling service"
-            groups = {
-                name: GroupRoom(
-                    desired=one.desired, least=one.least, most=one.most, active=one.active, suspended=one.suspended
-                )
-                for name, one in self._scaling().groups(names).items()
-            }
-        return Room(weights=weights, groups=groups)
+        if not names:
+            return {}
+        assert self._scaling is not None, "groups need the scaling service"
+        return {
+            name: GroupRoom(
+                desired=one.desired, least=one.least, most=one.most, active=one.active, suspended=one.suspended
+            )
+            for name, one in self._scaling().groups(names).items()
+        }
