@@ -22,6 +22,7 @@ from tests.simulation.links import How, watch_at
 from tests.simulation.pair_world import PAIR, H, I
 from tests.simulation.unattended import ISOLATE, STOP, UnattendedWorld
 from tests.simulation.unattended_days import lived
+from tests.simulation.unattended_wide import WIDE, Wide
 from tests.simulation.world import Faults, World
 
 LOSS = 20.0
@@ -33,6 +34,13 @@ def test_bad_days_end_well(first: int) -> None:
     for seed in range(first, first + 20):
         day = lived(seed)
         assert day.failures == [], day.story
+
+
+@pytest.mark.parametrize("first", range(0, 100, 20))
+def test_days_with_orders_and_meddling_end_well_and_fence_no_healthy_master(first: int) -> None:
+    for seed in range(first, first + 20):
+        day = lived(seed, kind=Wide, menu=WIDE)
+        assert (day.failures, day.needless) == ([], []), day.story
 
 
 # Guards, broken on purpose --------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from emulator import deeds
 from emulator.seed import load_text
+from shared.domain.errors import DrError
 from shared.domain.failover_fsm import IN_HAND
 from shared.domain.ids import InstanceId, SiteName
 from shared.domain.inventory import Instance, SystemEvent
@@ -33,6 +34,8 @@ from understudy.simulation.instances import InProcessInstances
 SHUT = "sg-shut"
 SHUT_GROUP = "security_groups: [{id: sg-t}, {id: sg-shut, rules: []}]"
 ZONE = {H: "cn-hangzhou-h", I: "cn-hangzhou-i"}
+LONG_AGO = 20.0  # seconds after which what was wrong is no reason any more
+ORDERED_AGO = 600.0  # seconds for which an order stands
 LOOKS = 0.1  # seconds between looks of whoever sees everything
 STOP = Fence(by=FenceBy.STOP)
 ISOLATE = Fence(by=FenceBy.ISOLATE, group=SHUT, proof=timedelta(seconds=5))
@@ -48,6 +51,11 @@ class UnattendedWorld(FailoverWorld):
     changes: list[tuple[float, SiteName]] = field(default_factory=list)  # of groups
     wrong: list[str] = field(default_factory=list)  # what must not happen, and did
     forced: bool = False  # somebody has taken that risk
+    late: float = 0.0  # seconds after which a deaf API does what it was asked; 0: at once
+    meddled: set[SiteName] = field(default_factory=set)  # what somebody started or let in by himself
+    ordered: list[float] = field(default_factory=list)  # when a move was ordered
+    needless: list[str] = field(default_factory=list)  # fences of masters that nothing was wrong with
+    _ill: dict[SiteName, float] = field(default_factory=dict)  # when anything was wrong with it last
     _served: SiteName = H
     _shut: set[SiteName] = field(default_factory=set)
     _ended: set[SiteName] = field(default_factory=set)  # whose connections of before an isolation are gone
@@ -107,6 +115,9 @@ class UnattendedWorld(FailoverWorld):
         value = self.record().value
         return {site for site, address in ADDRESS.items() if address == value and self.at_work(site)}
 
+    def addressed(self, site: SiteName) -> bool:
+        return self.record().value == ADDRESS[site]
+
     def in_charge(self) -> SiteName:
         row = self.rows.table(LEASES).get((PAIR,))
         return SiteName(str(row["owner"])) if row else self._served
@@ -114,6 +125,10 @@ class UnattendedWorld(FailoverWorld):
     def _look(self) -> None:
         self.follow()
         for site in (H, I):
+            places = (watch_at(H), watch_at(I))
+            reached = any(self.way_to_agent(place, site) is None for place in places)
+            if not self.at_work(site) or site in self.unready or not reached:
+                self._ill[site] = self.world.now
             if not self.isolated(site):
                 self._ended.discard(site)
             elif site in self.dead or not self.powered(site):
@@ -128,6 +143,13 @@ class UnattendedWorld(FailoverWorld):
     def journalled(self, site: SiteName) -> None:
         if self.failover().fence.get("instance") != INSTANCE[site]:
             self.wrong.append(f"{site} was touched at {self.world.now:.2f} before its failover's row said so")
+
+    def touched(self, site: SiteName, how: str) -> None:
+        """A master that was well and reached for long, and that nobody wanted moved."""
+        now = self.world.now
+        ordered = any(now - at < ORDERED_AGO for at in self.ordered)
+        if now - self._ill.get(site, 0.0) > LONG_AGO and not ordered and self.in_charge() == site:
+            self.needless.append(f"{site} was {how} at {now:.2f}, well for {now - self._ill.get(site, 0.0):.0f} s")
 
     # --- what befalls it ---
 
@@ -206,20 +228,31 @@ class SimInstances:
     def stop(self, instance: InstanceId, *, force: bool) -> None:
         site = self._site(instance)
         self._pair.journalled(site)
+        self._pair.touched(site, "stopped")
         self._change(lambda: self._instances.stop(instance, force=force))
         self._pair.stops.append((self._pair.world.now, site, self._pair.at_work(site)))
 
     def set_groups(self, instance: InstanceId, groups: Sequence[str]) -> None:
         self._pair.journalled(self._site(instance))
+        if tuple(groups) == (SHUT,):
+            self._pair.touched(self._site(instance), "isolated")
         self._change(lambda: self._instances.set_groups(instance, groups))
         self._pair.changes.append((self._pair.world.now, self._site(instance)))
 
     def _change(self, change: Callable[[], None]) -> None:
         answered = self._way.way(writes=True)
         self._pair.follow()
+        if not answered and self._pair.late:
+            self._pair.world.later(self._pair.late, lambda: self._late(change))
+            self._way.silence(1.0, writes=True)
         change()
         if not answered:
             self._way.silence(1.0, writes=True)
+
+    def _late(self, change: Callable[[], None]) -> None:
+        self._pair.follow()
+        with contextlib.suppress(DrError):
+            change()
 
     @staticmethod
     def _site(instance: InstanceId) -> SiteName:

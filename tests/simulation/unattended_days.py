@@ -7,7 +7,7 @@ from datetime import timedelta
 from shared.domain.failover_fsm import AT_REST, State
 from tests.simulation.executors import Timers
 from tests.simulation.pair_world import H, I
-from tests.simulation.trouble import MOST_DRIFT, Trouble
+from tests.simulation.trouble import MOST_DRIFT, Menu, Trouble
 from tests.simulation.unattended import ISOLATE, STOP, UnattendedWorld
 from tests.simulation.world import World
 
@@ -48,7 +48,7 @@ class Days(Trouble):
         self.pair.at(self.world.now + REPAIRED_EVERY, self._repair)
 
 
-MENU = (
+MENU: Menu = (  # type: ignore[assignment]  # kinds of these days among them
     (Days.one_link, 0.5, 3),
     (Days.watches_blind, 0.3, 1),
     (Days.store_only, 0.3, 2),
@@ -71,10 +71,11 @@ class Day:
     moves: int
     stops: int
     isolations: int
+    needless: list[str]
     story: str
 
 
-def lived(seed: int) -> Day:
+def lived(seed: int, *, kind: type[Days] = Days, menu: Menu = MENU) -> Day:
     logging.getLogger("understudy").setLevel(logging.CRITICAL)
     world = World(seed)
     world.faults = replace(world.faults, drift=min(world.faults.drift, MOST_DRIFT))
@@ -92,7 +93,7 @@ def lived(seed: int) -> Day:
     first = chance.uniform(0, 60)
     for site in (H, I):
         timers.begin(site, first=first)
-    trouble = Days(pair, timers, MENU)  # type: ignore[arg-type]  # kinds of these days among them
+    trouble = kind(pair, timers, menu)
     rested = False
 
     def look() -> None:
@@ -120,6 +121,7 @@ def lived(seed: int) -> Day:
         moves=len({value for _, value in pair.rebinds}),
         stops=len(pair.stops),
         isolations=len(pair.changes),
+        needless=pair.needless,
         story="\n".join([f"seed {seed}: {'; '.join(failures) or 'well'}", str(trouble.draw), *world.trace]),
     )
 

@@ -441,6 +441,22 @@ def restore(desk: Desk, epoch: int = 9, owner: SiteName = I, **more: Any) -> dic
     return desk.ask("restore_lease", owner=owner, epoch=epoch, **{"because": "a slip of the hand", **more})
 
 
+def test_a_move_that_stands_keeps_no_lost_row_from_being_restored(opened: Open) -> None:
+    """Nobody carries it out without a row, nor closes it: the desk would refuse to restore for as long as it stands."""
+    pair, desk = after(opened)
+    desk.order("switchover")
+    pair.rows.table(TABLE).clear()
+    pair.world.run(8)
+    pending = pair.orders().pending(PAIR)
+    assert pending is not None
+    assert pending.kind is Kind.SWITCHOVER
+
+    restore(desk)
+    pair.world.run(30)
+
+    moved_to(pair, I, 9)
+
+
 @pytest.mark.parametrize("ruin", [lost_row, damaged_row])
 @pytest.mark.parametrize("owner", [H, I])
 def test_a_lost_row_is_written_anew_once_nobody_can_be_active(

@@ -143,8 +143,9 @@ class AskFailover:
 
     def _give(self, order: SwitchOrder, run: str, *, overrode: tuple[Rule, ...] = ()) -> Result:
         stands = self._orders.offer(order)
-        if stands.id != order.id and stands.kind is order.kind is Kind.RESTORE:
-            self._orders.close(stands)  # it waits for something that this one may override
+        if stands.id != order.id and order.kind is Kind.RESTORE:
+            # A restore waits for what this one may override; a move waits for the row, and would keep it lost.
+            self._orders.close(stands)
             stands = self._orders.offer(order)
         if stands.id != order.id:
             raise Declined(f"pair {order.pair}: {_standing(stands)}. It is carried out or refused within {GOOD_FOR}")
