@@ -87,8 +87,10 @@ class Facts:
     target: Side
     others: tuple[Side, ...]
     state: str  # of its failover
+    pair: str = "PAIR"  # in the commands that are named
     in_hand: bool  # a failover is under way
     stopped: str = ""  # why nothing moves: a pause, or the switch is off
+    goes_on: str = ""  # the command that ends that
     standing: str = ""  # an order that was given and not carried out yet
     blocked_until: datetime | None = None
     data: DataRule = AS_USUAL
@@ -125,7 +127,12 @@ def checks(kind: Kind, facts: Facts, force: frozenset[Rule]) -> tuple[Check, ...
     """All that is judged before an order is given, in the order in which an operator would mend it."""
     target = facts.target
     listed = [
-        Check(name="switch", ok=not facts.stopped, says=facts.stopped or "automatic and ordered moves are allowed"),
+        Check(
+            name="switch",
+            ok=not facts.stopped,
+            says=facts.stopped or "automatic and ordered moves are allowed",
+            remedy=f"`{facts.goes_on}`" if facts.stopped and facts.goes_on else "",
+        ),
         Check(
             name="nothing under way",
             ok=not facts.in_hand and not facts.standing,
@@ -148,7 +155,9 @@ def checks(kind: Kind, facts: Facts, force: frozenset[Rule]) -> tuple[Check, ...
             name="data",
             ok=not lagging or forced,
             says=(lagging or told) + (": overridden" if lagging and forced else ""),
-            remedy="" if not lagging or forced else "wait, or `understudy failover PAIR --force lag --because ...`",
+            remedy=""
+            if not lagging or forced
+            else f"wait, or `understudy failover {facts.pair} --force lag --because ...`",
         )
     )
     listed += _more(facts, force)
@@ -160,7 +169,7 @@ def checks(kind: Kind, facts: Facts, force: frozenset[Rule]) -> tuple[Check, ...
                 name="block",
                 ok=forced,
                 says=until + (": overridden" if forced else ""),
-                remedy="" if forced else "--force block --because ..., or `understudy acknowledge PAIR`",
+                remedy="" if forced else f"--force block --because ..., or `understudy acknowledge {facts.pair}`",
             )
         )
     return tuple(listed)

@@ -126,6 +126,5 @@ def _lease(row: Row) -> Lease:
         )
     except (KeyError, ValueError) as error:
         raise Permanent(
-            f"the lease row of pair {row.key[0]} is damaged ({error}): nothing is promoted until it is mended; "
-            "restore owner, epoch, version, token, state, lease_ms and holder (an epoch no lower than any ever used)"
+            f"the lease row of pair {row.key[0]} is damaged ({error}): nothing is promoted until it is written anew"
         ) from error

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from emulator.faults.fault import Fault
 from shared.domain.calendar_rules import Blackout
 from shared.domain.errors import Retryable
 from shared.domain.failover_fsm import AT_REST, State
@@ -182,6 +183,31 @@ def test_a_silent_hook_counts_as_the_policy_says(opened: Open, silence: Silence)
 
 
 # --- planned moves ---
+
+
+SPOILT: dict[str, Callable[[FailoverWorld], object]] = {
+    "two records": lambda pair: pair.cloud.pvtz.add_record("z-t", rr="master", type="A", value="10.9.9.9", ttl=5),
+    "no record": lambda pair: pair.cloud.pvtz.delete_record(int(pair.record().record_id)),
+    "service down": lambda pair: pair.cloud.faults.add_all(
+        [Fault(kind="throttle", service="pvtz", action="DescribeZoneRecords", calls=None)]
+    ),
+}
+
+
+@pytest.mark.parametrize("spoilt", SPOILT)
+def test_a_planned_move_whose_name_could_not_follow_is_called_off_while_the_old_side_serves(
+    opened: Open, spoilt: str
+) -> None:
+    """It moved, and clients were left with an address that refuses them."""
+    pair = opened()
+    pair.at(LOSS, lambda: SPOILT[spoilt](pair))
+    pair.at(LOSS + 1, lambda: order(pair, kind=Kind.SWITCHOVER))
+    pair.world.run(LOSS + 30)
+
+    off = next(one for one in pair.decisions() if one.event == "switchover.called_off")
+    assert "master.corp.example" in " ".join(off.because)
+    assert pair.active() == {H}
+    assert {one.epoch for one in pair.accepted} == {1}
 
 
 @pytest.mark.parametrize(

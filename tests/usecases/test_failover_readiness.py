@@ -94,6 +94,14 @@ TROUBLE: dict[str, tuple[Callable[[Desk], object], Callable[[Pair], Pair], str, 
         ),
         lambda pair: pair, "fence", "hz-h could not be shown to be off",
     ),
+    "operator called": (
+        lambda desk: standing(
+            desk.pair,
+            state=State.NEEDS_OPERATOR,
+            because="the name was changed by somebody else. it has 2 records; runbook: name-cannot-be-rebound",
+        ),
+        lambda pair: pair, "operator", "it has 2 records",
+    ),
 }  # fmt: skip
 
 

@@ -37,7 +37,7 @@ from shared.state.leases import Leases
 from shared.state.policies import Policies
 from shared.usecases.arguments import Arguments, asked_by, optional, texts
 from shared.usecases.failover.failover_preview import preview_of, readiness_of
-from shared.usecases.failover.held_back import SWITCH, blocked_until, stopped
+from shared.usecases.failover.held_back import SWITCH, blocked_until, goes_on, stopped
 
 TICK: Final = timedelta(microseconds=1)  # the least by which two stored moments differ
 
@@ -111,7 +111,7 @@ class AskFailover:
             return {"order": id_}
         if known.lease is None:
             raise Declined(
-                f"pair {pair.name}: {known.damage or 'it has no lease row, so nobody is active'}. If it ever had one: "
+                f"pair {pair.name}: {known.damage or 'it has no lease row, so nobody is active. If it ever had one'}: "
                 "runbook lease-row-missing"
             )
         target = self._target(kind, pair, known.lease, optional(arguments, "to"))
@@ -191,7 +191,9 @@ class AskFailover:
             others=tuple(sides.values()),
             state=known.failover.state.value,
             in_hand=known.failover.state in IN_HAND,
+            pair=pair.name,
             stopped=stopped(known.standing, pair.name) or "",
+            goes_on=goes_on(known.standing, pair.name),
             standing="" if order is None else _standing(order),
             blocked_until=blocked_until(pair, known.failover, known.standing, now),
             data=pair.data,
@@ -217,7 +219,10 @@ class AskFailover:
         pair = self._pair(arguments)
         known = self._known(pair)
         if known.lease is None:
-            raise Declined(f"pair {pair.name}: {known.damage or 'it has no lease row yet, so nobody is active'}")
+            raise Declined(
+                f"pair {pair.name}: {known.damage or 'it has no lease row, so nobody is active. If it ever had one'}: "
+                "runbook lease-row-missing"
+            )
         owner = known.lease.owner
         target = next(member.site for member in pair.members if member.site != owner)
         facts = self._facts(pair, known, known.lease, target)

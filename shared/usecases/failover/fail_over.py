@@ -378,7 +378,8 @@ _WAITS_IN: Final[Mapping[State, On]] = {
 
 
 def _told(row: str, why: tuple[str, ...]) -> str:
-    return ". ".join((row, *why[:1]))
+    """For `status`: what each decision says in full, with the runbook wherever there is one."""
+    return ". ".join((row, *why[:1], *(one for one in why[1:] if one.startswith("runbook: "))))
 
 
 def _event(before: Failover, on: On, after: State) -> str:

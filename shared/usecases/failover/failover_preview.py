@@ -18,6 +18,7 @@ from shared.state.heartbeats import WatchBeat, age_of
 from shared.usecases.failover.old_side import OVERDUE
 
 ORDER_SEEN_WITHIN: Final = 5  # rounds of a watch
+RUNBOOK: Final = "runbook: "
 USUAL_STOP: Final = timedelta(seconds=30)  # a stop by force (assumption)
 STEP: Final = timedelta(seconds=1)  # about as long as each of the others takes
 CALLS: Final = timedelta(milliseconds=500)
@@ -53,6 +54,7 @@ def preview_of(kind: Kind, pair: Pair, facts: Facts, force: frozenset[Rule], fai
         if lost and pair.agents
         else f"nobody is active for about {nobody.total_seconds():.1f} s; {cached}"
     ]
+    warnings += [f"an operator was called: {failover.because}"] if failover.state is State.NEEDS_OPERATOR else []
     lagging = lag_objection(facts.target.lag, [one.lag for one in facts.others], facts.data)
     if lagging and Rule.LAG in force:
         warnings.append(f"what {target} has not received is lost: {lagging}")
@@ -114,7 +116,15 @@ def readiness_of(
     is ok and has a remedy is a warning."""
     judged = tuple(one for one in checks(Kind.FAILOVER, facts, frozenset()) if one.name != "target")
     seen = (_automatic(pair, now), _watches(pair, watches, now), _names(pair, watches))
-    return (*judged, *_unfenced(failover), *seen, *_hooks(pair))
+    return (*judged, *(_unfenced(failover) or _called(failover)), *seen, *_hooks(pair))
+
+
+def _called(failover: Failover) -> tuple[Check, ...]:
+    """What an operator was called for may also stand in the way of the next loss; that it would not is not known."""
+    if failover.state is not State.NEEDS_OPERATOR:
+        return ()
+    why, _, runbook = failover.because.partition(RUNBOOK)
+    return (Check(name="operator", ok=False, says=why.rstrip("; ."), remedy=f"runbook {runbook}" if runbook else ""),)
 
 
 def _automatic(pair: Pair, now: datetime) -> Check:

@@ -7,7 +7,7 @@ from shared.domain.failover_situation import block_ends
 from shared.domain.ids import PairName
 from shared.domain.policy import Pair
 from shared.ports.clock import Clock
-from shared.state.controls import Controls, Standing
+from shared.state.controls import Controls, Pause, Standing
 from shared.state.failovers import Failover
 
 PAUSE = "failover"
@@ -17,9 +17,21 @@ SWITCH = "switch/"
 PAUSE_GOOD_FOR: Final = 1.0  # seconds: before a take-over, an older reading of the pauses is read again
 
 
+def goes_on(standing: Standing, pair: PairName) -> str:
+    """The command that ends what `stopped` tells; empty when nothing is."""
+    pause = _pause(standing, pair)
+    if pause is not None:
+        return f"understudy resume {pause.scope}"
+    return f"understudy switch on {pair}" if f"{SWITCH}{pair}" in standing.pauses else ""
+
+
+def _pause(standing: Standing, pair: PairName) -> Pause | None:
+    return standing.paused(PAUSE) or standing.pauses.get(f"{PAUSE}/{pair}")
+
+
 def stopped(standing: Standing, pair: PairName) -> str | None:
     """Why no failover of `pair` begins, by itself or by order; None: it may."""
-    pause = standing.paused(PAUSE) or standing.pauses.get(f"{PAUSE}/{pair}")
+    pause = _pause(standing, pair)
     if pause is not None:
         return f"paused since {pause.since.isoformat()}: {pause.because}"
     off = standing.pauses.get(f"{SWITCH}{pair}")

@@ -6,13 +6,15 @@ from datetime import timedelta
 from typing import Final
 
 from shared.domain.detection import Sight
+from shared.domain.dns_plan import RUNBOOK
 from shared.domain.failover_fsm import On
 from shared.domain.failover_safety import Lag, Rule, lag_objection
-from shared.domain.ids import SiteName
+from shared.domain.ids import Epoch, SiteName
 from shared.domain.pair import Pair, Short
 from shared.ports.probes import AgentReport, Agents
 from shared.state.failovers import Failover
 from shared.usecases.failover.held_back import HeldBack
+from shared.usecases.failover.names_asked import NamesAsked
 from shared.usecases.failover.outcome import Outcome
 from shared.usecases.failover.vetoes import Vetoes
 from shared.usecases.failover.witness import Witness
@@ -21,13 +23,23 @@ LOOK: Final = timedelta(seconds=1)
 
 
 class Preparing:
-    def __init__(self, pair: Pair, *, witness: Witness, agents: Agents, vetoes: Vetoes, held: HeldBack) -> None:
+    def __init__(
+        self,
+        pair: Pair,
+        *,
+        witness: Witness,
+        agents: Agents,
+        vetoes: Vetoes,
+        held: HeldBack,
+        names: NamesAsked,
+    ) -> None:
         self._pair, self._witness, self._agents = pair, witness, agents
-        self._vetoes, self._held = vetoes, held
+        self._vetoes, self._held, self._names = vetoes, held, names
 
     def prepare(self, failover: Failover, target: SiteName) -> Outcome:
         """Raises what the store raises."""
         self._vetoes.ask()
+        self._names.ask()
         pause = self._held.why_now()
         if pause is not None:
             return On.PAUSE, (pause,), {}
@@ -51,6 +63,11 @@ class Preparing:
                 return On.VETOED, (*self._vetoes.standing, "runbook: hook-vetoed"), {}
             if self._vetoes.waiting:
                 return On.PREPARE_WAITS, (self._vetoes.waiting,), {}
+        refused, waits = self._names.judged(target, Epoch(failover.epoch + 1))
+        if refused:
+            return On.NOT_READY, (refused, f"runbook: {RUNBOOK}"), {}
+        if waits:
+            return On.PREPARE_WAITS, (waits,), {}
         return On.PREPARED, (f"{target} is fit, and nobody objects",), {}
 
     def _short(self, failover: Failover, target: SiteName) -> str:

@@ -27,6 +27,7 @@ from shared.usecases.failover.fail_over import FailOver
 from shared.usecases.failover.fencing import Fencing
 from shared.usecases.failover.held_back import HeldBack
 from shared.usecases.failover.name_keeping import NameKeeping
+from shared.usecases.failover.names_asked import NamesAsked
 from shared.usecases.failover.naming import Naming
 from shared.usecases.failover.old_side import old_side_of
 from shared.usecases.failover.ordered import Ordered
@@ -129,7 +130,14 @@ def parts_of(pair: Pair, *, site: SiteName, policy: PolicyVersion, ports: Ports)
             ),
         ),
         naming=naming,
-        preparing=Preparing(pair, witness=witness, agents=agents, vetoes=vetoes, held=held),
+        preparing=Preparing(
+            pair,
+            witness=witness,
+            agents=agents,
+            vetoes=vetoes,
+            held=held,
+            names=NamesAsked(pair, naming=naming, clock=ports.clock, run=ports.beside or ports.aside),
+        ),
         failovers=ports.failovers,
         decisions=ports.decisions,
         agents=agents,
