@@ -15,10 +15,10 @@ With the recorded decisions and the cloud's trail of the names (`checker_exports
 5. nothing was accepted under an epoch after a name had been moved under a later one;
 6. a change of a name that follows from no decision is told as a foreign change. It is no proof that two were active.
 
-`at` must come from one clock. Masters on one machine share it (boottime). For logs of different machines pass
-`--shift instance=seconds` for each, as measured by somebody else, or `--clock wall`: then what is closer than `--skew`
-is not decided. Orders between sources (logs, decisions, trail) are claimed only beyond `--skew`, and none with moments
-that are impossible by more than a day: those clocks disagree. Nothing here guesses.
+`at` must come from one clock. Masters on one machine share it (boottime; `boot` says which). For logs of different
+machines, and for lines without `boot`, pass `--shift instance=seconds` for each, as measured by somebody else, or
+`--clock wall`: then what is closer than `--skew` is not decided. Orders between sources (logs, decisions, trail) are
+claimed only beyond `--skew`, and none with moments that are impossible by more than a day: those clocks disagree. Nothing here guesses.
 `recorded` lines without an outcome (their process ended there) are no acceptance: nobody was told; they are counted.
 
 Ends with 0: proved. 1: broken. 2: a file cannot be read. 3: not proved: something is missing, or too close to tell.
@@ -260,11 +260,19 @@ def check(
     boots = {line.boot for line in accepted if line.boot and line.instance not in (shifts or {})}
     own = {(line.instance, line.boot) for line in accepted if line.boot and line.instance in (shifts or {})}
     again = len(own) - len({instance for instance, _ in own})  # a shift is true of one boot alone
-    apart = clock == "at" and (len(boots) > 1 or again > 0)
+    unmarked = sorted({line.instance for line in accepted if not line.boot and line.instance not in (shifts or {})})
+    alone = len({line.instance for line in accepted}) < 2
+    unknown = clock == "at" and bool(unmarked) and not alone
+    apart = clock == "at" and (len(boots) > 1 or again > 0 or unknown)
     proof = prove(lines, skew=skew if clock == "wall" else 0.0, apart=apart)
     if proof.accepted == 0:
         proof.unproved.append("no command was accepted at all: there is nothing to prove from")
-    if apart:
+    if unknown:
+        proof.unproved.append(
+            f"the lines of {', '.join(unmarked)} name no boot: whether all clocks are one machine's is not known; "
+            "take --clock wall, or --shift INSTANCE=SECONDS for each, 0 where they are"
+        )
+    if apart and len(boots) + again > 1:
         proof.unproved.append(
             f"the logs were written under {len(boots | {boot for _, boot in own})} boots of machines, whose clocks "
             "have nothing in common: take --clock wall, or --shift INSTANCE=SECONDS for each that did not start again"

@@ -42,6 +42,7 @@ class Evidence:
                 "instance": one.unit,
                 "epoch": int(one.epoch),
                 "at": one.until,
+                "boot": "of the simulation",
                 "wall": (EPOCH + timedelta(seconds=one.until)).isoformat(),
             }
             for number, one in enumerate(self.stage.pair.accepted)
@@ -50,7 +51,9 @@ class Evidence:
     def accept(self, site: str, epoch: int, at: float) -> None:
         wall = (EPOCH + timedelta(seconds=at)).isoformat()
         line = {"outcome": "accepted", "id": "planted", "site": site, "instance": site, "epoch": epoch, "at": at}
-        self.log.write_text(self.log.read_text() + json.dumps({**line, "wall": wall}) + "\n")
+        self.log.write_text(
+            self.log.read_text() + json.dumps({**line, "wall": wall, "boot": "of the simulation"}) + "\n"
+        )
 
     def prove(self, *more: str) -> tuple[int, str]:
         words = ("prove", str(self.log), "--decisions", str(self.decisions), "--trail", str(self.trail), *more)

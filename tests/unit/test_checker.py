@@ -15,7 +15,8 @@ def write(path: Path, *lines: dict[str, Any] | str) -> Path:
 
 
 def line(at: float, *, site: str = "hz-h", epoch: int = 1, outcome: str = "accepted", id: str = "c") -> dict[str, Any]:
-    return {"outcome": outcome, "id": id, "site": site, "epoch": epoch, "at": at, "instance": f"i-{site}"}
+    of = {"outcome": outcome, "id": id, "site": site, "epoch": epoch}
+    return {**of, "at": at, "instance": f"i-{site}", "boot": "of the one machine"}
 
 
 def test_a_planted_command_of_the_old_site_after_the_take_over_is_found(tmp_path: Path) -> None:
@@ -74,6 +75,25 @@ def test_an_acceptance_under_no_epoch_is_a_violation(tmp_path: Path, field: str)
     log = write(tmp_path / "all.jsonl", {**line(1.0), field: "" if field == "site" else 0}, line(2.0))
 
     assert "without a site or an epoch" in check([log]).violations[0]
+
+
+@pytest.mark.parametrize(("first_of_i", "shifted"), [(9.0, "broken"), (1.5, "proved")])
+def test_lines_that_name_no_boot_are_compared_only_as_they_are_told_to_be(
+    tmp_path: Path, first_of_i: float, shifted: str
+) -> None:
+    """Two machines' clocks: that one reads less proves nothing, and that it reads more accuses nobody."""
+    bare = [{key: value for key, value in line(at).items() if key != "boot"} for at in (9.0, 9.5)]
+    other = {key: value for key, value in line(first_of_i, site="hz-i", epoch=2).items() if key != "boot"}
+    logs = [write(tmp_path / "h.jsonl", *bare), write(tmp_path / "i.jsonl", other)]
+
+    proof = check(logs)
+    assert proof.code == 3
+    assert "the lines of i-hz-h, i-hz-i name no boot" in " ".join(proof.unproved)
+    assert "--shift INSTANCE=SECONDS" in " ".join(proof.unproved)
+    assert check(logs[:1]).code == 0, "one master's clock is its own"
+
+    told = check(logs, shifts={"i-hz-h": 0.0, "i-hz-i": 0.0 if shifted == "broken" else 10.0})
+    assert told.code == (1 if shifted == "broken" else 0)
 
 
 def test_no_accepted_command_proves_nothing(tmp_path: Path) -> None:

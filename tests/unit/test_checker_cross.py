@@ -21,7 +21,7 @@ def moment(seconds: float) -> str:
 
 def accepted(at: float, *, site: str = "hz-h", epoch: int = 1, id: str = "c", **more: Any) -> dict[str, Any]:
     line = {"outcome": "accepted", "id": id, "site": site, "epoch": epoch, "at": 1000 + at, "instance": f"i-{site}"}
-    return {**line, "wall": moment(at), **more}
+    return {**line, "wall": moment(at), "boot": "of the one machine", **more}
 
 
 def decided(at: float, event: str, *, epoch: int | None, began: float | None = None, **inputs: Any) -> dict[str, Any]:
