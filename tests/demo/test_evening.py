@@ -24,6 +24,9 @@ def test_when_the_local_cloud_is_killed_nothing_is_claimed(tmp_path: Path) -> No
         assert "promises kept" not in run.said
         assert "Traceback" not in run.said
         assert not run.report.exists()
+        (kept,) = run.scratch.glob("understudy-demo-*")
+        assert f"logs: {kept}" in run.said
+        assert (kept / "emulator.log").exists()
         run.wait_until_nobody_is_left()
 
 

@@ -24,6 +24,7 @@ from understudy.demo.narrator import Narrator
 from understudy.demo.promises import Promises
 from understudy.demo.stage import START, NotInTime, Stage
 
+UNFINISHED = 3  # exit code
 PROGRAMME = """\
 Two sites of one region: six machines, a load balancer, a middleware name.
 The official SDKs over the wire, on a local cloud whose slow things are
@@ -73,8 +74,11 @@ def run(arguments: Sequence[str]) -> int:
         )
         return 2
     workdir = Path(tempfile.mkdtemp(prefix="understudy-demo-"))
+    keep = chosen.keep
     try:
-        return _guarded(chosen, narrator, workdir)
+        end = _guarded(chosen, narrator, workdir)
+        keep = keep or end == UNFINISHED  # its message names what is in there
+        return end
     except KeyboardInterrupt:
         if chosen.stay:
             narrator.say("ended, with everything that was started")
@@ -82,7 +86,7 @@ def run(arguments: Sequence[str]) -> int:
         narrator.trouble("interrupted: everything that was started has been ended")
         raise
     finally:
-        if chosen.keep:
+        if keep:
             narrator.say(f"logs: {workdir}")
         else:
             shutil.rmtree(workdir, ignore_errors=True)
@@ -99,7 +103,7 @@ def _guarded(chosen: argparse.Namespace, narrator: Narrator, workdir: Path) -> i
     except Exception as error:  # noqa: BLE001 - whatever it is: an end that nobody foresaw must not look like a verdict
         narrator.trouble("The demo broke, so nothing is claimed. This is a bug of the demo:")
         narrator.traceback(error)
-    return 3
+    return UNFINISHED
 
 
 def _play(chosen: argparse.Namespace, narrator: Narrator, workdir: Path) -> int:
