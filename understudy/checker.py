@@ -18,7 +18,7 @@ With the recorded decisions and the cloud's trail of the names (`checker_exports
 `at` must come from one clock. Masters on one machine share it (boottime; `boot` says which). For logs of different
 machines, and for lines without `boot`, pass `--shift instance=seconds` for each, as measured by somebody else, or
 `--clock wall`: then what is closer than `--skew` is not decided. Orders between sources (logs, decisions, trail) are
-claimed only beyond `--skew`, and none with moments that are impossible by more than a day: those clocks disagree. Nothing here guesses.
+claimed only beyond `--skew`, and none with moments that are impossible by more than a day: those clocks disagree.
 `recorded` lines without an outcome (their process ended there) are no acceptance: nobody was told; they are counted.
 
 Ends with 0: proved. 1: broken. 2: a file cannot be read. 3: not proved: something is missing, or too close to tell.

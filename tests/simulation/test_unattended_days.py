@@ -43,6 +43,13 @@ def test_days_with_orders_and_meddling_end_well_and_fence_no_healthy_master(firs
         assert (day.failures, day.needless) == ([], []), day.story
 
 
+@pytest.mark.parametrize("seed", [182, 1183])
+def test_a_failover_that_is_resumed_late_stops_no_master_that_serves_again(seed: int) -> None:
+    """On these days nobody drove it on for a while after the row said that the old master is to be stopped."""
+    day = lived(seed, kind=Wide, menu=WIDE)
+    assert (day.failures, day.needless) == ([], []), day.story
+
+
 # Guards, broken on purpose --------------------------------------------------------------------------------------------
 
 

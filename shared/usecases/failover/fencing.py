@@ -5,6 +5,7 @@ expiry or a lease given back, or what `old_side` proves, then one compare-and-se
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from typing import Final
 
 from shared.domain.detection import Sight
 from shared.domain.errors import Conflict
@@ -24,6 +25,9 @@ from shared.usecases.failover.old_side import FORCED, RUNBOOK, OldSide, begun
 from shared.usecases.failover.outcome import PROMOTE_TIMEOUT, Outcome
 from shared.usecases.failover.preparing import behind
 from shared.usecases.failover.witness import UNATTENDED, Witness
+
+FRESH: Final = timedelta(seconds=10)  # a frozen executor thaws late: what the row said before that is read again
+PROOF_FRESH: Final = timedelta(seconds=30)  # the same for a proof, whose reading may take long
 
 
 class Fencing:
@@ -55,6 +59,7 @@ class Fencing:
 
     def fence(self, failover: Failover, target: SiteName) -> Outcome:
         """The take-over itself: certain expiry or a lease given back, then one compare-and-set."""
+        began = self._clock.monotonic()
         sighting = self._witness.read_lease()
         if sighting is None:
             return On.FENCE_LOST, ("the lease row is gone",), {}
@@ -79,7 +84,8 @@ class Fencing:
         if not _ready(report):
             return On.STANDBY_UNFIT, (f"the agent of {target} does not answer, or is not ready",), {}
         if not self._pair.agents:
-            if not fencing and not failover.planned and _ready(self._report(lease.owner)):
+            may_stay = not failover.planned and not (fencing and self._touched(failover))
+            if may_stay and _ready(self._report(lease.owner)):
                 return On.FENCE_LOST, (f"the service of {lease.owner} answers again",), {}
         elif failover.planned and lease.state is LeaseState.HELD and not self._takeable(sighting):
             lags = behind(self._pair, report)
@@ -101,13 +107,25 @@ class Fencing:
             return On.FENCE_WAITS, (f"{lease.owner} was lost before it gave its lease back",), {"ran_out": True}
         off = ""
         if self._old_side is not None and target != lease.owner:
+            asks = self._clock.monotonic()
+            if asks - began > FRESH.total_seconds():
+                return On.FENCE_WAITS, ("the lease was read too long ago to act on: it is read again",), {}
             step = self._old_side.step(failover, lease.owner)
             if step.row is not None:
                 return On.FENCE_WAITS, (step.why,), {"fence": step.row}
             if not step.off and not self._overridden(failover, lease.owner, step):
                 return On.FENCE_WAITS, (step.why, RUNBOOK), {}
+            if self._clock.monotonic() - asks > PROOF_FRESH.total_seconds():
+                return On.FENCE_WAITS, ("what was read back of the old side is too old: it is read again",), {}
             off = step.why if step.off else f"overridden by {failover.fence[FORCED]}: {step.why}"
         return self._take(failover, sighting, target, off)
+
+    def _touched(self, failover: Failover) -> bool:
+        """Whether what the row says was begun, so that to give up would leave it half done. A stop that
+        somebody else may have ordered is none of that: what serves is left alone, and when it stops later it is a new
+        loss."""
+        assert self._old_side is not None, "without an agent something else fences"
+        return self._old_side.touched or FORCED in failover.fence
 
     def _take(self, failover: Failover, sighting: Sighting, target: SiteName, off: str) -> Outcome:
         lease, holder = sighting.lease, UNCLAIMED if self._pair.agents else UNATTENDED

@@ -43,6 +43,11 @@ class Isolate:
         self._looked_at: float | None = None
         self._waited_since: float | None = None  # for whoever has a line
 
+    @property
+    def touched(self) -> bool:
+        """It may be isolated: who gave up would leave it so."""
+        return True
+
     def step(self, row: Mapping[str, str], old: Member) -> Step:
         found = instance_of(self._inventory, old)
         if found.state is InstanceState.STOPPED:

@@ -39,6 +39,11 @@ class Way(Protocol):
         """Another failover begins."""
         ...
 
+    @property
+    def touched(self) -> bool:
+        """Whether a failover whose row says so has to be gone through with, whatever the old master answers."""
+        ...
+
 
 def begun(failover: Failover, old: SiteName) -> bool:
     """Whether the row says what is done to this old side: then it may have been done."""
@@ -55,6 +60,10 @@ class OldSide:
     def forget(self) -> None:
         self._looked = None
         self._way.forget()
+
+    @property
+    def touched(self) -> bool:
+        return self._way.touched
 
     def step(self, failover: Failover, old: SiteName) -> Step:
         """No more often than once a second; what was found in between is told again, and never as the proof."""
@@ -104,6 +113,11 @@ class Stop:
 
     def forget(self) -> None:
         self._asked = float("-inf")
+
+    @property
+    def touched(self) -> bool:
+        """By our own order: then it serves for some seconds more, which says nothing."""
+        return self._asked > float("-inf")
 
     def step(self, row: Mapping[str, str], old: Member) -> Step:
         if not row:
