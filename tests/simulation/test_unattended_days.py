@@ -43,9 +43,9 @@ def test_days_with_orders_and_meddling_end_well_and_fence_no_healthy_master(firs
         assert (day.failures, day.needless) == ([], []), day.story
 
 
-@pytest.mark.parametrize("seed", [182, 1183])
-def test_a_failover_that_is_resumed_late_stops_no_master_that_serves_again(seed: int) -> None:
-    """On these days nobody drove it on for a while after the row said that the old master is to be stopped."""
+@pytest.mark.parametrize("seed", [182, 1183, 2522])
+def test_a_watch_that_stood_still_for_a_while_takes_over_from_no_master_that_serves(seed: int) -> None:
+    """On these days nobody drove the fence on for a while, or a watch stood still between its probes of an isolation."""
     day = lived(seed, kind=Wide, menu=WIDE)
     assert (day.failures, day.needless) == ([], []), day.story
 
@@ -142,7 +142,11 @@ PLANTED = [
         Broken(Stop, "step", ("is InstanceState.STOPPED", "in (InstanceState.STOPPED, InstanceState.STOPPING)")),
     ),
     Planted("a stop is asked before the row says so", Broken(Stop, "step", ("if not row:", "if False:"))),
-    Planted("an isolation counts at once", Broken(Isolate, "_after", ("if silent < proof:", "if False:")), leaking),
+    Planted(
+        "an isolation counts at once",
+        Broken(Isolate, "_after", ("if silent < proof or self._silent_looks < LEAST_LOOKS:", "if False:")),
+        leaking,
+    ),
     Planted(
         "the connection that stood before is not asked",
         Broken(Isolate, "_voice", ("if self._line is not None:", "if False:")),

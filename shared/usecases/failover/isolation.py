@@ -20,6 +20,7 @@ TRY_TIMEOUT: Final = timedelta(seconds=1)
 OTHERS_TIME: Final = timedelta(seconds=5)  # beside `proof`: another watch's looks, and what lies between them
 SETTLES: Final = timedelta(seconds=10)  # a change of groups has arrived by then (assumption: seconds)
 MOST_BETWEEN: Final = timedelta(seconds=6)  # two looks that are further apart do not show what was between them
+LEAST_LOOKS: Final = 4  # in silence: of a time in which a frozen watch asked once or twice, little is known
 LINE: Final = "line"  # in the row: a connection stood and answered just before
 LEAKS: Final = "leaks"  # in the row: what was heard so long after that a later silence would be another's doing
 REFUSED: Final = "refused"  # in the row: nobody listened, so nobody was connected
@@ -40,6 +41,7 @@ class Isolate:
         """Whatever was seen of an isolation counts no more."""
         self._isolated_at: float | None = None
         self._silent_since: float | None = None
+        self._silent_looks = 0
         self._looked_at: float | None = None
         self._waited_since: float | None = None  # for whoever has a line
 
@@ -112,6 +114,7 @@ class Isolate:
         self._isolated_at = began if self._isolated_at is None else self._isolated_at
         if self._looked_at is not None and began - self._looked_at > MOST_BETWEEN.total_seconds():
             self._silent_since = None
+        self._silent_looks = 0 if self._silent_since is None else self._silent_looks
         voice = self._voice(found, old)
         now = self._looked_at = self._clock.monotonic()
         if voice:
@@ -120,8 +123,9 @@ class Isolate:
             why = f"{old.instance} is isolated, and {voice}"
             return Step(why=why, alive=True, row={**row, LEAKS: voice} if leaks else None)
         self._silent_since = began if self._silent_since is None else self._silent_since
+        self._silent_looks += 1
         silent, proof = now - self._silent_since, self._pair.fence.proof.total_seconds()
-        if silent < proof:
+        if silent < proof or self._silent_looks < LEAST_LOOKS:
             return Step(why=f"{old.instance} is isolated, and silent for {silent:.0f} of {proof:g} s")
         return Step(off=True, why=f"{old.instance} is isolated, and no probe got through for {silent:.0f} s")
 
