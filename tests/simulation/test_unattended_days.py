@@ -45,7 +45,7 @@ def test_days_with_orders_and_meddling_end_well_and_fence_no_healthy_master(firs
 
 @pytest.mark.parametrize("seed", [182, 1183, 2522])
 def test_a_watch_that_stood_still_for_a_while_takes_over_from_no_master_that_serves(seed: int) -> None:
-    """On these days nobody drove the fence on for a while, or a watch stood still between its probes of an isolation."""
+    """On these days nobody drove the fence on for a while, or a watch stood still between two probes."""
     day = lived(seed, kind=Wide, menu=WIDE)
     assert (day.failures, day.needless) == ([], []), day.story
 
