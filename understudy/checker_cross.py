@@ -83,7 +83,10 @@ def grants(export: Export[Decided]) -> tuple[Mapping[int, Grant], Findings]:
     moves = sorted({one.move for one in export.lines if one.move is not None})
     gone = moves[-1] - moves[0] + 1 - len(moves) if moves else 0
     if gone:
-        found.notes.append(f"{gone} of {moves[-1] - moves[0] + 1} moves of the state row have no recorded decision")
+        found.notes.append(
+            f"{gone} of {moves[-1] - moves[0] + 1} writes of the failover's row are no recorded move: what is kept "
+            "beside it (weights, sizes, warnings), or moves whose record was lost"
+        )
     return known, found
 
 
