@@ -40,7 +40,7 @@ table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th{font-weight:600;color:var(--soft);font-size:13px;text-align:left;padding:4px 12px 6px 0;
 border-bottom:1px solid var(--line)}
 td{padding:6px 12px 6px 0;border-bottom:1px solid var(--line);vertical-align:top}tr:last-child td{border-bottom:0}
-.n{text-align:right}td>.soft{display:inline-block;min-width:200px}.t{white-space:nowrap}.good{color:var(--good)}.warn{color:var(--warn)}.bad{color:var(--bad)}
+.n{text-align:right}td>.soft{display:inline-block;min-width:340px}.t{white-space:nowrap}.good{color:var(--good)}.warn{color:var(--warn)}.bad{color:var(--bad)}
 .note{border-left:4px solid var(--warn);background:var(--tint);padding:8px 12px;border-radius:4px;margin-bottom:12px}
 code{font:13px ui-monospace,SFMono-Regular,Menlo,monospace;overflow-wrap:anywhere}
 """
