@@ -52,7 +52,6 @@ class UnattendedWorld(FailoverWorld):
     wrong: list[str] = field(default_factory=list)  # what must not happen, and did
     forced: bool = False  # somebody has taken that risk
     late: float = 0.0  # seconds after which a deaf API does what it was asked; 0: at once
-    meddled: set[SiteName] = field(default_factory=set)  # what somebody started or let in by himself
     ordered: list[float] = field(default_factory=list)  # when a move was ordered
     needless: list[str] = field(default_factory=list)  # fences of masters that nothing was wrong with
     _ill: dict[SiteName, float] = field(default_factory=dict)  # when anything was wrong with it last
@@ -135,7 +134,8 @@ class UnattendedWorld(FailoverWorld):
                 self._ended.add(site)  # a new process has none of the old one's connections
         owner = self.in_charge()
         if owner != self._served:
-            if self.at_work(self._served) and not self.forced:
+            # A lease restored for the site that the names lead to already takes no client from the other one.
+            if self.at_work(self._served) and not self.forced and not self.addressed(owner):
                 self.wrong.append(f"{owner} took over at {self.world.now:.2f} while {self._served} was at work")
             self._served = owner
         self.world.later(LOOKS, self._look)

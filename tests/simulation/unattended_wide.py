@@ -43,10 +43,8 @@ class Wide(Days):
             self.pair.follow()
             found = self.pair.cloud.ecs.instances[INSTANCE[site]]
             if found.security_group_ids == (SHUT,):
-                self.pair.meddled.add(site)
                 self.pair.cloud.ecs.interfaces.primary(found).belong_to(("sg-t",))
             if found.state == "Stopped":
-                self.pair.meddled.add(site)
                 self.pair.cloud.ecs.lifecycle.start(found)
 
         self.pair.at(start, starts)
