@@ -29,7 +29,7 @@ from understudy.agent.client import RoleReader
 from understudy.agent.holder import Holder
 from understudy.agent.pledging import Pledging
 
-SEEDS = 1500
+SEEDS = 2000
 SECONDS = 60.0
 
 
@@ -160,7 +160,7 @@ PLANTED = [
             ),
         ),
         noticed_by=unseen_master,
-        window=820,
+        window=1530,
     ),
     Planted(
         "one pledge of several is enough",
